@@ -1,0 +1,64 @@
+"""Pixel values to the range a recipe trains in, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import UserError
+
+# name: (offset, divisor) applied to pixels in 0..255. The originals: MNIST [0, 1] (Keras' or
+# LISA's mnist.npz / 255), cifar10_data.py (x - 127.5) / 128, svhn_data.py (x - 127.5) / 127.5.
+_AFFINE = {"unit": (0.0, 255.0), "cifar10": (127.5, 128.0), "symmetric": (127.5, 127.5)}
+NAMES = tuple(_AFFINE)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """The affine map of stored pixels, 0..maximum, to floats.
+
+    With p = pixel * 255 / maximum: "unit" p / 255 in [0, 1]; "cifar10" (p - 127.5) / 128;
+    "symmetric" (p - 127.5) / 127.5 in [-1, 1].
+
+    Attributes:
+        name: "unit", "cifar10" or "symmetric".
+        maximum: the largest value a stored pixel can have (255; 16 for digits; 1 for floats).
+    """
+
+    name: str = "unit"
+    maximum: float = 255.0
+
+    def __post_init__(self):
+        if self.name not in _AFFINE:
+            raise UserError(
+                f"unknown scaling {self.name!r}; choose one of {', '.join(NAMES)}."
+            )
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The values of a black and of a full pixel."""
+        offset, divisor = _AFFINE[self.name]
+        return (0.0 - offset) / divisor, (255.0 - offset) / divisor
+
+    def apply(self, x):
+        """Scales float32 pixels; only operators, so that arrays and tensors give equal bits."""
+        if self.name == "unit":  # one division: exactly the original's x / 255
+            return x / np.float32(self.maximum)
+        offset, divisor = _AFFINE[self.name]
+        if self.maximum != 255.0:
+            x = x * np.float32(255.0 / self.maximum)
+        return (x - np.float32(offset)) / np.float32(divisor)
+
+    def scale(self, images) -> np.ndarray:
+        """Stored pixels, any shape, to scaled float32."""
+        return self.apply(np.asarray(images).astype(np.float32))
+
+    def unscale(self, images) -> np.ndarray:
+        """Scaled floats, any shape, to uint8 pictures 0..255, rounded and clipped.
+
+        The inverse of `scale` for 8-bit data; other data comes back stretched to 0..255.
+        """
+        offset, divisor = _AFFINE[self.name]
+        pixels = np.asarray(images, np.float32) * np.float32(divisor) + np.float32(offset)
+        return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)

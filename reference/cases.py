@@ -1,0 +1,53 @@
+"""The recorded cases: which there are, their arrays, and the comparison that records how close.
+
+`golden/theano/index.json` holds formula, settings and layouts of each case; `index()` reads it.
+"""
+
+import functools
+import json
+import pathlib
+
+import numpy as np
+
+GOLDEN = pathlib.Path(__file__).with_name("golden") / "theano"
+
+
+@functools.cache
+def index():
+    """The index: description, conventions, formulas, entries."""
+    return json.loads((GOLDEN / "index.json").read_text(encoding="utf-8"))
+
+
+def entries(case):
+    """The index's entries of one case, such as "WeightNormLayer"."""
+    found = [entry for entry in index()["entries"] if entry["case"] == case]
+    if not found:
+        known = sorted({entry["case"] for entry in index()["entries"]})
+        raise KeyError(f"no case {case!r}; known: {', '.join(known)}")
+    return found
+
+
+def name(entry):
+    """Short name of an entry, for test ids."""
+    return entry["file"].removesuffix(".npz")
+
+
+def load(file):
+    """The arrays of a file of `golden/theano`, as a dict."""
+    with np.load(GOLDEN / file) as arrays:
+        return {key: arrays[key] for key in arrays.files}
+
+
+def close(actual, recorded, rtol=1e-9, atol=1e-12):
+    """Assert |actual - recorded| <= atol + rtol * max |recorded|.
+
+    The tolerance is relative to the array's largest value, not to each entry: an entry that is
+    small because large terms cancelled carries the rounding errors of the large ones. Both sides
+    are float64 with about 1e-16 a term, so 1e-9 leaves room for any order of summation, and no
+    room for another formula.
+    """
+    actual, recorded = np.asarray(actual, float), np.asarray(recorded, float)
+    assert actual.shape == recorded.shape, (actual.shape, recorded.shape)
+    error = np.max(np.abs(actual - recorded), initial=0)
+    size = np.max(np.abs(recorded), initial=0)
+    assert error <= atol + rtol * size, f"error {error:.2e} beside values up to {size:.2e}"

@@ -1,5 +1,7 @@
 """The original's Adam, and the running average of the parameters."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -49,11 +51,13 @@ class Adam(keras.optimizers.Optimizer):
         m, v = self._m[index], self._v[index]
         lr, g = ops.cast(learning_rate, variable.dtype), ops.cast(gradient, variable.dtype)
         t = ops.cast(self.iterations + 1, variable.dtype)
-        one = ops.cast(1, variable.dtype)
-        self.assign(m, self.beta_1 * m + (1 - self.beta_1) * g)
-        self.assign(v, self.beta_2 * v + (1 - self.beta_2) * ops.square(g))
-        m_hat = m / (one - ops.power(ops.cast(self.beta_1, variable.dtype), t))
-        v_hat = v / (one - ops.power(ops.cast(self.beta_2, variable.dtype), t))
+        # As tensors of the variable's dtype: a Python float would be rounded to float32 first.
+        beta_1 = ops.convert_to_tensor(self.beta_1, dtype=variable.dtype)
+        beta_2 = ops.convert_to_tensor(self.beta_2, dtype=variable.dtype)
+        self.assign(m, beta_1 * m + (1 - beta_1) * g)
+        self.assign(v, beta_2 * v + (1 - beta_2) * ops.square(g))
+        m_hat = m / (1 - ops.power(beta_1, t))
+        v_hat = v / (1 - ops.power(beta_2, t))
         self.assign_sub(variable, lr * m_hat / ops.sqrt(v_hat + self.epsilon))
 
     def get_config(self):
@@ -100,7 +104,7 @@ def debiased(averages, variables, rate, steps):
     for average, variable in zip(averages, variables, strict=True):
         t = ops.cast(steps, average.dtype)
         # -expm1(t log1p(-rate)) keeps full precision where 1 - (1 - rate)^t would cancel.
-        weight = -ops.expm1(t * ops.log1p(ops.cast(-rate, average.dtype)))
+        weight = -ops.expm1(t * math.log1p(-rate))
         safe = ops.where(t > 0, weight, ops.ones_like(weight))
         values.append(ops.where(t > 0, average / safe, ops.convert_to_tensor(variable)))
     return values

@@ -3,10 +3,13 @@
 import keras
 from keras import ops
 
+from improved_gan_tf.layers.conv_transpose import Conv2DTranspose
+
 _OUTPUT_AXIS = {
     keras.layers.Dense: -1,
     keras.layers.Conv2D: -1,
     keras.layers.Conv2DTranspose: -2,
+    Conv2DTranspose: -2,
 }
 
 
@@ -84,21 +87,21 @@ class WeightNorm(keras.layers.Wrapper):
 
         s is `initial_stddev`; mean and population standard deviation are over all but channels.
         """
-        activation, use_bias = self.layer.activation, self.layer.use_bias
-        self.layer.activation, self.layer.use_bias = keras.activations.linear, False
+        state = [(self.layer.kernel, self.effective_kernel())]
+        if self.layer.use_bias:
+            state.append((self.layer.bias, ops.zeros(self.layer.bias.shape, self.compute_dtype)))
+        activation, self.layer.activation = self.layer.activation, keras.activations.linear
         try:
-            with keras.StatelessScope(
-                state_mapping=[(self.layer.kernel, self.effective_kernel())]
-            ):
+            with keras.StatelessScope(state_mapping=state):
                 t = self.layer(inputs)
         finally:
-            self.layer.activation, self.layer.use_bias = activation, use_bias
+            self.layer.activation = activation
         t = ops.cast(t, keras.backend.result_type(t.dtype, "float32"))
         axes = list(range(len(t.shape) - 1))
         mean = ops.mean(t, axis=axes)
         inverse = self.initial_stddev / ops.sqrt(ops.mean(ops.square(t - mean), axis=axes))
         self.g.assign(self.g * ops.cast(inverse, self.g.dtype))
-        if use_bias:
+        if self.layer.use_bias:
             self.layer.bias.assign(ops.cast(-mean * inverse, self.layer.bias.dtype))
 
     def compute_output_shape(self, input_shape):

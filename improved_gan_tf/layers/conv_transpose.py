@@ -1,0 +1,59 @@
+"""The transposed convolution with the same padding on both sides."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("improved_gan_tf")
+class Conv2DTranspose(keras.layers.Conv2DTranspose):
+    """Upsamples by exactly `strides`, the kernel centred: output[s p + a - k // 2] += x[p] w[a].
+
+    Keras' padding="same" puts the smaller half of the padding first (for a 5x5 kernel with stride
+    2 one pixel above and two below); the original pads k // 2 on both sides, which shifts the
+    image by one pixel. This layer computes the full ("valid") result and keeps the s H rows and
+    s W columns that start at k // 2, before the bias and the activation.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: k, odd.
+        strides: s, smaller than k.
+        **kwargs: of `keras.layers.Conv2DTranspose`, but for `padding` and `dilation_rate`.
+
+    Input: (N, H, W, C), channels last. Output: (N, s H, s W, filters).
+
+    Raises:
+        ValueError: an even kernel, or a stride not smaller than the kernel.
+
+    Source: mnist_svhn_cifar10/nn.py, Deconv2DLayer. Its kernel is spatially flipped against ours.
+    """
+
+    def __init__(self, filters, kernel_size, strides, **kwargs):
+        kwargs.pop("padding", None)
+        super().__init__(filters, kernel_size, strides, padding="valid", **kwargs)
+        pairs = zip(self.kernel_size, self.strides, strict=True)
+        if any(k % 2 == 0 or s >= k for k, s in pairs):
+            raise ValueError(
+                "Conv2DTranspose needs an odd kernel_size and strides smaller than it, "
+                f"not {self.kernel_size} and {self.strides}."
+            )
+
+    def call(self, inputs):
+        x = ops.conv_transpose(
+            inputs,
+            self.kernel,
+            strides=self.strides,
+            padding="valid",
+            data_format="channels_last",
+        )
+        _, height, width, _ = self.compute_output_shape(ops.shape(inputs))
+        top, left = (k // 2 for k in self.kernel_size)
+        x = x[:, top : top + height, left : left + width]
+        if self.use_bias:
+            x = x + self.bias
+        return self.activation(x)
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape
+        rows = None if height is None else height * self.strides[0]
+        columns = None if width is None else width * self.strides[1]
+        return (batch, rows, columns, self.filters)

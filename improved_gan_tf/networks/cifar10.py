@@ -14,6 +14,12 @@ from improved_gan_tf.layers import (
 )
 
 
+@keras.saving.register_keras_serializable("improved_gan_tf")
+def leaky_relu(x):
+    """max(x, x / 5). TensorFlow's own holds its slope in float32, also for float64."""
+    return keras.ops.maximum(x, 0.2 * x)
+
+
 def _start():
     """N(0, .05), the initial values of every kernel of these networks."""
     return keras.initializers.RandomNormal(stddev=0.05)
@@ -80,7 +86,7 @@ def discriminator(
             size,
             strides=strides,
             padding=padding,
-            activation="leaky_relu",  # Keras' slope is .2, the original's
+            activation=leaky_relu,
             kernel_initializer=_start(),
         )
         return WeightNorm(inner)

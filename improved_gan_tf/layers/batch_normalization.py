@@ -28,7 +28,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable):
             return super().call(inputs, training=training, mask=mask)
-        old = ops.convert_to_tensor(self.moving_variance)
+        # A copy: under TensorFlow convert_to_tensor hands back the variable itself, read later.
+        old = ops.copy(self.moving_variance)
         outputs = super().call(inputs, training=training, mask=mask)
         # Keras has just added (1 - momentum) v; the missing part is that over N - 1. A batch of
         # one has no unbiased variance and keeps the biased one.

@@ -92,6 +92,12 @@ class SemiSupervisedData:
         return self.scaling.unscale(images)
 
     @cached_property
+    def labeled(self) -> tuple[np.ndarray, np.ndarray]:
+        """The labelled subset, scaled: x [L, H, W, C] float32, y [L] int32."""
+        rows = self.labeled_indices
+        return self.scale(self.arrays.train_images[rows]), self.arrays.train_labels[rows]
+
+    @cached_property
     def initialization_images(self) -> np.ndarray:
         """Scaled float32 images for the data-dependent initialisation."""
         return self.scale(self.arrays.train_images[self._initialization_rows])

@@ -1,4 +1,4 @@
-"""Pixel values to the range a recipe trains in, and back."""
+"""Pixel values to the range that a recipe trains in, and back."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 from ..errors import UserError
 
-# name: (offset, divisor) applied to pixels in 0..255. The originals: MNIST [0, 1] (Keras' or
-# LISA's mnist.npz / 255), cifar10_data.py (x - 127.5) / 128, svhn_data.py (x - 127.5) / 127.5.
+# name: (offset, divisor), of pixels in 0..255.
 _AFFINE = {"unit": (0.0, 255.0), "cifar10": (127.5, 128.0), "symmetric": (127.5, 127.5)}
+_ALIASES = {"svhn": "symmetric"}
 NAMES = tuple(_AFFINE)
 
 
@@ -21,15 +21,21 @@ class Scaling:
     With p = pixel * 255 / maximum: "unit" p / 255 in [0, 1]; "cifar10" (p - 127.5) / 128;
     "symmetric" (p - 127.5) / 127.5 in [-1, 1].
 
-    Attributes:
-        name: "unit", "cifar10" or "symmetric".
+    Args:
+        name: "unit", "cifar10" or "symmetric" (also called "svhn").
         maximum: the largest value a stored pixel can have (255; 16 for digits; 1 for floats).
+
+    Raises:
+        UserError: unknown name.
+
+    Source: train_mnist_feature_matching.py, cifar10_data.py, svhn_data.py.
     """
 
     name: str = "unit"
     maximum: float = 255.0
 
     def __post_init__(self):
+        object.__setattr__(self, "name", _ALIASES.get(self.name, self.name))
         if self.name not in _AFFINE:
             raise UserError(
                 f"unknown scaling {self.name!r}; choose one of {', '.join(NAMES)}."

@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from ..errors import UserError
 from .arrays import Arrays
 
+NAMES = (
+    "digits (no network needed)", "npz:FILE", "folder:DIR",
+    "a TensorFlow Datasets name such as mnist, fashion_mnist, cifar10, svhn_cropped",
+)
 
-def read(name: str, data_dir=None) -> Arrays:
+
+def read(name: str, data_dir=None, download: bool = True, image_size=None,
+         test_fraction: float = 0.2) -> Arrays:
+    """Reads a data set into memory.
+
+    Args:
+        name: `digits`, `npz:FILE`, `folder:DIR`, or a TFDS name with image and label features
+            and train and test splits, `name[/config][:version]`.
+        data_dir: where TFDS keeps prepared data; by default $IMPROVED_GAN_TF_DATA/tfds if that
+            variable is set, else TFDS' own default. Ignored for the other kinds.
+        download: whether TFDS may download and prepare what is not there.
+        image_size, test_fraction: for `folder:`, see `folder_source.read_folder`.
+
+    Returns:
+        Arrays.
+
+    Raises:
+        UserError: unknown name, data that are absent, unreadable or of the wrong form.
+    """
+    kind, colon, rest = str(name).partition(":")
     if name == "digits":
+        from .digits_source import read_digits
+
         return read_digits()
+    if colon and kind in ("npz", "folder") and not rest:
+        raise UserError(f"{name!r} names no path; expected {kind}:PATH.")
+    if kind == "npz" and colon:
+        from .npz_source import read_npz
+
+        return read_npz(rest)
+    if kind == "folder" and colon:
+        from .folder_source import read_folder
+
+        return read_folder(rest, image_size, test_fraction)
     from .tfds_source import read_tfds
 
-    return read_tfds(name, data_dir)
-
-
-def read_digits() -> Arrays:
-    """scikit-learn's 1,797 handwritten digits, 8 x 8 pixels of 17 grey levels (0..16).
-
-    500 images chosen by `RandomState(0).permutation(1797)` are held out for testing; the other
-    1,297 keep their order. Pixels stay 0..16 (maximum 16), so nothing is rounded.
-    """
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = digits.images.astype(np.uint8)[..., None]
-    labels = digits.target.astype(np.int32)
-    shuffled = np.random.RandomState(0).permutation(len(labels))
-    test, train = np.sort(shuffled[:500]), np.sort(shuffled[500:])
-    return Arrays(
-        images[train], labels[train], images[test], labels[test],
-        num_classes=10, name="digits", class_names=tuple("0123456789"), maximum=16.0,
-    )
+    return read_tfds(name, data_dir, download)

@@ -17,25 +17,40 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
         filters: number of output channels.
         kernel_size: k, odd.
         strides: s, smaller than k.
-        **kwargs: of `keras.layers.Conv2DTranspose`, but for `padding` and `dilation_rate`.
+        **kwargs: of `keras.layers.Conv2DTranspose`, but for `padding`, `output_padding`,
+            `dilation_rate` and `data_format`, which keep their defaults.
 
     Input: (N, H, W, C), channels last. Output: (N, s H, s W, filters).
 
     Raises:
-        ValueError: an even kernel, or a stride not smaller than the kernel.
+        ValueError: an even kernel, a stride not smaller than the kernel, another value of the
+            arguments named above; an input of another rank or with unknown channels.
 
     Source: mnist_svhn_cifar10/nn.py, Deconv2DLayer. Its kernel is spatially flipped against ours.
     """
 
     def __init__(self, filters, kernel_size, strides, **kwargs):
-        kwargs.pop("padding", None)
-        super().__init__(filters, kernel_size, strides, padding="valid", **kwargs)
+        super().__init__(filters, kernel_size, strides, **kwargs)
+        fixed = (self.padding, self.output_padding, self.dilation_rate, self.data_format)
+        if fixed != ("valid", None, (1, 1), "channels_last"):
+            raise ValueError(
+                "Conv2DTranspose has its own padding and takes no padding, output_padding, "
+                f"dilation_rate or data_format other than the defaults, not {fixed}."
+            )
         pairs = zip(self.kernel_size, self.strides, strict=True)
         if any(k % 2 == 0 or s >= k for k, s in pairs):
             raise ValueError(
                 "Conv2DTranspose needs an odd kernel_size and strides smaller than it, "
                 f"not {self.kernel_size} and {self.strides}."
             )
+
+    def build(self, input_shape):
+        if len(input_shape) != 4 or input_shape[-1] is None:
+            raise ValueError(
+                "Conv2DTranspose needs an input (batch, height, width, channels) with known "
+                f"channels, not shape {tuple(input_shape)}."
+            )
+        super().build(input_shape)
 
     def call(self, inputs):
         x = ops.conv_transpose(

@@ -29,7 +29,8 @@ class WeightNorm(keras.layers.Wrapper):
         epsilon: under the root; 1e-6 in nn.py's `weight_norm`, 0 in the MNIST DenseLayer.
 
     Raises:
-        ValueError: another kind of layer.
+        ValueError: another kind of layer, channels first; an input of a rank the layer does not
+            take, or whose last dimension is unknown.
 
     Source: mnist_svhn_cifar10/nn.py: WeightNormLayer and weight_norm; DenseLayer (epsilon=0);
     l2normalize (train_scale=True, initial_stddev=None).
@@ -43,12 +44,22 @@ class WeightNorm(keras.layers.Wrapper):
                 "WeightNorm wraps a Dense, Conv2D or Conv2DTranspose layer, "
                 f"not {type(layer).__name__}."
             )
+        if getattr(layer, "data_format", "channels_last") != "channels_last":
+            raise ValueError("WeightNorm needs a layer with data_format='channels_last'.")
         self.train_scale = train_scale
         self.initial_stddev = initial_stddev
         self.epsilon = epsilon
         self._initializing = False
 
     def build(self, input_shape):
+        dense = isinstance(self.layer, keras.layers.Dense)
+        rank_fits = len(input_shape) >= 2 if dense else len(input_shape) == 4
+        if not rank_fits or input_shape[-1] is None:
+            expected = "(batch, ..., features)" if dense else "(batch, height, width, channels)"
+            raise ValueError(
+                f"WeightNorm of {type(self.layer).__name__} needs an input {expected} whose last "
+                f"dimension is known, not shape {tuple(input_shape)}."
+            )
         super().build(input_shape)
         shape = self.layer.kernel.shape
         self._channel = _OUTPUT_AXIS[type(self.layer)] % len(shape)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from .errors import UserError
+from improved_gan_tf.errors import UserError
 
 
 def write_file(path, write):

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .atomic import cannot_write, write_file
-from .errors import UserError
+from improved_gan_tf.atomic import cannot_write, write_file
+from improved_gan_tf.errors import UserError
 
 COMFORTABLE_TILE = 56  # pixels: small images are enlarged to about this side
 LARGEST_GRID = 1600  # pixels: a grid is not enlarged beyond this side

@@ -252,12 +252,28 @@ class SemiSupervisedGAN(keras.Model):
 
         Returns:
             float array (n, H, W, C) in the generator's range.
+
+        Raises:
+            ValueError: n below 1.
         """
+        return self.images(self.latent_vectors(n, seed), batch_statistics)
+
+    def latent_vectors(self, n, seed=None):
+        """The latent vectors (n, Z) of `sample`, as an array."""
         if n < 1:
             raise ValueError(f"n must be at least 1, not {n!r}.")
         source = self.seed_generator if seed is None else keras.random.SeedGenerator(seed)
-        z = random.uniform((n, self.generator.input_shape[-1]), source)
-        return generate(self.generator, z, batch_statistics)
+        return np.asarray(random.uniform((n, self.generator.input_shape[-1]), source))
+
+    def images(self, z, batch_statistics=False):
+        """The generator's images of the latent vectors z (n, Z), as an array; see `sample`."""
+        if not batch_statistics:
+            return self.generator.predict(z, batch_size=500, verbose=0)
+        # In a scope of its own: drawing samples must not move the running averages.
+        states = self.generator.non_trainable_variables
+        values = [(v, keras.ops.convert_to_tensor(v)) for v in states]
+        with keras.StatelessScope(state_mapping=values):
+            return np.asarray(self.generator(z, training=True))
 
     def save_own_variables(self, store):
         super().save_own_variables(store)
@@ -319,17 +335,3 @@ def _optimizer(optimizer):
         return Adam(learning_rate=3e-3, beta_1=0.5)
     return keras.optimizers.get(optimizer)
 
-
-def generate(generator, z, batch_statistics=False, batch_size=500):
-    """The generator's images of the latent vectors z, in pieces of `batch_size`, as NumPy.
-
-    With `batch_statistics` all rows of z are normalised together in one pass.
-    """
-    if batch_statistics:
-        # Run on a copy of the running averages: drawing samples must not change the model.
-        states = [v for v in generator.non_trainable_variables]
-        values = [keras.ops.convert_to_tensor(v) for v in states]
-        with keras.StatelessScope(state_mapping=list(zip(states, values, strict=True))):
-            return np.asarray(generator(z, training=True))
-    pieces = [generator(z[i : i + batch_size]) for i in range(0, len(z), batch_size)]
-    return np.concatenate([np.asarray(piece) for piece in pieces])

@@ -1,0 +1,7 @@
+"""`python -m improved_gan_tf` is the command `improved-gan`."""
+
+import sys
+
+from improved_gan_tf.cli import main
+
+sys.exit(main())

@@ -1,0 +1,25 @@
+"""Recipes, and what is done with them: build, train, evaluate.
+
+The recipes themselves are plain data; the rest is imported when first used, since it needs
+TensorFlow.
+"""
+
+import importlib
+
+from improved_gan_tf.experiments.recipes import RECIPES, Recipe, get, override
+
+_MODULES = {
+    "build": "building",
+    "load_data": "building",
+    "load_run": "training",
+    "test_errors": "training",
+    "train": "training",
+}
+
+__all__ = ["RECIPES", "Recipe", "get", "override", *sorted(_MODULES)]
+
+
+def __getattr__(name):
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,203 @@
+"""The recipes: every value of a run, one recipe for each of the original's scripts."""
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping
+
+from improved_gan_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a run computes; only the data themselves come from outside.
+
+    Attributes:
+        name: of the recipe.
+        summary: one line for `improved-gan recipes`.
+        data: data set, see `improved_gan_tf.data.load`.
+        network: module of `improved_gan_tf.networks`.
+        generator, discriminator: arguments of its `generator()` and `discriminator()`.
+        objective: "feature_matching", "minibatch_discrimination" or "supervised".
+        feature_distance: "squared" or "absolute".
+        generator_steps: generator updates a discriminator update.
+        unlabeled_weight: weight of the unsupervised loss.
+        learning_rate: of both Adam optimizers.
+        beta_1: of both.
+        average_rate: rate of the running average of the discriminator's parameters.
+        epochs: passes over the unlabelled images.
+        batch_size: rows a step of each stream.
+        labels_per_class: labels for each class; None takes all of `labels_file`.
+        labels_file: None, or a file of labels for the training part.
+        balance: with a labels file, the same number of labels for every class.
+        initialization: "training_set" or "labeled": rows of the data-dependent initialisation.
+        initialization_size: how many of them.
+        initialize_generator: whether the generator too is initialised from data (from one batch
+            of latent vectors).
+        jit_compile: whether XLA compiles the training step.
+        mixed_precision: "none", "bfloat16" or "float16".
+        seed: of the weights, noise, latent vectors and the order of the data.
+        seed_data: of the labelled subset.
+        baseline: whether the same classifier is also trained on the labelled rows alone.
+    """
+
+    name: str
+    summary: str
+    data: str
+    network: str
+    generator: Mapping = dataclasses.field(default_factory=dict)
+    discriminator: Mapping = dataclasses.field(default_factory=dict)
+    objective: str = "feature_matching"
+    feature_distance: str = "squared"
+    generator_steps: int = 1
+    unlabeled_weight: float = 1.0
+    learning_rate: float = 0.003
+    beta_1: float = 0.5
+    average_rate: float = 1e-4
+    epochs: int = 300
+    batch_size: int = 100
+    labels_per_class: int | None = 10
+    labels_file: str | None = None
+    balance: bool = True
+    initialization: str = "training_set"
+    initialization_size: int = 500
+    initialize_generator: bool = False
+    jit_compile: bool = True
+    mixed_precision: str = "none"
+    seed: int = 1
+    seed_data: int = 1
+    baseline: bool = False
+
+
+_MNIST = Recipe(
+    name="mnist-feature-matching",
+    summary="MNIST, 10 labels a class, feature matching (paper: 93 +- 6.5 of 10,000 errors)",
+    data="mnist",
+    network="mnist",
+)
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="digits",
+            summary="the embedded 8x8 digits, 10 labels a class, about a minute, no download",
+            data="digits",
+            network="digits",
+            average_rate=1e-3,
+            epochs=200,
+            baseline=True,
+        ),
+        _MNIST,
+        dataclasses.replace(
+            _MNIST,
+            name="mnist-custom-labels",
+            summary="MNIST's test set with labels from a file: --labels-file FILE",
+        ),
+        # The original has no script of this one (the paper's figure 3, right). Its CIFAR-10
+        # script's 100 kernels of 5 dimensions and three generator steps are kept, MNIST's rest.
+        dataclasses.replace(
+            _MNIST,
+            name="mnist-minibatch-discrimination",
+            summary="MNIST with minibatch discrimination: samples of better quality (figure 3)",
+            discriminator={"minibatch_kernels": 100, "minibatch_dims": 5},
+            objective="minibatch_discrimination",
+            generator_steps=3,
+        ),
+    )
+}
+
+
+def get(name):
+    """The recipe of that name.
+
+    Raises:
+        UserError: there is none; the message lists those there are.
+    """
+    if name not in RECIPES:
+        raise UserError(f"no recipe {name!r}; choose one of {', '.join(RECIPES)}")
+    return RECIPES[name]
+
+
+_CHOICES = {
+    "objective": ("feature_matching", "minibatch_discrimination", "supervised"),
+    "feature_distance": ("squared", "absolute"),
+    "initialization": ("training_set", "labeled"),
+    "mixed_precision": ("none", "bfloat16", "float16"),
+}
+_AT_LEAST = {
+    "generator_steps": 1,
+    "unlabeled_weight": 0,
+    "epochs": 1,
+    "batch_size": 1,
+    "labels_per_class": 1,
+    "initialization_size": 2,
+    "seed": 0,
+    "seed_data": 0,
+}
+
+
+def override(recipe, **values):
+    """The recipe with some values replaced.
+
+    Args:
+        recipe: a `Recipe`.
+        **values: new values by attribute; for `generator` and `discriminator` a mapping that is
+            merged into the present one.
+
+    Raises:
+        UserError: no such attribute, a value of another type or out of its range.
+    """
+    fields = typing.get_type_hints(Recipe)
+    for key, value in values.items():
+        if key in ("name", "summary") or key not in fields:
+            known = ", ".join(k for k in fields if k not in ("name", "summary"))
+            raise UserError(f"a recipe has no value {key!r}; there are {known}")
+        values[key] = _checked(key, value, fields[key])
+        if isinstance(value, Mapping):
+            values[key] = {**getattr(recipe, key), **value}
+    return dataclasses.replace(recipe, **values)
+
+
+def _checked(key, value, kind):
+    kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    if isinstance(value, int) and not isinstance(value, bool) and float in kinds:
+        value = float(value)
+    # bool is an int to Python; True is no batch size.
+    exact = isinstance(value, kinds) and not (isinstance(value, bool) and bool not in kinds)
+    if not exact:
+        names = " or ".join("null" if k is types.NoneType else k.__name__ for k in kinds)
+        raise UserError(f"{key} must be {names}, not {json.dumps(value, default=str)}")
+    if key in _CHOICES and value not in _CHOICES[key]:
+        raise UserError(f"{key} must be one of {', '.join(_CHOICES[key])}, not {value!r}")
+    if key in _AT_LEAST and value is not None and not value >= _AT_LEAST[key]:
+        raise UserError(f"{key} must be at least {_AT_LEAST[key]}, not {value}")
+    if key == "learning_rate" and not 0 < value < float("inf"):
+        raise UserError(f"learning_rate must be a finite number above 0, not {value}")
+    if key in ("beta_1", "average_rate") and not 0 <= value < 1:
+        raise UserError(f"{key} must be in [0, 1), not {value}")
+    return value
+
+
+def overrides(recipe):
+    """{attribute: value} of what differs from the recipe of the same name."""
+    original = RECIPES.get(recipe.name)
+    return {
+        field.name: getattr(recipe, field.name)
+        for field in dataclasses.fields(recipe)
+        if original is None or getattr(recipe, field.name) != getattr(original, field.name)
+    }
+
+
+def from_config(config):
+    """The recipe in a run's config.json.
+
+    Raises:
+        UserError: it does not hold one.
+    """
+    values = config.get("recipe")
+    names = {field.name for field in dataclasses.fields(Recipe)}
+    if not isinstance(values, dict) or set(values) != names:
+        raise UserError("config.json holds no recipe of this version of improved_gan_tf")
+    return Recipe(**values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,10 @@ def read_npz(path) -> Arrays:
     if not path.is_file():
         raise UserError(f"{name}: there is no such file; {expected}.")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise UserError(f"{name}: holds a single array; {expected}.")
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise UserError(f"{name}: holds a single array; {expected}.")
+        with archive:
             missing = [key for key in KEYS if key not in archive]
             if missing:
                 found = ", ".join(archive.files) or "none"
@@ -41,7 +43,7 @@ def read_npz(path) -> Arrays:
             arrays = {key: archive[key] for key in KEYS}
     except UserError:
         raise
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zipfile.LargeZipFile):
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
         # numpy's own wording ("cannot load file containing pickled data") would mislead.
         raise UserError(f"{name}: cannot be read as numbers; {expected}.") from None
     return checked_arrays(*(arrays[key] for key in KEYS), name=name)

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..errors import UserError
 from .arrays import Arrays
 from .order import EpochOrder
 from .scaling import Scaling
@@ -22,10 +23,7 @@ class SemiSupervisedData:
         initialization_rows: rows of the training set for the data-dependent initialisation.
         test_batch_size: images a batch of `test`.
 
-    Attributes:
-        start_epoch: the epoch that the next iteration of `train` gives. Every iteration moves
-            it on by one, as soon as its first batch is asked for, however far it then goes.
-            Setting it, as resuming does, is enough to see that epoch's batches again.
+    Source: the minibatch loops of the original's train_*.py scripts, and their data sections.
     """
 
     def __init__(self, arrays: Arrays, labeled_indices, order: EpochOrder, scaling: Scaling,
@@ -37,6 +35,22 @@ class SemiSupervisedData:
         self.start_epoch = 0
         self.test_batch_size = int(test_batch_size)
         self._initialization_rows = np.asarray(initialization_rows)
+
+    @property
+    def start_epoch(self) -> int:
+        """The epoch, from 0, that the next iteration of `train` gives.
+
+        Every iteration moves it on by one as soon as its first batch is asked for, however far it
+        then goes. It can be set, as resuming does, and that alone brings that epoch's batches
+        back, since they are a function of the seed and the epoch.
+        """
+        return self._start_epoch
+
+    @start_epoch.setter
+    def start_epoch(self, epoch: int) -> None:
+        if epoch < 0:
+            raise UserError(f"start epoch {epoch} given; epochs count from 0.")
+        self._start_epoch = int(epoch)
 
     @property
     def name(self) -> str:

@@ -88,4 +88,4 @@ def _absent(name, root, reason) -> UserError:
 
 
 def _one_line(error) -> str:
-    return (" ".join(str(error).split()) or type(error).__name__)[:200]
+    return (" ".join(str(error).split()) or type(error).__name__)[:300]

@@ -33,7 +33,7 @@ def read_tfds(name: str, data_dir=None, download: bool = True) -> Arrays:
     """Reads the train and test splits of a TFDS data set into memory.
 
     TFDS shuffles what it prepares. Here the rows come back in the order of the original files,
-    so that a labelled subset is the original scripts' (DESIGN: the same images):
+    so that a labelled subset is made of the same images as the original scripts':
 
     * where each example has an `id` (cifar10's `train_00000` ...): sorted by it, runs of digits
       as numbers;
@@ -56,7 +56,13 @@ def read_tfds(name: str, data_dir=None, download: bool = True) -> Arrays:
     root = default_data_dir(data_dir)
     prepared = _prepared_folder(root, name)
     if prepared is not None:
-        builder = tfds.builder_from_directory(str(prepared))
+        try:
+            builder = tfds.builder_from_directory(str(prepared))
+        except Exception:  # whatever its JSON and protocol buffer parsers make of damaged files
+            raise UserError(
+                f"{name}: the description in {prepared} cannot be read; remove that folder and "
+                f"prepare it again."
+            ) from None
     else:
         from .tfds_download import builder_with_data
 
@@ -196,7 +202,7 @@ def _read_records(builder, name, split, shape, has_id):
 
 
 def _read_random_access(builder, name, split, has_id):
-    """The other formats (array_record, parquet), which TFDS reads without TensorFlow."""
+    """The formats other than tfrecord, array_record above all, which TFDS reads row by row."""
     try:
         rows = list(builder.as_data_source(split=split))
     except (OSError, NotImplementedError, ImportError) as error:

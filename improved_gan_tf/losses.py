@@ -10,6 +10,7 @@ Source: openai/improved-gan, mnist_svhn_cifar10/train_mnist_feature_matching.py 
 (the expressions loss_lab, loss_unl, loss_gen, train_err) and nn.py (log_sum_exp).
 """
 
+import keras
 from keras import ops
 
 
@@ -25,6 +26,7 @@ def log_sum_exp(logits):
     return ops.logsumexp(logits, axis=-1)
 
 
+@keras.saving.register_keras_serializable("improved_gan_tf")
 def supervised(labels, logits):
     """L_supervised = -mean log p(y | x, y <= K) = mean(log Z(x) - l_y(x)); section 5.
 
@@ -97,6 +99,7 @@ def minibatch_generator(logits_fake):
     return -ops.mean(ops.softplus(log_sum_exp(logits_fake)))
 
 
+@keras.saving.register_keras_serializable("improved_gan_tf")
 def error_rate(labels, logits):
     """The share of rows whose largest logit is not the label's, in 0 .. 1.
 

@@ -6,8 +6,8 @@ import numpy as np
 class Adam:
     """One parameter's moments.
 
-        m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2
-        p <- p - lr (m / (1 - b1^t)) / sqrt(v / (1 - b2^t) + 1e-8),   t = 1, 2, ...
+    m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2
+    p <- p - lr (m / (1 - b1^t)) / sqrt(v / (1 - b2^t) + 1e-8),   t = 1, 2, ...
     """
 
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8):

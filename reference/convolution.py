@@ -57,7 +57,7 @@ def conv2d_transpose(x, kernel, stride=2, pad=2):
         y[n, s p + a - pad, s q + b - pad, k] += sum_c x[n, p, q, c] kernel[a, b, k, c]
 
     with targets outside the image dropped. With 5x5, stride 2 and pad 2 this is the original's
-    Deconv2DLayer once its kernel, stored flipped, has been turned by `layouts.deconvolution_kernel`.
+    Deconv2DLayer once its kernel, stored flipped, is turned by `layouts.deconvolution_kernel`.
     Keras' "same" corresponds to pad 1 here (it cuts one row at the top and two at the bottom).
 
     Args:
@@ -85,9 +85,7 @@ def conv2d_transpose(x, kernel, stride=2, pad=2):
 def conv2d_transpose_gradients(x, kernel, upstream, stride=2, pad=2):
     """Gradients of sum(conv2d_transpose(x, kernel) * upstream) with respect to x and kernel."""
     rows, columns = x.shape[1:3]
-    padded = np.pad(
-        upstream, ((0, 0), (pad, kernel.shape[0]), (pad, kernel.shape[1]), (0, 0))
-    )
+    padded = np.pad(upstream, ((0, 0), (pad, kernel.shape[0]), (pad, kernel.shape[1]), (0, 0)))
     x_gradient, kernel_gradient = np.zeros(x.shape), np.zeros(kernel.shape)
     for a in range(kernel.shape[0]):
         for b in range(kernel.shape[1]):

@@ -80,9 +80,7 @@ def test_config(which):
     again = type(layer).from_config(dict(config))  # Keras' wrappers empty it
     assert again.name == "some_name"
     assert again.get_config() == config
-    through_json = keras.saving.deserialize_keras_object(
-        keras.saving.serialize_keras_object(layer)
-    )
+    through_json = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert type(through_json) is type(layer)
     assert through_json.get_config() == config
 
@@ -151,7 +149,7 @@ def test_mixed_precision(which, policy):
 @every_layer
 @pytest.mark.parametrize("training", [False, True])
 def test_jit(which, training):
-    """XLA computes what eager execution does, forward and backward (noise: same seed, same draw)."""
+    """XLA computes what eager execution does, forward and backward, noise included."""
     make, shape = LAYERS[which]
     x = tf.constant(batch(shape))
 

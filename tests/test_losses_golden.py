@@ -55,7 +55,7 @@ def test_recorded(entry, precision):
 
 @pytest.mark.parametrize("classes", [1, 2, 10])
 def test_explicit_softmax(classes):
-    """The same numbers from log p(y = 1 .. K+1 | x) with the last logit 0, the paper's statement."""
+    """The same from log p(y = 1 .. K+1 | x) with the last logit 0, as the paper states it."""
     rng = np.random.RandomState(classes)
     lab, unl, fake = 3 * rng.randn(3, 8, classes)
     labels = rng.randint(0, classes, 8)

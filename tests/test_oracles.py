@@ -78,8 +78,8 @@ def test_old_dense(entry):
     close(gradients["v"], a["grad_theta"])
     close(gradients["g"], a["grad_weight_scale"])
     close(gradients["b"], a["grad_b"])
-    for start, scale in (("initA", scale), ("initB", np.ones_like(scale))):
-        output, g, b = wn.initialize(Dense(), x, theta, scale, f, epsilon=0)
+    for start, g in (("initA", scale), ("initB", np.ones_like(scale))):
+        output, g, b = wn.initialize(Dense(), x, theta, g, f, epsilon=0)
         close(output, a[f"{start}_out"])
         close(g, a[f"{start}_weight_scale"])
         close(b, a[f"{start}_b"])
@@ -130,7 +130,8 @@ def test_weight_norm_gradients(linear, x, v):
 
 
 def close_minibatch(gradients, a, prefix):
-    for key, recorded in (("x", "x"), ("theta", "theta"), ("scale", "log_weight_scale"), ("b", "b")):
+    for key in ("x", "theta", "scale", "b"):
+        recorded = "log_weight_scale" if key == "scale" else key
         close(gradients[key], a[f"{prefix}grad_{recorded}"])
 
 
@@ -140,8 +141,8 @@ def test_minibatch_discrimination(entry):
     x, theta, scale, b = a["x"], a["theta"], a["log_weight_scale0"], a["b0"]
     close(mb.forward(x, theta, scale, b), a["out_plain"])
     close_minibatch(mb.gradients(x, theta, scale, b, a["R"]), a, "")
-    for start, scale in (("initA", scale), ("initB", np.zeros_like(scale))):
-        output, new_scale, b = mb.initialize(x, theta, scale)
+    for start, old_scale in (("initA", scale), ("initB", np.zeros_like(scale))):
+        output, new_scale, b = mb.initialize(x, theta, old_scale)
         close(output, a[f"{start}_out"])
         close(new_scale, a[f"{start}_log_weight_scale"])
         close(b, a[f"{start}_b"])
@@ -171,9 +172,7 @@ def test_batch_norm(entry):
     g = a.get("g0", 1.0)
     x = [layouts.images(a[f"x{i}"]) for i in (1, 2, 3)]
     mean, variance = np.zeros_like(a["b0"]), np.ones_like(a["b0"])
-    close(
-        batch_norm.deterministic(x[0], mean, variance, a["b0"], g, f), layouts.images(a["det_0"])
-    )
+    close(batch_norm.deterministic(x[0], mean, variance, a["b0"], g, f), layouts.images(a["det_0"]))
     for i in (1, 2, 3):
         close(batch_norm.forward(x[i - 1], a["b0"], g, f), layouts.images(a[f"out_train_{i}"]))
         mean, variance = batch_norm.running_update(x[i - 1], mean, variance)
@@ -245,9 +244,7 @@ def test_losses(entry):
 
 def test_loss_gradients():
     labels, lab, unl, fake = np.array([0, 2, 1]), *(2 * RNG.randn(3, 3, 4))
-    agree(
-        lambda t: losses.supervised(labels, t), lab, losses.supervised_gradient(labels, lab)
-    )
+    agree(lambda t: losses.supervised(labels, t), lab, losses.supervised_gradient(labels, lab))
     real_gradient, fake_gradient = losses.unsupervised_gradients(unl, fake)
     agree(lambda t: losses.unsupervised(t, fake), unl, real_gradient)
     agree(lambda t: losses.unsupervised(unl, t), fake, fake_gradient)

@@ -9,6 +9,7 @@ from pathlib import Path
 from improved_gan_tf import __version__
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import recipes
+from improved_gan_tf.run_folder import RunFolder
 
 # Option of `train`: the recipe's value that it overrides.
 _RECIPE_OPTIONS = (
@@ -140,8 +141,14 @@ def _add_train(commands):
     train.set_defaults(command=_train)
 
 
-def _recipe(options):
-    """The recipe that the options of `train` describe."""
+def _recipe(options, out):
+    """The recipe that the options of `train` describe; with --resume, on top of the run's own."""
+    recipe = recipes.get(options.recipe)
+    if options.resume:
+        began = recipes.from_config(RunFolder(out).config())
+        if began.name != recipe.name:
+            raise UserError(f"{out} holds a run of {began.name}, not of {recipe.name}")
+        recipe = began
     values = {
         name: getattr(options, name)
         for name in _RECIPE_OPTIONS
@@ -159,14 +166,14 @@ def _recipe(options):
             value = text
         key, dot, inner = key.partition(".")
         values[key] = {**values.get(key, {}), inner: value} if dot else value
-    return recipes.override(recipes.get(options.recipe), **values)
+    return recipes.override(recipe, **values)
 
 
 def _train(options):
-    recipe = _recipe(options)
+    out = options.out or f"runs/{options.recipe}"
+    recipe = _recipe(options, out)
     if recipe.name == "mnist-custom-labels" and recipe.labels_file is None:
         raise UserError("mnist-custom-labels needs its labels: --labels-file FILE")
-    out = options.out or f"runs/{recipe.name}"
 
     from improved_gan_tf import experiments
 

@@ -1,5 +1,6 @@
 """The folder of a run: what is in it, and that it is never half-written."""
 
+import csv
 import json
 import os
 import re
@@ -64,6 +65,23 @@ class RunFolder:
         if not (self.path / "config.json").is_file():
             raise UserError(f"{self.path} is not the folder of a run: it has no config.json")
         return self.read_json("config.json")
+
+    def check_labeled_indices(self, labeled_indices):
+        """Raises UserError where the run began with another labelled subset (other data)."""
+        try:
+            began = np.load(self.path / "labeled_indices.npy")
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.path}/labeled_indices.npy cannot be read: {error}") from error
+        if not np.array_equal(began, labeled_indices):
+            raise UserError(
+                f"the data are not those that the run in {self.path} began with: another labelled "
+                "subset follows from them; name the same data by --data and --data-dir"
+            )
+
+    def seconds(self):
+        """Seconds of training in all, over every stop and resumption: the log's sum."""
+        with open(self.log, newline="") as stream:
+            return sum(float(row["seconds"]) for row in csv.DictReader(stream))
 
     def read_json(self, name):
         """The object in the file `name`."""

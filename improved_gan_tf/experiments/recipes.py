@@ -30,7 +30,9 @@ class Recipe:
         batch_size: rows a step of each stream.
         labels_per_class: labels for each class; None takes all of `labels_file`.
         labels_file: None, or a file of labels for the training part.
-        balance: with a labels file, the same number of labels for every class.
+        balance: with a labels file: true, the same number of labels for every class; false, the
+            first that come; "original", the rows that the original's script takes (see
+            `data.custom_labeled_indices`).
         initialization: "training_set" or "labeled": rows of the data-dependent initialisation.
         initialization_size: how many of them.
         initialize_generator: whether the generator too is initialised from data (from one batch
@@ -59,7 +61,7 @@ class Recipe:
     batch_size: int = 100
     labels_per_class: int | None = 10
     labels_file: str | None = None
-    balance: bool = True
+    balance: bool | str = True
     initialization: str = "training_set"
     initialization_size: int = 500
     initialize_generator: bool = False
@@ -125,6 +127,7 @@ _CHOICES = {
     "feature_distance": ("squared", "absolute"),
     "initialization": ("training_set", "labeled"),
     "mixed_precision": ("none", "bfloat16", "float16"),
+    "balance": (True, False, "original"),
 }
 _AT_LEAST = {
     "generator_steps": 1,
@@ -170,7 +173,7 @@ def _checked(key, value, kind):
         names = " or ".join("null" if k is types.NoneType else k.__name__ for k in kinds)
         raise UserError(f"{key} must be {names}, not {json.dumps(value, default=str)}")
     if key in _CHOICES and value not in _CHOICES[key]:
-        raise UserError(f"{key} must be one of {', '.join(_CHOICES[key])}, not {value!r}")
+        raise UserError(f"{key} must be one of {', '.join(map(str, _CHOICES[key]))}, not {value!r}")
     if key in _AT_LEAST and value is not None and not value >= _AT_LEAST[key]:
         raise UserError(f"{key} must be at least {_AT_LEAST[key]}, not {value}")
     if key == "learning_rate" and not 0 < value < float("inf"):

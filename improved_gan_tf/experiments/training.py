@@ -5,7 +5,6 @@ import importlib.metadata
 import json
 import platform
 import sys
-import time
 
 import keras
 
@@ -44,16 +43,16 @@ def train(recipe, out, data_dir=None, resume=False, verbose=True):
     else:
         folder.refuse_if_used()
     data = load_data(recipe, data_dir)
-    gan = build(recipe, data)
-    config = _config(recipe, data)
     if resume:
-        first = folder.restore(gan)
-        folder.write_json("config.json", {**folder.config(), "recipe": config["recipe"]})
-    else:
-        first = 0
-        folder.start(config, data.labeled_indices)
+        folder.check_labeled_indices(data.labeled_indices)
+    gan = build(recipe, data)
+    first = folder.restore(gan) if resume else 0
     if recipe.epochs < first:
         raise UserError(f"{out} has {first} epochs already; --epochs {recipe.epochs} is fewer")
+    if resume:
+        folder.write_json("config.json", {**folder.config(), "recipe": dataclasses.asdict(recipe)})
+    else:
+        folder.start(_config(recipe, data), data.labeled_indices)
     results = _fit(gan, recipe, data, folder, first, verbose)
     if recipe.baseline:
         baseline = dataclasses.replace(recipe, objective="supervised", baseline=False)
@@ -74,7 +73,6 @@ def _fit(gan, recipe, data, folder, first, verbose):
     if verbose:
         extra.insert(1, callbacks.Progress(first, title))
     data.start_epoch = first
-    start = time.perf_counter()
     if first < recipe.epochs:
         gan.fit(
             data.train,
@@ -83,23 +81,22 @@ def _fit(gan, recipe, data, folder, first, verbose):
             validation_data=data.test,
             callbacks=extra,
             verbose=0,
+            shuffle=False,
         )
-    seconds = time.perf_counter() - start
-    before = folder.read_json("results.json") if (folder.path / "results.json").is_file() else {}
     return {
         "recipe": recipe.name,
         "objective": recipe.objective,
         "epochs": recipe.epochs,
         "steps": recipe.epochs * data.steps_per_epoch,
         "labels": len(data.labeled_indices),
-        "seconds": round(seconds + before.get("seconds", 0.0), 1),
+        "seconds": round(folder.seconds(), 1),
         **test_errors(gan, data),
         "baseline": None,
     }
 
 
 def test_errors(gan, data):
-    """Error rates on the test set with each of the three sets of parameters.
+    """Error rates on the test set with each of three sets of parameters.
 
     Returns:
         {"test_images": N, "test_error": debiased average, "test_error_original_average": the
@@ -108,17 +105,15 @@ def test_errors(gan, data):
     """
     found = {"test_images": data.num_test}
     chosen = gan.average
+    names = {"debiased": "test_error", "original": "test_error_original_average"}
     try:
-        for name, average in (
-            ("test_error", "debiased"),
-            ("test_error_original_average", "original"),
-        ):
+        for gan.average, name in names.items():
             # The choice is compiled into the test function, so that is made anew.
-            gan.average = average
             gan.make_test_function(force=True)
             logs = gan.evaluate(data.test, verbose=0, return_dict=True)
-            found[name] = logs["error"]
-            found["test_error_raw"] = logs["error_raw"]
+            # Whole errors over whole images: float32 means are off in the last digits.
+            found[name] = round(logs["error"] * data.num_test) / data.num_test
+            found["test_error_raw"] = round(logs["error_raw"] * data.num_test) / data.num_test
     finally:
         gan.average = chosen
         gan.make_test_function(force=True)

@@ -178,11 +178,11 @@ class SemiSupervisedGAN(keras.Model):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in variables])
             if self.objective == "supervised":
-                logits = self.discriminator(x, training=True)
+                (logits,) = self._logits(x)
                 loss = report["supervised_loss"] = losses.supervised(y, logits)
             else:
                 u = data["unlabeled"]
-                fake = self.generator(self.latent(u.shape[0]), training=True)
+                fake = self._fake(u.shape[0])
                 logits, logits_unlabeled, logits_fake = self._logits(x, u, fake)
                 report["supervised_loss"] = losses.supervised(y, logits)
                 report["unsupervised_loss"] = losses.unsupervised(logits_unlabeled, logits_fake)
@@ -203,25 +203,31 @@ class SemiSupervisedGAN(keras.Model):
         larger matrix products; otherwise each batch has a pass of its own.
         """
         if self.couples_examples:
-            return [self.discriminator(batch, training=True) for batch in batches]
+            return [_full(self.discriminator(batch, training=True)) for batch in batches]
         sizes = [batch.shape[0] for batch in batches]
-        return tf.split(self.discriminator(tf.concat(batches, axis=0), training=True), sizes)
+        logits = self.discriminator(tf.concat(batches, axis=0), training=True)
+        return tf.split(_full(logits), sizes)
+
+    def _fake(self, n):
+        """n generated images, as training sees them."""
+        return _full(self.generator(self.latent(n), training=True))
 
     def _generator_step(self, data):
         """Step 2, once; returns the generator's loss."""
         variables = self.generator.trainable_variables
         v = data["unlabeled_generator"]
         if self.objective == "feature_matching":
-            features_real = self.features(v, training=True)
+            features_real = _full(self.features(v, training=True))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in variables])
-            fake = self.generator(self.latent(v.shape[0]), training=True)
+            fake = self._fake(v.shape[0])
             if self.objective == "feature_matching":
+                features_fake = _full(self.features(fake, training=True))
                 loss = losses.feature_matching(
-                    features_real, self.features(fake, training=True), self.feature_distance
+                    features_real, features_fake, self.feature_distance
                 )
             else:
-                loss = losses.minibatch_generator(self.discriminator(fake, training=True))
+                loss = losses.minibatch_generator(*self._logits(fake))
             scaled = self.generator_optimizer.scale_loss(loss)
         self._apply(self.generator_optimizer, tape, scaled, variables)
         return loss
@@ -327,6 +333,11 @@ class SemiSupervisedGAN(keras.Model):
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
+
+
+def _full(x):
+    """x in float32 at least: losses and means are not for the low type of mixed precision."""
+    return tf.cast(x, keras.backend.result_type(x.dtype, "float32"))
 
 
 def _optimizer(optimizer):

@@ -13,6 +13,8 @@ from improved_gan_tf.optimizers import Adam
 
 def load_data(recipe, data_dir=None):
     """The recipe's data; see `improved_gan_tf.data.load`, whose errors it raises."""
+    # Minibatch features grow with the rows of a batch: tested at the size they were trained at.
+    coupled = bool(recipe.discriminator.get("minibatch_kernels"))
     return data_sets.load(
         recipe.data,
         recipe.labels_per_class,
@@ -24,6 +26,7 @@ def load_data(recipe, data_dir=None):
         initialization_size=recipe.initialization_size,
         labels_file=recipe.labels_file,
         balance=recipe.balance,
+        test_batch_size=recipe.batch_size if coupled else 500,
     )
 
 

@@ -1,0 +1,96 @@
+"""Exported generators: served without this package, by TensorFlow alone, ONNX or LiteRT."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from improved_gan_tf import export, networks
+from improved_gan_tf.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def generator():
+    keras.utils.set_random_seed(3)
+    model = networks.mnist.generator((8, 8, 1), 20, (16, 16))
+    z = np.random.RandomState(0).uniform(size=(64, 20)).astype("float32")
+    for _ in range(30):  # running averages away from their start
+        model(z, training=True)
+    return model
+
+
+def _z(n):
+    return np.random.RandomState(n).uniform(size=(n, 20)).astype("float32")
+
+
+_SERVE = """
+import json, sys
+import numpy as np
+import tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+inputs = np.load(sys.argv[2])
+out = {name: model.serve(z).numpy() for name, z in inputs.items()}
+out["named"] = list(model.signatures["serve"](z=tf.constant(inputs["z3"])).values())[0].numpy()
+out["drawn"] = model.sample(5, 7).numpy()
+out["again"] = model.sample(5, 7).numpy()
+out["other"] = model.sample(5, 8).numpy()
+np.savez(sys.argv[3], **out)
+print(json.dumps(sorted(m for m in sys.modules if m.split(".")[0] in ("keras", "improved_gan_tf"))))
+"""
+
+
+def test_saved_model_by_tensorflow_alone(generator, tmp_path):
+    export.saved_model(generator, tmp_path / "generator")
+    inputs = {f"z{n}": _z(n) for n in (1, 3, 500)}
+    np.savez(tmp_path / "in.npz", **inputs)
+    paths = [str(tmp_path / name) for name in ("generator", "in.npz", "out.npz")]
+    served = subprocess.run(
+        [sys.executable, "-c", _SERVE, *paths], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert served.returncode == 0, served.stderr
+    # TensorFlow itself may load Keras lazily; this package is never needed.
+    assert not [m for m in json.loads(served.stdout) if m.startswith("improved_gan_tf")]
+    with np.load(tmp_path / "out.npz") as out:
+        for name, z in inputs.items():
+            np.testing.assert_allclose(out[name], generator(z), rtol=0, atol=1e-6)
+        np.testing.assert_array_equal(out["named"], out["z3"])
+        assert out["drawn"].shape == (5, 8, 8, 1)
+        np.testing.assert_array_equal(out["drawn"], out["again"])
+        assert np.abs(out["drawn"] - out["other"]).max() > 1e-3
+
+
+def test_saved_model_is_replaced_but_nothing_else(generator, tmp_path):
+    path = tmp_path / "generator"
+    export.saved_model(generator, path)
+    export.saved_model(generator, path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["generator"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("")
+    with pytest.raises(UserError, match="is not a SavedModel"):
+        export.saved_model(generator, tmp_path / "mine")
+    assert (tmp_path / "mine" / "notes.txt").exists()
+
+
+def test_onnx(generator, tmp_path):
+    pytest.importorskip("tf2onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    path = export.export(generator, tmp_path / "generator.onnx", "onnx")
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    for n in (1, 7):
+        (images,) = session.run(None, {session.get_inputs()[0].name: _z(n)})
+        np.testing.assert_allclose(images, generator(_z(n)), rtol=0, atol=1e-6)
+    with pytest.raises(UserError, match="exists already"):
+        export.export(generator, path, "onnx")
+
+
+def test_litert(generator, tmp_path):
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    path = export.export(generator, tmp_path / "generator.tflite", "litert")
+    interpreter = litert.Interpreter(str(path))
+    run = interpreter.get_signature_runner()
+    (name,) = run.get_input_details()
+    (images,) = run(**{name: _z(1)}).values()
+    np.testing.assert_allclose(images, generator(_z(1)), rtol=0, atol=1e-6)

@@ -1,4 +1,4 @@
-"""What happens beside training: checkpoints, the log, sample grids, the progress bar, the NaN stop."""
+"""What happens beside training: checkpoints, log, sample grids, progress bar, the NaN stop."""
 
 import csv
 import io

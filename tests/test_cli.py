@@ -123,7 +123,7 @@ def _bad(*arguments):
     [
         _bad("train", "digit", "no recipe 'digit'; choose one of digits"),
         _bad("train", "digits", "--epochs", "0", "epochs must be at least 1, not 0"),
-        _bad("train", "digits", "--set", "learning_rate=fast", 'learning_rate must be float, not "fast"'),
+        _bad("train", "digits", "--set", "learning_rate=x", 'learning_rate must be float, not "x"'),
         _bad("train", "digits", "--set", "lr=1", "a recipe has no value 'lr'"),
         _bad("train", "digits", "--set", "epochs", "--set takes KEY=VALUE"),
         _bad("train", "digits", "--set", "discriminator.width=3", "networks cannot be made"),
@@ -151,7 +151,9 @@ def test_bad_input(arguments, message, tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.rglob("*"))
 
 
-@pytest.mark.parametrize("arguments", [["train"], ["nothing"], ["train", "digits", "--epochs", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [["train"], ["nothing"], ["train", "digits", "--epochs", "x"]]
+)
 def test_bad_usage(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)

@@ -77,7 +77,8 @@ def build(recipe, data=None, seed=None):
 def _networks(recipe, data):
     module = getattr(networks, recipe.network, None)
     if module is None:
-        raise UserError(f"no network {recipe.network!r}; choose one of {', '.join(networks.__all__)}")
+        known = ", ".join(networks.__all__)
+        raise UserError(f"no network {recipe.network!r}; choose one of {known}")
     generator, discriminator = dict(recipe.generator), dict(recipe.discriminator)
     if data is not None:
         generator["image_shape"] = discriminator["image_shape"] = data.image_shape

@@ -1,4 +1,4 @@
-"""The paper's layers, in `keras.ops` alone: they run on the TensorFlow, JAX and PyTorch backends."""
+"""The paper's layers, in `keras.ops` alone: for the TensorFlow, JAX and PyTorch backends."""
 
 from improved_gan_tf.layers.batch_normalization import BatchNormalization
 from improved_gan_tf.layers.conv_transpose import Conv2DTranspose

@@ -1,4 +1,4 @@
-"""The generators' batch normalization: Keras' own without gamma, and an unbiased running variance."""
+"""The generators' batch normalization: Keras' without gamma, its running variance unbiased."""
 
 import keras
 from keras import ops

@@ -109,7 +109,8 @@ class SemiSupervisedGAN(keras.Model):
                 optimizer given for both networks.
         """
         if objective not in OBJECTIVES:
-            raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, not {objective!r}.")
+            known = ", ".join(OBJECTIVES)
+            raise ValueError(f"objective must be one of {known}, not {objective!r}.")
         if feature_distance not in ("squared", "absolute"):
             raise ValueError(
                 f'feature_distance must be "squared" or "absolute", not {feature_distance!r}.'

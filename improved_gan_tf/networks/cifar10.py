@@ -77,7 +77,8 @@ def discriminator(
             place of the dropout).
         dropout: rate before the second and third blocks.
 
-    Source: train_cifar_feature_matching.py and train_cifar_minibatch_discrimination.py, disc_layers.
+    Source: disc_layers of train_cifar_feature_matching.py and of
+    train_cifar_minibatch_discrimination.py.
     """
 
     def conv(n, size=3, strides=1, padding="same"):

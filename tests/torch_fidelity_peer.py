@@ -1,0 +1,49 @@
+"""torch-fidelity, without what its package imports on the way (torchvision, data sets).
+
+Its modules for the network and for the metrics' arithmetic are imported one by one, under a
+package that has only a path; `torch_fidelity.utils`, which reads data sets, is stood in for.
+"""
+
+import importlib
+import importlib.util
+import sys
+import types
+
+import pytest
+
+
+def peer(module):
+    """The module `torch_fidelity.MODULE`; the test is skipped where it is not installed."""
+    pytest.importorskip("torch", reason="the comparison needs PyTorch")
+    if "torch_fidelity" not in sys.modules:
+        found = importlib.util.find_spec("torch_fidelity")
+        if found is None:
+            pytest.skip("the comparison needs torch-fidelity (pip install --no-deps)")
+        package = types.ModuleType("torch_fidelity")
+        package.__path__ = list(found.submodule_search_locations)
+        sys.modules["torch_fidelity"] = package
+        utils = types.ModuleType("torch_fidelity.utils")
+        utils.__getattr__ = lambda name: None
+        sys.modules["torch_fidelity.utils"] = utils
+    return importlib.import_module(f"torch_fidelity.{module}")
+
+
+def extractor(path, dtype="float32"):
+    """torch-fidelity's network with the weights of a .pth; uint8 NHWC -> dictionary of arrays."""
+    import torch
+
+    module = peer("feature_extractor_inceptionv3")
+    names = ["2048", "logits_unbiased", "logits"]
+    network = module.FeatureExtractorInceptionV3(
+        "peer",
+        names,
+        feature_extractor_weights_path=str(path),
+        feature_extractor_internal_dtype=dtype,
+    )
+
+    def extract(images):
+        with torch.no_grad():
+            found = network(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))
+        return {name: value.numpy() for name, value in zip(names, found, strict=True)}
+
+    return extract

@@ -1,0 +1,47 @@
+"""Performance, measured: ratios within one run, medians of interleaved repeats.
+
+    python tools/benchmark.py train --recipe mnist-feature-matching
+    python tools/benchmark.py minibatch
+
+Run it on a machine that does nothing else. `--json FILE` keeps the figures.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import pkgutil
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import benchmarks  # noqa: E402
+from improved_gan_tf.atomic import write_file  # noqa: E402
+from improved_gan_tf.errors import UserError  # noqa: E402
+
+
+def main():
+    """Runs one subject; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    subjects = parser.add_subparsers(required=True, metavar="SUBJECT")
+    for module in pkgutil.iter_modules(benchmarks.__path__):
+        subject = importlib.import_module(f"benchmarks.{module.name}")
+        if hasattr(subject, "SUMMARY"):
+            command = subjects.add_parser(module.name, help=subject.SUMMARY)
+            subject.add_arguments(command)
+            command.add_argument("--json", metavar="FILE", help="write the figures here too")
+            command.set_defaults(run=subject.run)
+    options = parser.parse_args()
+    try:
+        result = options.run(options)
+    except UserError as error:
+        print(f"benchmark: error: {error}", file=sys.stderr)
+        return 2
+    if options.json:
+        text = json.dumps(result, indent=2) + "\n"
+        write_file(options.json, lambda stream: stream.write(text.encode()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

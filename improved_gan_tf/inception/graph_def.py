@@ -92,7 +92,7 @@ class _GraphBuilder:
 
         self.weights = weights
         self.graph = graph_pb2.GraphDef()
-        self.graph.versions.producer = 21  # old enough for any TensorFlow from 1.0 on
+        self.graph.versions.producer = 24  # the first that knows a scalar placeholder's shape
 
     def node(self, op, name, inputs=(), **attributes):
         import tensorflow as tf

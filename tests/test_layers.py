@@ -359,23 +359,38 @@ def test_initialisation_of_minibatch_discrimination():
     np.testing.assert_allclose(scale, layer.log_weight_scale, atol=1e-5)  # log(2 / 2) more
 
 
-def test_minibatch_discrimination_blocks(monkeypatch):
-    """However the kernels are cut into blocks, outputs and gradients are the same."""
+@pytest.mark.parametrize("known_batch", [True, False])
+def test_minibatch_discrimination_tiles(monkeypatch, known_batch):
+    """However kernels and rows are cut into tiles, outputs and gradients are the same."""
     from improved_gan_tf.layers import minibatch_discrimination as module
 
     layer, x = ours.MinibatchDiscrimination(6, 2), tf.constant(batch((5,), 8))
-    results = []
-    for elements in (2**22, 2 * 64, 3 * 64, 1):
-        monkeypatch.setattr(module, "_BLOCK_ELEMENTS", elements)
+    layer.build(x.shape)
+
+    def gradients(x):
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = layer(x)
             loss = tf.reduce_sum(tf.sin(y))
-        results.append([y, *tape.gradient(loss, [x, layer.theta.value])])
-    for other in results[1:]:
-        for one, two in zip(results[0], other, strict=True):
+        return [y, *tape.gradient(loss, [x, layer.theta.value])]
+
+    shape = (8, 5) if known_batch else (None, 5)
+    signature = [tf.TensorSpec(shape)]
+    expected = gradients(x)
+    sizes = []
+    # All kernels; three and two at once; one kernel's rows all, four and one at once.
+    for elements in (2**24, 3 * 2 * 64, 2 * 2 * 64, 2 * 64, 4 * 2 * 8, 1):
+        monkeypatch.setattr(module, "_ONE_TILE", elements)
+        monkeypatch.setattr(module, "_TILE", elements)
+        sizes.append(module._tile_sizes(6, 2, shape[0]))
+        found = tf.function(gradients, input_signature=signature)(x)
+        for one, two in zip(expected, found, strict=True):
             # float32: only the order of summation may differ.
             np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
+    if known_batch:
+        assert sizes == [(6, 8), (3, 8), (2, 8), (1, 8), (1, 4), (1, 1)]
+    else:
+        assert set(sizes) == {(1, None)}
 
 
 def test_minibatch_discrimination_of_equal_rows():

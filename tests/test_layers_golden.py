@@ -190,13 +190,14 @@ def test_l2normalize(entry, precision):
 # ---- minibatch discrimination -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("blocks", ["one block", "a kernel a block"])
+@pytest.mark.parametrize("tiles", ["one tile", "a row a tile"])
 @pytest.mark.parametrize("entry", entries("MinibatchLayer"), ids=name)
-def test_minibatch_discrimination(entry, precision, blocks, monkeypatch):
+def test_minibatch_discrimination(entry, precision, tiles, monkeypatch):
     from improved_gan_tf.layers import minibatch_discrimination
 
-    if blocks == "a kernel a block":  # what a large batch would do
-        monkeypatch.setattr(minibatch_discrimination, "_BLOCK_ELEMENTS", 1)
+    if tiles == "a row a tile":  # what a large batch would do
+        monkeypatch.setattr(minibatch_discrimination, "_ONE_TILE", 1)
+        monkeypatch.setattr(minibatch_discrimination, "_TILE", 1)
     hyper, a = entry["hyper"], load(entry["file"])
     layer = ours.MinibatchDiscrimination(
         hyper["num_kernels"], hyper["dim_per_kernel"], dtype=precision

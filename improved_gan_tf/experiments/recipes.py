@@ -89,6 +89,7 @@ RECIPES = {
             network="digits",
             average_rate=1e-3,
             epochs=200,
+            batch_size=50,
             baseline=True,
         ),
         _MNIST,

@@ -3,60 +3,112 @@
 import keras
 from keras import ops
 
-# Elements of one [kernels, N, N] block of pairwise distances: 16 MiB in float32.
-_BLOCK_ELEMENTS = 2**22
+# Elements of the distances of one tile times dimensions: below the first figure (64 MiB in float32)
+# all is one tile; a larger problem is cut into tiles of the second (16 MiB, several at work at once).
+_ONE_TILE = 2**24
+_TILE = 2**22
 
 
-def _distances(m):
-    """sum_d |M[n,k,d] - M[j,k,d]| + 1e6 [n = j], for m (k, D, N): (k, N, N).
+def _distances(rows, m, first):
+    """sum_d |M[n,k,d] - M[j,k,d]| + 1e6 [n = j]: (k, r, N), of the rows `first`, `first` + 1, ...
 
-    The sum runs dimension by dimension, so that nothing of size k N N D ever exists. 1e6 removes
-    the example's similarity to itself: exp(-1e6) is 0.
+    Args:
+        rows: M of r examples, (k, D, r); m: M of all N, (k, D, N). The sum runs dimension by
+            dimension, so that nothing of size k r N D ever exists. 1e6 removes the example's
+            similarity to itself: exp(-1e6) is 0.
     """
-    total = 1e6 * ops.eye(ops.shape(m)[-1], dtype=m.dtype)
+    n = first + ops.arange(ops.shape(rows)[-1])
+    same = ops.equal(n[:, None], ops.arange(ops.shape(m)[-1])[None, :])
+    total = 1e6 * ops.cast(same, m.dtype)
     for d in range(m.shape[1]):
-        total = total + ops.abs(m[:, d, :, None] - m[:, d, None, :])
+        total = total + ops.abs(rows[:, d, :, None] - m[:, d, None, :])
     return total
 
 
-@ops.custom_gradient
-def _block_similarities(m):
-    """f = sum_j exp(-distance) for a block of kernels m (k, D, N): (k, N).
+def _tile_sizes(kernels, dims, batch):
+    """(kernels, rows) of a tile: divisors of K and N; rows None for all of an unknown batch."""
+    if batch is None:
+        return 1, None
+    if kernels * dims * batch**2 <= _ONE_TILE:
+        return kernels, batch
+    fitting = [k for k in range(1, kernels + 1) if kernels % k == 0]
+    k = max(k for k in fitting if k == 1 or k * dims * batch**2 <= _TILE)
+    divisors = [r for r in range(1, batch + 1) if batch % r == 0]
+    r = max(r for r in divisors if r == 1 or r * dims * batch <= _TILE)
+    return k, batch if k > 1 else r
 
-    The backward pass computes the distances again instead of keeping D times N N numbers a
-    kernel. With G[n,j] = -(df[n] + df[j]) exp(-distance[n,j]), by the symmetry of n and j,
+
+def _over_tiles(function, m, *others):
+    """Puts `function(rows, all, first)` of every tile together.
+
+    Args:
+        function: takes lists of the tile's rows and of all rows, of m and of `others`, and the
+            number of the first row; returns (k, ..., r).
+        m: (K, D, N). others: (K, N).
+
+    Returns:
+        (K, ..., N).
+    """
+    kernels, dims, batch = m.shape
+    k, r = _tile_sizes(kernels, dims, batch)
+    arrays = (m, *others)
+    if (k, r) == (kernels, batch):
+        return function(arrays, arrays, 0)
+    size = batch if batch is not None else ops.shape(m)[-1]
+    columns = 1 if r is None else batch // r
+    blocks = [ops.reshape(a, (kernels // k, k, *ops.shape(a)[1:])) for a in arrays]
+
+    def tile(t):
+        everything = [ops.take(block, t // columns, axis=0) for block in blocks]
+        if columns == 1:
+            return function(everything, everything, 0)
+        first = t % columns * r
+        rows = [
+            ops.slice(a, (*[0] * (len(a.shape) - 1), first), (*a.shape[:-1], r)) for a in everything
+        ]
+        return function(rows, everything, first)
+
+    result = ops.map(tile, ops.arange(kernels // k * columns))
+    inner = tuple(result.shape[2:-1])
+    result = ops.reshape(result, (kernels // k, columns, k, *inner, size if r is None else r))
+    result = ops.moveaxis(result, 1, -2)
+    return ops.reshape(result, (kernels, *inner, size))
+
+
+@ops.custom_gradient
+def _similarities(m):
+    """f[n,k] = sum_j exp(-distance[n,j]), for m (K, D, N): (K, N).
+
+    The backward pass computes the distances again instead of keeping N N numbers a kernel. With
+    G[n,j] = -(df[n] + df[j]) exp(-distance[n,j]), by the symmetry of n and j,
     dM[n,d] = sum_j G[n,j] sign(M[n,d] - M[j,d]).
     """
 
-    def grad(*args, upstream=None):
-        df = args[0] if upstream is None else upstream
-        g = -(df[:, :, None] + df[:, None, :]) * ops.exp(-_distances(m))
+    def forward(rows, everything, first):
+        return ops.sum(ops.exp(-_distances(rows[0], everything[0], first)), axis=-1)
+
+    def backward(rows, everything, first):
+        (rows, df_rows), (all_m, df) = rows, everything
+        g = -(df_rows[:, :, None] + df[:, None, :]) * ops.exp(-_distances(rows, all_m, first))
         parts = [
-            ops.sum(g * ops.sign(m[:, d, :, None] - m[:, d, None, :]), axis=-1)
-            for d in range(m.shape[1])
+            ops.sum(g * ops.sign(rows[:, d, :, None] - all_m[:, d, None, :]), axis=-1)
+            for d in range(all_m.shape[1])
         ]
         return ops.stack(parts, axis=1)
 
-    return ops.sum(ops.exp(-_distances(m)), axis=-1), grad
+    def grad(*args, upstream=None):
+        return _over_tiles(backward, m, args[0] if upstream is None else upstream)
+
+    return _over_tiles(forward, m), grad
 
 
 def _nearest(m):
-    """mean_n min_j distance[n,j] for a block of kernels m (k, D, N): (k,)."""
-    return ops.mean(ops.min(_distances(m), axis=-1), axis=-1)
+    """mean_n min_j distance[n,j], for m (K, D, N): (K,)."""
 
+    def minimum(rows, everything, first):
+        return ops.min(_distances(rows[0], everything[0], first), axis=-1)
 
-def _by_blocks(function, m):
-    """`function` over the kernels of m (K, D, N), as many at once as one block of memory holds."""
-    kernels, dims, batch = m.shape[0], m.shape[1], m.shape[2]
-    block = 1
-    if batch is not None:
-        fitting = (n for n in range(1, kernels + 1) if kernels % n == 0)
-        block = max(n for n in fitting if n == 1 or n * batch * batch <= _BLOCK_ELEMENTS)
-    if block == kernels:
-        return function(m)
-    blocks = ops.reshape(m, (kernels // block, block, dims, -1 if batch is None else batch))
-    result = ops.map(function, blocks)
-    return ops.reshape(result, (kernels, *ops.shape(result)[2:]))
+    return ops.mean(_over_tiles(minimum, m), axis=-1)
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
@@ -69,7 +121,7 @@ class MinibatchDiscrimination(keras.layers.Layer):
         output   = concat(x, f + bias)
 
     It couples the examples of a batch: real and generated images must go through it in separate
-    batches. Memory grows as N^2 times a block of kernels, not as N^2 K D.
+    batches. Large problems are computed in tiles, so that memory does not grow as N^2 K D.
 
     Args:
         num_kernels: K (the paper's B), positive.
@@ -139,19 +191,19 @@ class MinibatchDiscrimination(keras.layers.Layer):
         x = ops.reshape(inputs, (_batch_size(inputs), self._num_features(inputs.shape)))
         if self._initializing:
             self._set_scale_and_bias(x)
-        f = ops.transpose(_by_blocks(_block_similarities, self._projections(x)))
+        f = ops.transpose(_similarities(self._projections(x)))
         f = ops.cast(f + ops.cast(self.bias, f.dtype), x.dtype)
         return ops.concatenate([x, f], axis=-1)
 
     def _set_scale_and_bias(self, x):
         """log_weight_scale[k] <- . - log(mean_n min_j distance / 2), bias <- -mean_n f."""
         m = self._projections(x)
-        scale = 0.5 * _by_blocks(_nearest, m)
+        scale = 0.5 * _nearest(m)
         self.log_weight_scale.assign(
             self.log_weight_scale
             - ops.cast(ops.expand_dims(ops.log(scale), -1), self.log_weight_scale.dtype)
         )
-        f = _by_blocks(_block_similarities, m / scale[:, None, None])
+        f = _similarities(m / scale[:, None, None])
         self.bias.assign(ops.cast(-ops.mean(f, axis=-1), self.bias.dtype))
 
     def compute_output_shape(self, input_shape):
@@ -167,5 +219,5 @@ class MinibatchDiscrimination(keras.layers.Layer):
 
 
 def _batch_size(x):
-    """N as an integer where it is known, so that the memory of a block can be chosen by it."""
+    """N as an integer where it is known, so that the tiles can be chosen by it."""
     return x.shape[0] if x.shape[0] is not None else ops.shape(x)[0]

@@ -22,6 +22,7 @@ def load_data(recipe, data_dir=None):
         seed_data=recipe.seed_data,
         batch_size=recipe.batch_size,
         data_dir=data_dir,
+        scaling=recipe.scaling,
         initialization=recipe.initialization,
         initialization_size=recipe.initialization_size,
         labels_file=recipe.labels_file,

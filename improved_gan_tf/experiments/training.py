@@ -137,12 +137,14 @@ def load_run(out, data_dir=None):
 
 def _check_same_run(folder, recipe):
     """Refuses to resume by another recipe than the run began with; epochs may be added."""
-    began = folder.config().get("recipe", {})
-    now = json.loads(json.dumps(dataclasses.asdict(recipe)))
-    changed = [k for k in now if k != "epochs" and began.get(k) != now[k]]
+    began, now = (
+        json.loads(json.dumps(dataclasses.asdict(r)))
+        for r in (recipes.from_config(folder.config()), recipe)
+    )
+    changed = [k for k in now if k != "epochs" and began[k] != now[k]]
     if changed:
         raise UserError(
-            f"{folder.path} was begun with {changed[0]} = {began.get(changed[0])!r}, not "
+            f"{folder.path} was begun with {changed[0]} = {began[changed[0]]!r}, not "
             f"{now[changed[0]]!r}; resume with the same values, or start elsewhere with --out"
         )
 

@@ -1,0 +1,29 @@
+"""Inception score, FID and KID of images: `improved-gan score` as a script.
+
+    python tools/inception_score.py samples/ --reference real_statistics.npz
+"""
+
+import argparse
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from improved_gan_tf.errors import UserError  # noqa: E402
+from improved_gan_tf.inception import command  # noqa: E402
+
+
+def main(arguments=None):
+    """Returns the exit code: 0, or 2 for input that cannot be used."""
+    parser = argparse.ArgumentParser(description=command.DESCRIPTION)
+    command.add_score_arguments(parser)
+    try:
+        command.score_command(parser.parse_args(arguments))
+    except UserError as error:
+        print(f"inception_score: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""A recipe over several seeds, with its baseline: the figures of reference/results.
+
+    python tools/measure_seeds.py digits --seeds 1 2 3 4 5 --json reference/results/digits.json
+
+Every seed has a run folder below --runs; what is there already is gone on with, not repeated.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from improved_gan_tf.atomic import write_file  # noqa: E402
+from improved_gan_tf.errors import UserError  # noqa: E402
+
+
+def main():
+    """Trains what is missing and writes the summary; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("recipe")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--runs", type=Path, help="default runs/RECIPE-seeds")
+    parser.add_argument("--data-dir", help="TFDS' data folder")
+    parser.add_argument("--json", required=True, metavar="FILE")
+    options = parser.parse_args()
+    runs = options.runs or Path(f"runs/{options.recipe}-seeds")
+    try:
+        results = [_run(options, seed, runs / f"seed-{seed}") for seed in options.seeds]
+    except UserError as error:
+        print(f"measure_seeds: error: {error}", file=sys.stderr)
+        return 2
+    summary = {
+        "recipe": options.recipe,
+        "command": " ".join(["python", *sys.argv]),
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()}",
+        "versions": json.loads((runs / f"seed-{options.seeds[0]}/config.json").read_text())[
+            "versions"
+        ],
+        **_means(results),
+        "seeds": results,
+    }
+    text = json.dumps(summary, indent=2) + "\n"
+    write_file(options.json, lambda stream: stream.write(text.encode()))
+    print(json.dumps(_means(results), indent=2))
+    return 0
+
+
+def _run(options, seed, out):
+    """The results of one seed; it chooses the labelled subset too."""
+    from improved_gan_tf import experiments
+
+    recipe = experiments.override(
+        experiments.get(options.recipe), seed=seed, seed_data=seed, baseline=True
+    )
+    if (out / "results.json").is_file():
+        results = json.loads((out / "results.json").read_text())
+    else:
+        resume = (out / "config.json").is_file()
+        results = experiments.train(recipe, out, options.data_dir, resume)
+    return {"seed": seed, **results}
+
+
+def _means(results):
+    """Mean error rates over the seeds, and their standard deviation (of a sample)."""
+    found = {}
+    for name, rows in (("gan", results), ("baseline", [r["baseline"] for r in results])):
+        for key in ("test_error", "test_error_raw"):
+            values = [row[key] for row in rows]
+            found[f"{name}_{key}_mean"] = round(statistics.mean(values), 6)
+            if len(values) > 1:
+                found[f"{name}_{key}_stdev"] = round(statistics.stdev(values), 6)
+    found["gan_over_baseline"] = round(
+        found["gan_test_error_mean"] / found["baseline_test_error_mean"], 4
+    )
+    return found
+
+
+def _processor():
+    """The processor's name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -8,6 +8,7 @@ import time
 
 import keras
 import numpy as np
+import tqdm
 
 from improved_gan_tf import images
 from improved_gan_tf.atomic import write_file
@@ -171,6 +172,12 @@ class Progress(keras.callbacks.Callback):
         interval: seconds between two lines where the output is not a terminal.
     """
 
+    _SHORT = {
+        "supervised_loss": "supervised",
+        "unsupervised_loss": "unsupervised",
+        "generator_loss": "generator",
+    }
+
     def __init__(self, first_epoch=0, title="training", interval=10.0):
         super().__init__()
         self.first_epoch = first_epoch
@@ -178,41 +185,40 @@ class Progress(keras.callbacks.Callback):
         self.interval = interval
 
     def on_train_begin(self, logs=None):
-        self._steps = self.params["steps"]
-        self._epochs = self.params["epochs"]
+        steps, self._epochs = self.params["steps"], self.params["epochs"]
+        print(f"{self.title}: {self._epochs - self.first_epoch} epochs of {steps} steps")
         self._validation = {}
         self._last = self._start = time.perf_counter()
-        print(f"{self.title}: {self._epochs - self.first_epoch} epochs of {self._steps} steps")
-        self._bar = None
-        if sys.stdout.isatty():
-            self._bar = keras.utils.Progbar(
-                (self._epochs - self.first_epoch) * self._steps, stateless_metrics=(), interval=0.2
-            )
+        self._bar = tqdm.tqdm(
+            total=(self._epochs - self.first_epoch) * steps,
+            unit="step",
+            dynamic_ncols=True,
+            disable=not sys.stdout.isatty(),
+            file=sys.stdout,
+        )
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = epoch
+        self._bar.set_description(f"epoch {epoch + 1}/{self._epochs}", refresh=False)
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._bar is not None:
-            done = (self._epoch - self.first_epoch) * self._steps + batch + 1
-            # The bar ends with the last validation, in on_epoch_end.
-            if done < self._bar.target:
-                self._bar.update(done, self._shown(logs or {}))
+        self._bar.set_postfix_str(self._shown((logs or {}) | self._validation), refresh=False)
+        self._bar.update()
 
     def _shown(self, logs):
-        return [("epoch", self._epoch + 1), *(logs | self._validation).items()]
+        return ", ".join(f"{self._SHORT.get(k, k)} {v:.4g}" for k, v in logs.items())
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}
         self._validation = {k: v for k, v in logs.items() if k.startswith("val_")}
         last = epoch + 1 == self._epochs
         now = time.perf_counter()
-        if self._bar is not None:
-            if last:
-                self._bar.update(self._bar.target, self._shown(logs), finalize=True)
-        elif last or epoch == self.first_epoch or now - self._last >= self.interval:
+        due = last or epoch == self.first_epoch or now - self._last >= self.interval
+        if self._bar.disable and due:
             self._last = now
-            done = epoch + 1 - self.first_epoch
-            left = (now - self._start) / done * (self._epochs - epoch - 1)
-            values = ", ".join(f"{k} {v:.4g}" for k, v in logs.items())
-            print(f"epoch {epoch + 1}/{self._epochs}: {values} ({left:.0f} s left)", flush=True)
+            left = (now - self._start) / (epoch + 1 - self.first_epoch) * (self._epochs - epoch - 1)
+            shown = self._shown(logs)
+            print(f"epoch {epoch + 1}/{self._epochs}: {shown} ({left:.0f} s left)", flush=True)
+
+    def on_train_end(self, logs=None):
+        self._bar.set_postfix_str(self._shown(logs or {}))
+        self._bar.close()

@@ -240,8 +240,8 @@ class SemiSupervisedGAN(keras.Model):
     def test_step(self, data):
         x, y = data
         report = {
-            self._error: losses.error_rate(y, self(x, training=False)),
-            self._error_raw: losses.error_rate(y, self.discriminator(x, training=False)),
+            self._error: losses.error_rate(y, _full(self(x, training=False))),
+            self._error_raw: losses.error_rate(y, _full(self.discriminator(x, training=False))),
         }
         for metric, value in report.items():
             metric.update_state(value, sample_weight=tf.shape(y)[0])

@@ -172,7 +172,11 @@ class Progress(keras.callbacks.Callback):
         interval: seconds between two lines where the output is not a terminal.
     """
 
+    # In the order shown: a narrow terminal cuts off the end.
     _SHORT = {
+        "error": "error",
+        "val_error": "val",
+        "val_error_raw": "val raw",
         "supervised_loss": "supervised",
         "unsupervised_loss": "unsupervised",
         "generator_loss": "generator",
@@ -205,7 +209,7 @@ class Progress(keras.callbacks.Callback):
         self._bar.update()
 
     def _shown(self, logs):
-        return ", ".join(f"{self._SHORT.get(k, k)} {v:.4g}" for k, v in logs.items())
+        return ", ".join(f"{short} {logs[k]:.3g}" for k, short in self._SHORT.items() if k in logs)
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}

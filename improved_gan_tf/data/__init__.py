@@ -4,13 +4,13 @@
 that read particular formats; they come in when they are needed.
 """
 
-from .arrays import Arrays, checked_arrays
-from .labeled import custom_labeled_indices, labeled_indices, labels_from_file
-from .loading import load
-from .order import Epoch, EpochOrder
-from .pipeline import SemiSupervisedData
-from .scaling import Scaling
-from .sources import read
+from improved_gan_tf.data.arrays import Arrays, checked_arrays
+from improved_gan_tf.data.labeled import custom_labeled_indices, labeled_indices, labels_from_file
+from improved_gan_tf.data.loading import load
+from improved_gan_tf.data.order import Epoch, EpochOrder
+from improved_gan_tf.data.pipeline import SemiSupervisedData
+from improved_gan_tf.data.scaling import Scaling
+from improved_gan_tf.data.sources import read
 
 __all__ = [
     "Arrays", "Epoch", "EpochOrder", "Scaling", "SemiSupervisedData", "checked_arrays",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import UserError
+from improved_gan_tf.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import UserError
-from .arrays import Arrays
+from improved_gan_tf.data.arrays import Arrays
+from improved_gan_tf.errors import UserError
 
 TEST_SIZE = 500
 

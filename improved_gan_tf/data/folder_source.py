@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError
-from .arrays import Arrays, checked_arrays
+from improved_gan_tf.data.arrays import Arrays, checked_arrays
+from improved_gan_tf.errors import UserError
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm",
                       ".pgm"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError
+from improved_gan_tf.errors import UserError
 
 
 def permutation(n: int, seed: int) -> np.ndarray:

@@ -6,13 +6,18 @@ import dataclasses
 
 import numpy as np
 
-from ..errors import UserError
-from .arrays import Arrays
-from .labeled import custom_labeled_indices, labeled_indices, labels_from_file, permutation
-from .order import EpochOrder
-from .pipeline import SemiSupervisedData
-from .scaling import Scaling
-from .sources import read
+from improved_gan_tf.data.arrays import Arrays
+from improved_gan_tf.data.labeled import (
+    custom_labeled_indices,
+    labeled_indices,
+    labels_from_file,
+    permutation,
+)
+from improved_gan_tf.data.order import EpochOrder
+from improved_gan_tf.data.pipeline import SemiSupervisedData
+from improved_gan_tf.data.scaling import Scaling
+from improved_gan_tf.data.sources import read
+from improved_gan_tf.errors import UserError
 
 INITIALIZATIONS = ("training_set", "labeled")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError
-from .arrays import Arrays, checked_arrays
+from improved_gan_tf.data.arrays import Arrays, checked_arrays
+from improved_gan_tf.errors import UserError
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import UserError
+from improved_gan_tf.errors import UserError
 
 
 class Epoch(NamedTuple):

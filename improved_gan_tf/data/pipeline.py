@@ -6,10 +6,10 @@ from functools import cached_property
 
 import numpy as np
 
-from ..errors import UserError
-from .arrays import Arrays
-from .order import EpochOrder
-from .scaling import Scaling
+from improved_gan_tf.data.arrays import Arrays
+from improved_gan_tf.data.order import EpochOrder
+from improved_gan_tf.data.scaling import Scaling
+from improved_gan_tf.errors import UserError
 
 
 class SemiSupervisedData:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import UserError
+from improved_gan_tf.errors import UserError
 
 # name: (offset, divisor), of pixels in 0..255.
 _AFFINE = {"unit": (0.0, 255.0), "cifar10": (127.5, 128.0), "symmetric": (127.5, 127.5)}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..errors import UserError
-from .arrays import Arrays
+from improved_gan_tf.data.arrays import Arrays
+from improved_gan_tf.errors import UserError
 
 NAMES = (
     "digits (no network needed)", "npz:FILE", "folder:DIR",
@@ -31,19 +31,19 @@ def read(name: str, data_dir=None, download: bool = True, image_size=None,
     """
     kind, colon, rest = str(name).partition(":")
     if name == "digits":
-        from .digits_source import read_digits
+        from improved_gan_tf.data.digits_source import read_digits
 
         return read_digits()
     if colon and kind in ("npz", "folder") and not rest:
         raise UserError(f"{name!r} names no path; expected {kind}:PATH.")
     if kind == "npz" and colon:
-        from .npz_source import read_npz
+        from improved_gan_tf.data.npz_source import read_npz
 
         return read_npz(rest)
     if kind == "folder" and colon:
-        from .folder_source import read_folder
+        from improved_gan_tf.data.folder_source import read_folder
 
         return read_folder(rest, image_size, test_fraction)
-    from .tfds_source import read_tfds
+    from improved_gan_tf.data.tfds_source import read_tfds
 
     return read_tfds(name, data_dir, download)

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from ..errors import UserError
+from improved_gan_tf.errors import UserError
 
 TIMEOUT = 5.0  # seconds to wait for a sign of life of the first host
 
@@ -23,7 +23,7 @@ def builder_with_data(tfds, name: str, root: Path, download: bool):
         UserError: TFDS does not know the name or version, the data are absent and may not or
             cannot be downloaded, or preparing them failed.
     """
-    from .tfds_source import unknown_name
+    from improved_gan_tf.data.tfds_source import unknown_name
 
     try:
         builder = tfds.builder(name, data_dir=str(root), try_gcs=False)

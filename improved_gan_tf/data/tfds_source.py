@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError
-from .arrays import Arrays
+from improved_gan_tf.data.arrays import Arrays
+from improved_gan_tf.errors import UserError
 
 # Data sets whose TFDS builder numbers its examples 0, 1, 2 ... in the order of the original files.
 _NUMBERED = frozenset(("mnist", "fashion_mnist", "kmnist", "emnist", "svhn_cropped"))
@@ -64,7 +64,7 @@ def read_tfds(name: str, data_dir=None, download: bool = True) -> Arrays:
                 f"prepare it again."
             ) from None
     else:
-        from .tfds_download import builder_with_data
+        from improved_gan_tf.data.tfds_download import builder_with_data
 
         builder = builder_with_data(tfds, name, root, download)
     shape, class_names = _checked_features(builder, name)
@@ -81,7 +81,7 @@ def read_tfds(name: str, data_dir=None, download: bool = True) -> Arrays:
 
 def unknown_name(name: str) -> UserError:
     """The error for a name that is none of ours and that TFDS does not know."""
-    from .sources import NAMES
+    from improved_gan_tf.data.sources import NAMES
 
     hint = ""
     if Path(name).suffix == ".npz":

@@ -179,3 +179,27 @@ def test_out_is_a_file(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert cli.main(["train", "digits", "--out", str(tmp_path / "file")]) == 2
     assert "is a file" in capsys.readouterr().err
+
+
+def test_custom_labels_on_mnist(shared_data, tmp_path, capsys):
+    """MNIST by TFDS, labels from a file: trains on 8,000 of the test images, tests on the rest."""
+    with np.load(shared_data / "mnist.npz") as archive:
+        labels = archive["y_test"][:8000].astype(int)
+    labels[::3] = -1
+    file = tmp_path / "labels.txt"
+    np.savetxt(file, labels, fmt="%d")
+    out = tmp_path / "run"
+    command = ["train", "mnist-custom-labels", "--out", str(out), "--epochs", "1", "--quiet"]
+    command += ["--data-dir", str(shared_data / "tfds"), *SMALL]
+    assert cli.main([*command, "--labels-file", str(file)]) == 0
+    results = json.loads((out / "results.json").read_text())
+    assert (results["test_images"], results["steps"], results["labels"]) == (2000, 80, 100)
+    assert "labelled images only" not in capsys.readouterr().out
+    chosen = np.load(out / "labeled_indices.npy")
+    assert (labels[chosen] >= 0).all()
+    for bad, message in ((labels[:-1], "7999"), (np.where(labels < 0, 10, labels), "10")):
+        np.savetxt(file, bad, fmt="%d")
+        assert cli.main([*command, "--labels-file", str(file), "--out", str(tmp_path / "x")]) == 2
+        shown = capsys.readouterr().err
+        assert message in shown and shown.count("\n") == 1
+        assert not (tmp_path / "x").exists()

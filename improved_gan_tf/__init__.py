@@ -1,7 +1,7 @@
 """Improved Techniques for Training GANs (Salimans et al., 2016) for Keras 3 and TensorFlow.
 
 The parts: `layers`, `losses`, `optimizers`, `networks`, `models`, `data`, `experiments`,
-`callbacks`, `images`, `report`, `export`. They are imported when first used, so that
+`callbacks`, `images`, `inception`, `report`, `export`. They are imported when first used, so that
 `import improved_gan_tf` and the command line's help do not wait for TensorFlow.
 """
 
@@ -16,6 +16,7 @@ _PARTS = (
     "experiments",
     "export",
     "images",
+    "inception",
     "layers",
     "losses",
     "models",

@@ -1,4 +1,4 @@
-"""The command line, `improved-gan`: train, evaluate, sample, export, report, recipes."""
+"""The command line, `improved-gan`: train, evaluate, sample, export, report, score, ..."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 from improved_gan_tf import __version__
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import recipes
+from improved_gan_tf.inception import command as inception_command
 from improved_gan_tf.run_folder import RunFolder
 
 # Option of `train`: the recipe's value that it overrides.
@@ -97,6 +98,7 @@ def _parser():
     export.add_argument("--data-dir", help="TFDS' data folder")
 
     _run_command(commands, "report", "plots and one self-contained HTML page", _report)
+    inception_command.add_command(commands)
     return parser
 
 

@@ -2,7 +2,8 @@
 
     python tools/compare_mnist.py runs/mnist-feature-matching --out reference/results
 
-The original's log (30 epochs, seed 1, 100 labels) is reference/golden/theano/mnist_fm_seed1_log.csv.
+The original's log (30 epochs, seed 1, 100 labels) is
+reference/golden/theano/mnist_fm_seed1_log.csv.
 Both see the same labelled images in the same order; initial weights, noise and latent vectors come
 from other random generators, so the curves agree in course and not in every digit.
 """

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-# Elements of the distances of one tile times dimensions: below the first figure (64 MiB in float32)
-# all is one tile; a larger problem is cut into tiles of the second (16 MiB, several at work at once).
+# Distances in one tile times dimensions: up to the first figure (64 MiB in float32) all is one tile;
+# a larger problem is cut into tiles of the second (16 MiB, of which several are at work at once).
 _ONE_TILE = 2**24
 _TILE = 2**22
 

@@ -141,7 +141,7 @@ class OtherClassifier(Classifier):
         if softmax:
             wanted["output"] = last.input
             self._kind = "logits"
-        both = keras.Model(model.inputs, wanted)
+        both = keras.Model(model.inputs[0], wanted)
 
         def call(images):
             found = both.predict_on_batch(images)

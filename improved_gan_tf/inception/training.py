@@ -14,7 +14,7 @@ class InceptionScore(keras.metrics.Metric):
     mode: the network is a part of the metric's graph. Sums are float64.
 
     Args:
-        classifier: an `inception.classifier.Inception`; None makes one of the published weights.
+        classifier: an `Inception`; None makes one of the published weights.
         value_range: the images' black and full brightness; they are used without rounding.
         name: of the metric.
     """
@@ -22,6 +22,11 @@ class InceptionScore(keras.metrics.Metric):
     def __init__(self, classifier=None, value_range=(0.0, 255.0), name="inception_score"):
         super().__init__(name=name, dtype="float64")
         self.classifier = classifier or measure._inception()
+        if not hasattr(self.classifier, "model"):
+            raise UserError(
+                f"the metric runs Inception's network, not {self.classifier.name}; use the "
+                "ScoreCallback with other classifiers"
+            )
         self.value_range = tuple(value_range)
 
         def total(name, shape=()):

@@ -22,6 +22,9 @@ def main(arguments=None):
     except UserError as error:
         print(f"inception_score: error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\ninception_score: stopped", file=sys.stderr)
+        return 130
     return 0
 
 

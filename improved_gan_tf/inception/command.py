@@ -271,14 +271,16 @@ def _report(result):
                      f"{best['all_mean_kl_nats']:.4f})")
     if "statistics" in result:
         lines.append(f"statistics       {result['statistics']}")
-    shuffled = protocol["shuffle_seed"]
-    order = "in order" if shuffled is None else f"shuffled by seed {shuffled}"
     skipped = f", {protocol['skipped']} skipped" if protocol["skipped"] else ""
     lines.append(f"images           {protocol['images']}: {protocol['count']}{skipped}")
     digest = protocol["classifier_digest"][:23]
     lines.append(f"classifier       {protocol['classifier']} ({digest})")
-    lines.append(f"protocol         {protocol['splits']} splits, {order}, population standard "
-                 f"deviation, improved_gan_tf {protocol['version']}")
+    version = f"improved_gan_tf {protocol['version']}"
+    if "inception_score" in result:
+        shuffled = protocol["shuffle_seed"]
+        order = "in order" if shuffled is None else f"shuffled by seed {shuffled}"
+        version = f"{protocol['splits']} splits, {order}, population standard deviation, {version}"
+    lines.append(f"protocol         {version}")
     return "\n".join(lines)
 
 

@@ -85,7 +85,9 @@ class First:
 
     def __init__(self, source, count):
         self.source, self.count = source, min(count, source.count)
-        self.name = f"{source.name}[:{self.count}]"
+        self.name = source.name
+        if self.count < source.count:
+            self.name += f"[:{self.count}]"
 
     @property
     def skipped(self):

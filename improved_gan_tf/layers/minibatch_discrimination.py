@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-# Distances in one tile times dimensions: up to the first figure (64 MiB in float32) all is one tile;
+# Distances in a tile, times dimensions. Up to the first figure (64 MiB in float32) all is one tile;
 # a larger problem is cut into tiles of the second (16 MiB, of which several are at work at once).
 _ONE_TILE = 2**24
 _TILE = 2**22

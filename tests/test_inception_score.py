@@ -181,7 +181,7 @@ def test_fid_and_kid_equal_torch_fidelity():
         stats = [fid.fid_features_to_statistics(torch.from_numpy(a)) for a in (x, y)]
         expected = fid.fid_statistics_to_metric(*stats, False)["frechet_inception_distance"]
         ours = [(s["mu"], s["sigma"]) for s in stats]
-        # A singular product has eigenvalues of 1e-16 either side of 0, whose roots are 1e-8.
+        # The peer takes roots of the product's eigenvalues: with singular ones, 1e-8 off each.
         np.testing.assert_allclose(frechet_distance(*ours[0], *ours[1]), expected, rtol=1e-6)
         found = kid.kid_features_to_metric(
             torch.from_numpy(x), torch.from_numpy(y), kid_subsets=20, kid_subset_size=50,
@@ -191,11 +191,18 @@ def test_fid_and_kid_equal_torch_fidelity():
         np.testing.assert_allclose(kernel_distance(x, y, 20, 50), expected, rtol=1e-9)
 
 
-def test_fid_of_singular_covariances_is_real_and_finite():
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(2, 5, 64))
-    value = frechet_distance(x.mean(0), np.cov(x.T), y.mean(0), np.cov(y.T))
-    assert np.isfinite(value) and value > 0
+@pytest.mark.parametrize("n", (5, 60, 200))
+def test_fid_of_singular_covariances(n):
+    """With C = A^T A, A the centred rows over sqrt(n - 1), the roots of C1 C2's eigenvalues are the
+    singular values of A1 A2^T: a small matrix, exact to the last digits. Two formulas, float64."""
+    x, y = _features(4, n, 100), _features(5, n + 3, 100)
+    a, b = ((z - z.mean(0)) / np.sqrt(len(z) - 1) for z in (x, y))
+    root = np.linalg.svd(a @ b.T, compute_uv=False).sum()
+    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + (a**2).sum() + (b**2).sum() - 2 * root
+    found = frechet_distance(x.mean(0), np.cov(x.T), y.mean(0), np.cov(y.T))
+    assert found == pytest.approx(expected, rel=1e-9)
+    same = frechet_distance(x.mean(0), np.cov(x.T), x.mean(0), np.cov(x.T))
+    assert abs(same) < 1e-9 * np.trace(np.cov(x.T))
 
 
 def test_statistics_in_batches_equal_those_of_all():

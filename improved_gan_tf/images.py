@@ -92,7 +92,8 @@ def grid(images, columns=None, factor=None, margin=None):
         columns: images a row; None takes a nearly square shape, one without vacant places where
             there is such a shape (100 -> 10 x 10, 50 -> 10 columns x 5 rows).
         factor: the enlargement, as in `enlarge`; None stays within 1,600 pixels a side.
-        margin: width of the lines; None is 2 pixels, or 1 around tiles under 40 pixels.
+        margin: width of the lines; None is one pixel of the images, but no less than 2 (1 around
+            tiles under 40 pixels): an 8x8 digit fills its tile and would run into the next.
 
     Returns:
         uint8 (rows (H f + margin) + margin, columns (W f + margin) + margin, C). Vacant places have
@@ -110,7 +111,8 @@ def grid(images, columns=None, factor=None, margin=None):
         factor = max(1, min(room, round(COMFORTABLE_TILE / max(height, width))))
     images = enlarge(images, factor)
     height, width = images.shape[1:3]
-    margin = (1 if max(height, width) < 40 else 2) if margin is None else margin
+    if margin is None:
+        margin = max(1 if max(height, width) < 40 else 2, factor)
     margin = _whole("the margin", margin, smallest=0)
     shape = (rows * (height + margin) + margin, columns * (width + margin) + margin, channels)
     canvas = np.full(shape, MARGIN_LEVEL, np.uint8)

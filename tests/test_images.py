@@ -94,7 +94,7 @@ def test_grid_chooses_a_shape_without_vacant_places(count, columns):
 
 
 def test_grids_keep_a_size_that_fits_a_screen():
-    assert images.grid(np.zeros((100, 8, 8, 1), np.uint8)).shape == (582, 582, 1)
+    assert images.grid(np.zeros((100, 8, 8, 1), np.uint8)).shape == (637, 637, 1)
     assert max(images.grid(np.zeros((2500, 28, 28, 1), np.uint8)).shape) < 1600
 
 

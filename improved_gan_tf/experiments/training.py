@@ -8,13 +8,13 @@ import sys
 
 import keras
 
-from improved_gan_tf import callbacks, export
+from improved_gan_tf import __version__, callbacks, export
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import recipes
 from improved_gan_tf.experiments.building import build, load_data
 from improved_gan_tf.run_folder import RunFolder
 
-_PACKAGES = ("improved_gan_tf", "keras", "numpy", "tensorflow", "tensorflow-datasets")
+_PACKAGES = ("keras", "numpy", "tensorflow", "tensorflow-datasets")
 
 
 def train(recipe, out, data_dir=None, resume=False, verbose=True):
@@ -150,12 +150,7 @@ def _check_same_run(folder, recipe):
 
 
 def _config(recipe, data):
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = None  # run from a checkout
+    versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
     return {
         "recipe": dataclasses.asdict(recipe),
         "overrides": recipes.overrides(recipe),
@@ -167,7 +162,11 @@ def _config(recipe, data):
             "image_shape": list(data.image_shape),
             "num_classes": data.num_classes,
         },
-        "versions": {"python": platform.python_version(), **versions},
+        "versions": {
+            "improved_gan_tf": __version__,
+            "python": platform.python_version(),
+            **versions,
+        },
         "backend": keras.backend.backend(),
         "command": " ".join(sys.argv),
     }

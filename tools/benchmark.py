@@ -16,6 +16,7 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import benchmarks  # noqa: E402
+
 from improved_gan_tf.atomic import write_file  # noqa: E402
 from improved_gan_tf.errors import UserError  # noqa: E402
 

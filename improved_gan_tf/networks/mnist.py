@@ -47,7 +47,7 @@ def discriminator(
     Gaussian noise on the input and before each later layer, weight-normed dense layers with relu;
     the layer "features", which feature matching compares, is the last hidden one before its noise.
     With `minibatch_kernels`, `MinibatchDiscrimination` is put after it: the paper's figure 3
-    (right), for which the original has no script.
+    (right), for which the published code has no script.
 
     Source: train_mnist_feature_matching.py, layers.
     """

@@ -30,9 +30,10 @@ def peer(module):
 
 def extractor(path, dtype="float32"):
     """torch-fidelity's network with the weights of a .pth; uint8 NHWC -> dictionary of arrays."""
+    module = peer("feature_extractor_inceptionv3")
+
     import torch
 
-    module = peer("feature_extractor_inceptionv3")
     names = ["2048", "logits_unbiased", "logits"]
     network = module.FeatureExtractorInceptionV3(
         "peer",

@@ -36,7 +36,7 @@ def frechet_distance(mean_1, covariance_1, mean_2, covariance_2):
         raise UserError("the statistics hold values that are not finite; compute them again")
     import scipy.linalg
 
-    trace = scipy.linalg.svdvals(_root(covariance_1) @ _root(covariance_2)).sum()
+    trace = scipy.linalg.svdvals(_root(covariance_1).T @ _root(covariance_2)).sum()
     difference = mean_1 - mean_2
     return float(
         difference @ difference + np.trace(covariance_1) + np.trace(covariance_2) - 2 * trace
@@ -44,12 +44,16 @@ def frechet_distance(mean_1, covariance_1, mean_2, covariance_2):
 
 
 def _root(covariance):
-    """The symmetric square root; eigenvalues that are rounding errors count as 0."""
+    """R of (F, rank) with R R^T = covariance; eigenvalues that are rounding errors count as 0.
+
+    The symmetric root is R times a matrix with orthonormal rows, so that products of two of them
+    have the singular values of R1^T R2.
+    """
     import scipy.linalg
 
     values, vectors = scipy.linalg.eigh(covariance)
-    rounding = 10 * np.finfo(np.float64).eps * max(values[-1], 0.0)
-    return (vectors * np.sqrt(np.where(values > rounding, values, 0.0))) @ vectors.T
+    kept = values > 10 * np.finfo(np.float64).eps * max(values[-1], 0.0)
+    return vectors[:, kept] * np.sqrt(values[kept])
 
 
 def warn_if_singular(n, features):

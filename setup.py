@@ -21,6 +21,8 @@ setup(
     install_requires=requirements,
     extras_require={
         "test": ["pytest>=8", "ruff>=0.6"],
+        # For the comparison with torch-fidelity, which is installed with --no-deps (see .ci/run).
+        "peer": ["torch>=2.4"],
         "jax": ["jax>=0.4.30"],
         "torch": ["torch>=2.4"],
         "onnx": ["tf2onnx>=1.16", "onnxruntime>=1.20"],

@@ -202,25 +202,41 @@ def test_weights_file_goes_on_bit_for_bit(tmp_path):
     _assert_same(other, uninterrupted)
 
 
-@pytest.mark.parametrize("kind", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision(kind):
-    keras.config.set_dtype_policy(kind)
+def _losses(policy, optimizer):
+    keras.config.set_dtype_policy(policy)
     try:
-        optimizer = optimizers.Adam
-        if kind == "mixed_float16":
-            def optimizer(*args, **kwargs):
-                return keras.optimizers.LossScaleOptimizer(optimizers.Adam(*args, **kwargs))
         gan = _gan(
-            generator_optimizer=optimizer(1e-3, beta_1=0.5),
-            discriminator_optimizer=optimizer(1e-3, beta_1=0.5),
+            noise=0.05,
+            generator_optimizer=optimizer(),
+            discriminator_optimizer=optimizer(),
             jit_compile=False,
         )
-        history = _fit(gan, epochs=30).history
+        history = _fit(gan, epochs=20).history
     finally:
         keras.config.set_dtype_policy("float32")
+    return gan, history
+
+
+def _adam():
+    return optimizers.Adam(1e-2, beta_1=0.5)
+
+
+@pytest.mark.parametrize(
+    "policy, optimizer",
+    [
+        ("mixed_bfloat16", _adam),
+        ("mixed_float16", lambda: keras.optimizers.LossScaleOptimizer(_adam())),
+    ],
+)
+def test_mixed_precision(policy, optimizer):
+    """Learns as float32 does: 80 steps bring the losses to the same place within 5 %."""
+    gan, mixed = _losses(policy, optimizer)
+    _, full = _losses("float32", _adam)
     assert all(v.dtype == "float32" for v in gan.discriminator.trainable_variables)
-    assert np.isfinite(history["generator_loss"]).all()
-    assert history["supervised_loss"][-1] < 0.8 * history["supervised_loss"][0]
+    assert full["supervised_loss"][-1] < 0.9 * full["supervised_loss"][0]
+    for name in ("supervised_loss", "unsupervised_loss"):
+        np.testing.assert_allclose(mixed[name], full[name], rtol=0.05)
+    assert np.isfinite(mixed["generator_loss"]).all()
 
 
 @pytest.mark.parametrize(

@@ -116,10 +116,12 @@ def test_features_and_logits_equal_torch_fidelity(kind, arrays, model, predict, 
 
 
 def test_one_image_or_many(predict, pictures):
+    """A batch of 1 gives what a batch of 50 gives."""
     x = pictures[(32, 32)]
     x = np.concatenate([x, 255 - x, x[:, ::-1], x[:, :, ::-1], np.zeros_like(x[:1])])
+    x = np.resize(x, (50, *x.shape[1:]))
     together = predict(x)
-    for i in (0, 3, 8):
+    for i in (0, 3, 8, 49):
         one = predict(x[i : i + 1])
         for name in one:
             close(one[name][0], together[name][i], 1e-5)

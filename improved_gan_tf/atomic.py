@@ -1,6 +1,7 @@
 """Files that are whole or absent: a kill at any moment leaves the old file or the new one."""
 
 import os
+import shutil
 from pathlib import Path
 
 from improved_gan_tf.errors import UserError
@@ -39,6 +40,28 @@ def write_file(path, write):
             raise
     except OSError as error:
         raise cannot_write(path, error) from error
+    return path
+
+
+def write_folder(path, write):
+    """Calls `write(name)` with a temporary neighbour of `path`, then renames that into place.
+
+    A folder that is there already is replaced; its callers have asked whether it may be.
+
+    Raises:
+        UserError: the place cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(str(temporary))
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     return path
 
 

@@ -1,11 +1,11 @@
 """Generators for serving: SavedModel, ONNX, LiteRT."""
 
 import os
-import shutil
 from pathlib import Path
 
 import keras
 
+from improved_gan_tf.atomic import write_folder
 from improved_gan_tf.errors import UserError
 
 FORMATS = ("savedmodel", "onnx", "litert")
@@ -62,17 +62,7 @@ def saved_model(generator, path):
     scalar = tf.TensorSpec((), tf.int32)
     archive.add_endpoint("serve", serve, [tf.TensorSpec((None, latent_dim), dtype, name="z")])
     archive.add_endpoint("sample", sample, [scalar, scalar])
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        archive.write_out(str(temporary), verbose=False)
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return path
+    return write_folder(path, lambda name: archive.write_out(name, verbose=False))
 
 
 def onnx(generator, path):

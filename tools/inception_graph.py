@@ -11,12 +11,12 @@ OUT is a frozen GraphDef with the original's node names: a program that imports 
 
 import argparse
 import os
-import shutil
 import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from improved_gan_tf.atomic import write_folder  # noqa: E402
 from improved_gan_tf.errors import UserError  # noqa: E402
 
 
@@ -63,20 +63,11 @@ def _saved_model(path, model):
     import keras
     import tensorflow as tf
 
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     archive = keras.export.ExportArchive()
     archive.track(model)
     spec = tf.TensorSpec((None, None, None, 3), tf.float32, name="images")
     archive.add_endpoint("serve", lambda images: model(images, training=False), [spec])
-    try:
-        archive.write_out(str(temporary), verbose=False)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return path
+    return write_folder(path, lambda name: archive.write_out(name, verbose=False))
 
 
 if __name__ == "__main__":

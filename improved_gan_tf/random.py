@@ -10,6 +10,10 @@ noise and latent vectors, not for cryptography.
 The hash is a 32-bit finaliser (shift, xor, multiply) with the constants that C. Wellons' search
 for low-bias permutations found, applied twice with two keys derived from the seed. Arithmetic is
 in int32, which wraps around; PyTorch has no uint32 multiplication.
+
+The seed of a draw is a `keras.random.SeedGenerator`, whose state is (seed, draws so far), or any
+sequence of integers, such as (seed, step, replica): then a draw has no state that would have to
+be saved.
 """
 
 import math
@@ -32,10 +36,22 @@ def _mix(x):
     return ops.bitwise_xor(x, _shift(x, 16))
 
 
+def _key(seed):
+    """The seed's integers, folded one after the other into one int32."""
+    if hasattr(seed, "next"):
+        state = ops.cast(seed.next(), "int32")
+        seed = state[0], state[1]
+    key = _KEY_SALT
+    for word in seed:
+        if isinstance(word, int):  # wraps around, as the cast of a tensor does
+            word = ops.convert_to_tensor((word + 2**31) % 2**32 - 2**31, dtype="int32")
+        key = _mix(key + ops.cast(word, "int32"))
+    return key
+
+
 def _bits(shape, seed):
-    """int32 of `shape`, uniform over all 2^32 patterns, from a `keras.random.SeedGenerator`."""
-    state = ops.cast(seed.next(), "int32")
-    key_1 = _mix(_mix(state[0] + _KEY_SALT) + state[1])
+    """int32 of `shape`, uniform over all 2^32 patterns."""
+    key_1 = _key(seed)
     key_2 = _mix(key_1 + _KEY_SALT)
     size = math.prod(shape) if all(isinstance(n, int) for n in shape) else ops.prod(shape)
     position = ops.arange(size, dtype="int32")
@@ -47,7 +63,8 @@ def uniform(shape, seed, dtype="float32"):
 
     Args:
         shape: tuple of integers (or scalar tensors).
-        seed: a `keras.random.SeedGenerator`; it is advanced by one.
+        seed: a `keras.random.SeedGenerator`, which is advanced by one; or a sequence of integers
+            (Python's or scalar tensors), the same for the same draw.
         dtype: a float dtype.
 
     Returns:

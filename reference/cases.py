@@ -1,6 +1,8 @@
 """The recorded cases: which there are, their arrays, and the comparison that records how close.
 
 `golden/theano/index.json` holds formula, settings and layouts of each case; `index()` reads it.
+`golden/imagenet/index.json` does so for the original's TensorFlow code, and also how noisy each
+array is, because that code runs in float32; the functions with "imagenet" in their name read it.
 """
 
 import functools
@@ -10,6 +12,7 @@ import pathlib
 import numpy as np
 
 GOLDEN = pathlib.Path(__file__).with_name("golden") / "theano"
+IMAGENET = GOLDEN.with_name("imagenet")
 
 
 @functools.cache
@@ -36,6 +39,44 @@ def load(file):
     """The arrays of a file of `golden/theano`, as a dict."""
     with np.load(GOLDEN / file) as arrays:
         return {key: arrays[key] for key in arrays.files}
+
+
+@functools.cache
+def imagenet_index():
+    """{case: file, hyper, formula, layout, arrays}; the arrays with their shapes and noise."""
+    return json.loads((IMAGENET / "index.json").read_text(encoding="utf-8"))
+
+
+def imagenet_cases(start):
+    """Names of the cases that begin with `start`, such as "a_vbn"."""
+    found = [case for case in imagenet_index() if case.startswith(start)]
+    if not found:
+        raise KeyError(f"no case begins with {start!r}; known: {', '.join(imagenet_index())}")
+    return found
+
+
+def load_imagenet(case, float64=False):
+    """The arrays of a case, as a dict; `float64`: of the recording in that precision."""
+    file = imagenet_index()[case]["file_f64" if float64 else "file"]
+    with np.load(IMAGENET / file) as arrays:
+        return {key: arrays[key] for key in arrays.files}
+
+
+def within_noise(actual, case, array, recorded):
+    """Assert |actual - recorded| <= 10 noise + 1e-6 max |recorded|, the index's rule.
+
+    Args:
+        actual: what is compared, of the shape of `recorded`.
+        case, array: where the index has the noise: how far the original's float32 run was from its
+            float64 run.
+        recorded: the array.
+    """
+    actual, recorded = np.asarray(actual, float), np.asarray(recorded, float)
+    assert actual.shape == recorded.shape, (actual.shape, recorded.shape)
+    noise = imagenet_index()[case]["arrays"][array].get("noise", 0)
+    allowed = 10 * noise + 1e-6 * np.max(np.abs(recorded), initial=0)
+    error = np.max(np.abs(actual - recorded), initial=0)
+    assert error <= allowed, f"{case} {array}: error {error:.2e}, allowed {allowed:.2e}"
 
 
 def close(actual, recorded, rtol=1e-9, atol=1e-12):

@@ -51,6 +51,39 @@ def conv2d_gradients(x, kernel, upstream, stride=1, pad=0):
     return x_gradient[:, inside[0], inside[1]], kernel_gradient
 
 
+def same_padding(size, kernel, stride):
+    """Zeros before and after an axis of `size` for an output of ceil(size / stride).
+
+    TensorFlow's "SAME", in Keras "same": where their number is odd, the extra one is at the end.
+    """
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def conv2d_same(x, kernel, stride=1):
+    """Cross-correlation with `same_padding` (imagenet/ops.py, conv2d); arguments as `conv2d`."""
+    pads = [same_padding(n, k, stride) for n, k in zip(x.shape[1:3], kernel.shape, strict=False)]
+    return conv2d(np.pad(x, ((0, 0), *pads, (0, 0))), kernel, stride)
+
+
+def conv2d_transpose_same(x, kernel, size, stride=2):
+    """The adjoint of `conv2d_same` on an image of `size` (H, W) (imagenet/ops.py, deconv2d).
+
+    Each entry of x adds its multiple of the kernel to the padded image, whose padding is then cut
+    off. x: (N, ceil(H / s), ceil(W / s), C); kernel: (A, B, K, C).
+    """
+    rows, columns = x.shape[1:3]
+    pads = [same_padding(n, k, stride) for n, k in zip(size, kernel.shape, strict=False)]
+    full = np.zeros(
+        (len(x), *(n + sum(p) for n, p in zip(size, pads, strict=True)), kernel.shape[2])
+    )
+    for a in range(kernel.shape[0]):
+        for b in range(kernel.shape[1]):
+            full[:, _slices(a, stride, rows), _slices(b, stride, columns)] += x @ kernel[a, b].T
+    (top, _), (left, _) = pads
+    return full[:, top : top + size[0], left : left + size[1]]
+
+
 def conv2d_transpose(x, kernel, stride=2, pad=2):
     """The adjoint of a strided convolution, giving exactly stride * (H, W).
 

@@ -1,7 +1,8 @@
-"""The objectives of sections 3.1, 3.2 and 5, their gradients, and the plain (K+1)-way form.
+"""The objectives of sections 3.1, 3.2, 3.4 and 5, their gradients, and the plain (K+1)-way form.
 
 Source: the expressions loss_lab, loss_unl, loss_gen, train_err of the training scripts, and
-nn.py, log_sum_exp. Logits (N, K), labels (N,), features (N, F).
+nn.py, log_sum_exp; for ImageNet imagenet/model.py, sigmoid_kl_with_logits, and build_model.py.
+Logits (N, K), labels (N,), features (N, F).
 """
 
 import numpy as np
@@ -70,6 +71,50 @@ def minibatch_generator(fake):
 def minibatch_generator_gradient(fake):
     """-D softmax / N."""
     return -sigmoid(log_sum_exp(fake))[:, None] * softmax(fake) / len(fake)
+
+
+def gan_logits(class_logits):
+    """log sum_{k <= K} exp l_k - l_{K+1}; class_logits (N, K + 1)."""
+    return log_sum_exp(class_logits[:, :-1]) - class_logits[:, -1]
+
+
+def gan_logits_gradient(class_logits, upstream):
+    """With respect to class_logits; `upstream` (N,) is the gradient at the `gan_logits`."""
+    return upstream[:, None] * np.concatenate(
+        [softmax(class_logits[:, :-1]), -np.ones((len(class_logits), 1))], axis=1
+    )
+
+
+def sigmoid_kl(logits, target):
+    """t log(t / D) + (1 - t) log((1 - t) / (1 - D)), D = sigmoid(l), without terms of weight 0.
+
+    Elementwise. log D = -softplus(-l) and log(1 - D) = -softplus(l). The derivative is D - t.
+    """
+    divergence = np.zeros(np.shape(logits))
+    for p, log_q in ((target, -softplus(-logits)), (1 - target, -softplus(logits))):
+        if p > 0:
+            divergence += p * (np.log(p) - log_q)
+    return divergence
+
+
+def one_sided_discriminator(real, fake, smoothing=0.25):
+    """mean KL(1 - smoothing || D) on real logits + mean KL(0 || D) on fake ones."""
+    return np.mean(sigmoid_kl(real, 1 - smoothing)) + np.mean(sigmoid_kl(fake, 0))
+
+
+def one_sided_discriminator_gradients(real, fake, smoothing=0.25):
+    """With respect to both: (D - t) / their number."""
+    return (sigmoid(real) - (1 - smoothing)) / len(real), sigmoid(fake) / len(fake)
+
+
+def smoothed_generator(fake, target=0.375):
+    """mean KL(target || D)."""
+    return np.mean(sigmoid_kl(fake, target))
+
+
+def smoothed_generator_gradient(fake, target=0.375):
+    """(D - target) / N."""
+    return (sigmoid(fake) - target) / len(fake)
 
 
 def error_rate(labels, logits):

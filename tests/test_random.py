@@ -75,3 +75,18 @@ def test_unknown_batch_size_and_dtype():
     )
     assert function(tf.zeros((4, 3))).shape == (4, 3)
     assert function(tf.zeros((4, 3))).dtype == tf.float64
+
+
+def test_seed_of_integers():
+    """The same draw as by a generator in that state, whatever the integers are made of."""
+    generator = keras.random.SeedGenerator(2**31 + 5)
+    for count in range(2):
+        expected = np.asarray(random.uniform((9,), generator))
+        for seed in ((2**31 + 5, count), (5 - 2**31, tf.constant(count))):
+            np.testing.assert_array_equal(random.uniform((9,), seed), expected)
+    draws = [np.asarray(random.normal((N,), (3, step, replica, 0)))
+             for step, replica in ((0, 0), (1, 0), (0, 1), (1, 1))]
+    for i, a in enumerate(draws):
+        for b in draws[:i]:
+            for lag in (0, 1, 5):
+                assert abs(np.corrcoef(a[: N - lag], b[lag:])[0, 1]) < 4 / np.sqrt(N)

@@ -2,16 +2,27 @@
 
 from improved_gan_tf.layers.batch_normalization import BatchNormalization
 from improved_gan_tf.layers.conv_transpose import Conv2DTranspose
+from improved_gan_tf.layers.cross_batch_norm import CrossBatchNorm
+from improved_gan_tf.layers.freeze_reference import freeze_reference
 from improved_gan_tf.layers.gaussian_noise import GaussianNoise
 from improved_gan_tf.layers.initialize import initialize_from_data
+from improved_gan_tf.layers.joint_minibatch_discrimination import JointMinibatchDiscrimination
 from improved_gan_tf.layers.minibatch_discrimination import MinibatchDiscrimination
+from improved_gan_tf.layers.reference_batch import DropReference, ReferenceBatch
+from improved_gan_tf.layers.virtual_batch_norm import VirtualBatchNorm
 from improved_gan_tf.layers.weight_norm import WeightNorm
 
 __all__ = [
     "BatchNormalization",
     "Conv2DTranspose",
+    "CrossBatchNorm",
+    "DropReference",
     "GaussianNoise",
+    "JointMinibatchDiscrimination",
     "MinibatchDiscrimination",
+    "ReferenceBatch",
+    "VirtualBatchNorm",
     "WeightNorm",
+    "freeze_reference",
     "initialize_from_data",
 ]

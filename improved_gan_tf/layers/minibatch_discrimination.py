@@ -44,7 +44,7 @@ def _over_tiles(function, m, *others):
     Args:
         function: takes lists of the tile's rows and of all rows, of m and of `others`, and the
             number of the first row; returns (k, ..., r).
-        m: (K, D, N). others: (K, N).
+        m: (K, D, N). others: (K, ..., N).
 
     Returns:
         (K, ..., N).
@@ -75,31 +75,63 @@ def _over_tiles(function, m, *others):
     return ops.reshape(result, (kernels, *inner, size))
 
 
-@ops.custom_gradient
-def _similarities(m):
-    """f[n,k] = sum_j exp(-distance[n,j]), for m (K, D, N): (K, N).
+def _sums(e, groups):
+    """Sums of e (k, r, N) over each of `groups` equal parts of the columns: (k, groups, r)."""
+    shape = ops.shape(e)
+    parts = ops.reshape(e, (shape[0], shape[1], groups, -1))
+    return ops.moveaxis(ops.sum(parts, axis=-1), -1, 1)
+
+
+def _pulls(df_rows, df, first, groups):
+    """df[n, group of j] + df[j, group of n], (k, r, N), for the rows n from `first` on.
+
+    Args:
+        df_rows: gradients of the rows' sums, (k, groups, r); df: of all, (k, groups, N).
+    """
+    if groups == 1:
+        return df_rows[:, 0, :, None] + df
+    batch = ops.shape(df)[-1]
+    group = ops.arange(batch) // (batch // groups)
+    group_rows = (first + ops.arange(ops.shape(df_rows)[-1])) // (batch // groups)
+    to = ops.take(ops.moveaxis(df_rows, 1, -1), group, axis=-1)
+    return to + ops.take(df, group_rows, axis=1)
+
+
+def similarities(m, groups=1):
+    """f[g,n,k] = sum over j in group g, j != n, of exp(-distance[n,j]).
 
     The backward pass computes the distances again instead of keeping N N numbers a kernel. With
-    G[n,j] = -(df[n] + df[j]) exp(-distance[n,j]), by the symmetry of n and j,
-    dM[n,d] = sum_j G[n,j] sign(M[n,d] - M[j,d]).
+    G[n,j] = -(df[n, group of j] + df[j, group of n]) exp(-distance[n,j]), by the symmetry of n and
+    j, dM[n,d] = sum_j G[n,j] sign(M[n,d] - M[j,d]).
+
+    Args:
+        m: M as (K, D, N).
+        groups: number of equal parts of the batch, in order; it divides N.
+
+    Returns:
+        (K, groups, N).
     """
 
     def forward(rows, everything, first):
-        return ops.sum(ops.exp(-_distances(rows[0], everything[0], first)), axis=-1)
+        return _sums(ops.exp(-_distances(rows[0], everything[0], first)), groups)
 
     def backward(rows, everything, first):
         (rows, df_rows), (all_m, df) = rows, everything
-        g = -(df_rows[:, :, None] + df[:, None, :]) * ops.exp(-_distances(rows, all_m, first))
+        g = -_pulls(df_rows, df, first, groups) * ops.exp(-_distances(rows, all_m, first))
         parts = [
             ops.sum(g * ops.sign(rows[:, d, :, None] - all_m[:, d, None, :]), axis=-1)
             for d in range(all_m.shape[1])
         ]
         return ops.stack(parts, axis=1)
 
-    def grad(*args, upstream=None):
-        return _over_tiles(backward, m, args[0] if upstream is None else upstream)
+    @ops.custom_gradient
+    def sums(m):
+        def grad(*args, upstream=None):
+            return _over_tiles(backward, m, args[0] if upstream is None else upstream)
 
-    return _over_tiles(forward, m), grad
+        return _over_tiles(forward, m), grad
+
+    return sums(m)
 
 
 def _nearest(m):
@@ -183,15 +215,13 @@ class MinibatchDiscrimination(keras.layers.Layer):
         w = theta * (ops.exp(scale) * ops.rsqrt(ops.sum(ops.square(theta), axis=0)))
         columns = self.num_kernels * self.dim_per_kernel
         m = ops.matmul(ops.cast(x, dtype), ops.reshape(w, (-1, columns)))
-        return ops.reshape(
-            ops.transpose(m), (self.num_kernels, self.dim_per_kernel, _batch_size(x))
-        )
+        return ops.reshape(ops.transpose(m), (self.num_kernels, self.dim_per_kernel, batch_size(x)))
 
     def call(self, inputs):
-        x = ops.reshape(inputs, (_batch_size(inputs), self._num_features(inputs.shape)))
+        x = ops.reshape(inputs, (batch_size(inputs), self._num_features(inputs.shape)))
         if self._initializing:
             self._set_scale_and_bias(x)
-        f = ops.transpose(_similarities(self._projections(x)))
+        f = ops.transpose(similarities(self._projections(x))[:, 0])
         f = ops.cast(f + ops.cast(self.bias, f.dtype), x.dtype)
         return ops.concatenate([x, f], axis=-1)
 
@@ -203,7 +233,7 @@ class MinibatchDiscrimination(keras.layers.Layer):
             self.log_weight_scale
             - ops.cast(ops.expand_dims(ops.log(scale), -1), self.log_weight_scale.dtype)
         )
-        f = _similarities(m / scale[:, None, None])
+        f = similarities(m / scale[:, None, None])[:, 0]
         self.bias.assign(ops.cast(-ops.mean(f, axis=-1), self.bias.dtype))
 
     def compute_output_shape(self, input_shape):
@@ -218,6 +248,6 @@ class MinibatchDiscrimination(keras.layers.Layer):
         }
 
 
-def _batch_size(x):
+def batch_size(x):
     """N as an integer where it is known, so that the tiles can be chosen by it."""
     return x.shape[0] if x.shape[0] is not None else ops.shape(x)[0]

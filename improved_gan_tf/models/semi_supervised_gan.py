@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from improved_gan_tf import losses, random
 from improved_gan_tf.layers import MinibatchDiscrimination
+from improved_gan_tf.models.gan import GAN, full, watch
 from improved_gan_tf.optimizers import Adam, debiased, update_average
 
 OBJECTIVES = ("feature_matching", "minibatch_discrimination", "supervised")
@@ -13,7 +14,7 @@ AVERAGES = ("debiased", "original", "none")
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
-class SemiSupervisedGAN(keras.Model):
+class SemiSupervisedGAN(GAN):
     """Trains a classifier on labelled, unlabelled and generated images, by plain `fit`.
 
     One training step, on a batch {"labeled": (x, y), "unlabeled": u, "unlabeled_generator": v}:
@@ -50,22 +51,14 @@ class SemiSupervisedGAN(keras.Model):
     def __init__(
         self, generator, discriminator, seed=None, average="debiased", average_rate=1e-4, **kwargs
     ):
-        super().__init__(**kwargs)
-        if generator.output_shape[1:] != discriminator.input_shape[1:]:
-            raise ValueError(
-                f"The generator draws images of shape {generator.output_shape[1:]}, but the "
-                f"discriminator takes {discriminator.input_shape[1:]}."
-            )
+        super().__init__(generator, discriminator, seed, **kwargs)
         if average not in AVERAGES:
             raise ValueError(f"average must be one of {', '.join(AVERAGES)}, not {average!r}.")
-        self.generator = generator
-        self.discriminator = discriminator
         self.features = keras.Model(
             discriminator.input, discriminator.get_layer("features").output, name="features"
         )
         self.average = average
         self.average_rate = average_rate
-        self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.average_steps = self.add_weight(
             name="average_steps", shape=(), dtype="int32", initializer="zeros", trainable=False
@@ -76,9 +69,10 @@ class SemiSupervisedGAN(keras.Model):
             )
             for v in discriminator.trainable_variables
         ]
+        # Layers inside others count too: a sub-model's, a wrapped one's.
         self.couples_examples = any(
             isinstance(layer, MinibatchDiscrimination | keras.layers.BatchNormalization)
-            for layer in discriminator.layers
+            for layer in discriminator._flatten_layers()
         )
         self.built = True
 
@@ -117,16 +111,7 @@ class SemiSupervisedGAN(keras.Model):
             )
         if generator_steps < 1:
             raise ValueError(f"generator_steps must be at least 1, not {generator_steps!r}.")
-        generator_optimizer = _optimizer(generator_optimizer)
-        discriminator_optimizer = _optimizer(discriminator_optimizer)
-        if generator_optimizer is discriminator_optimizer:
-            raise ValueError("The generator and the discriminator need an optimizer each.")
-        super().compile(optimizer=None, **kwargs)
-        self.generator_optimizer = generator_optimizer
-        self.discriminator_optimizer = discriminator_optimizer
-        # Built now: a state that does not exist when weights are loaded would be left out.
-        generator_optimizer.build(self.generator.trainable_variables)
-        discriminator_optimizer.build(self.discriminator.trainable_variables)
+        super().compile(generator_optimizer, discriminator_optimizer, **kwargs)
         self.objective = objective
         self.feature_distance = feature_distance
         self.generator_steps = generator_steps
@@ -139,6 +124,10 @@ class SemiSupervisedGAN(keras.Model):
             ]
         self._error = keras.metrics.Mean(name="error")
         self._error_raw = keras.metrics.Mean(name="error_raw")
+
+    @staticmethod
+    def default_optimizer():
+        return Adam(learning_rate=3e-3, beta_1=0.5)
 
     @property
     def metrics(self):
@@ -177,7 +166,7 @@ class SemiSupervisedGAN(keras.Model):
         variables = self.discriminator.trainable_variables
         report = {}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([v.value for v in variables])
+            values = watch(tape, variables)
             if self.objective == "supervised":
                 (logits,) = self._logits(x)
                 loss = report["supervised_loss"] = losses.supervised(y, logits)
@@ -193,55 +182,55 @@ class SemiSupervisedGAN(keras.Model):
             loss = self.discriminator_optimizer.scale_loss(loss)
         update_average(self.averages, variables, self.average_rate)
         self.average_steps.assign_add(1)
-        self._apply(self.discriminator_optimizer, tape, loss, variables)
+        self.discriminator_optimizer.apply(tape.gradient(loss, values), variables)
         report["error"] = losses.error_rate(y, logits)
         return report
 
     def _logits(self, *batches):
         """The discriminator's logits on several batches.
 
-        Where no layer couples examples one pass over their concatenation computes the same, with
-        larger matrix products; otherwise each batch has a pass of its own.
+        Where no layer couples examples, a row's logits depend on that row alone: one pass over
+        the concatenated batches then computes the same, with larger matrix products and fewer of
+        them, and is the faster. Minibatch discrimination and batch normalization relate a row to
+        the others of its batch, and are to see real rows among real ones and generated among
+        generated: there each batch has a pass of its own, as in the original.
+        `couples_examples` says which; set it to True for such a layer of another kind.
         """
         if self.couples_examples:
-            return [_full(self.discriminator(batch, training=True)) for batch in batches]
+            return [full(self.discriminator(batch, training=True)) for batch in batches]
         sizes = [batch.shape[0] for batch in batches]
         logits = self.discriminator(tf.concat(batches, axis=0), training=True)
-        return tf.split(_full(logits), sizes)
+        return tf.split(full(logits), sizes)
 
     def _fake(self, n):
         """n generated images, as training sees them."""
-        return _full(self.generator(self.latent(n), training=True))
+        return full(self.generator(self.latent(n), training=True))
 
     def _generator_step(self, data):
         """Step 2, once; returns the generator's loss."""
         variables = self.generator.trainable_variables
         v = data["unlabeled_generator"]
         if self.objective == "feature_matching":
-            features_real = _full(self.features(v, training=True))
+            features_real = full(self.features(v, training=True))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([v.value for v in variables])
+            values = watch(tape, variables)
             fake = self._fake(v.shape[0])
             if self.objective == "feature_matching":
-                features_fake = _full(self.features(fake, training=True))
+                features_fake = full(self.features(fake, training=True))
                 loss = losses.feature_matching(
                     features_real, features_fake, self.feature_distance
                 )
             else:
                 loss = losses.minibatch_generator(*self._logits(fake))
             scaled = self.generator_optimizer.scale_loss(loss)
-        self._apply(self.generator_optimizer, tape, scaled, variables)
+        self.generator_optimizer.apply(tape.gradient(scaled, values), variables)
         return loss
-
-    @staticmethod
-    def _apply(optimizer, tape, loss, variables):
-        optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
 
     def test_step(self, data):
         x, y = data
         report = {
-            self._error: losses.error_rate(y, _full(self(x, training=False))),
-            self._error_raw: losses.error_rate(y, _full(self.discriminator(x, training=False))),
+            self._error: losses.error_rate(y, full(self(x, training=False))),
+            self._error_raw: losses.error_rate(y, full(self.discriminator(x, training=False))),
         }
         for metric, value in report.items():
             metric.update_state(value, sample_weight=tf.shape(y)[0])
@@ -304,48 +293,16 @@ class SemiSupervisedGAN(keras.Model):
     def get_config(self):
         return {
             **super().get_config(),
-            "generator": keras.saving.serialize_keras_object(self.generator),
-            "discriminator": keras.saving.serialize_keras_object(self.discriminator),
-            "seed": self.seed,
             "average": self.average,
             "average_rate": self.average_rate,
         }
 
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        networks = {
-            name: keras.saving.deserialize_keras_object(config.pop(name), custom_objects)
-            for name in ("generator", "discriminator")
-        }
-        return cls(**networks, **config)
-
     def get_compile_config(self):
-        if not self.compiled:
-            return None
-        return {
-            "generator_optimizer": keras.saving.serialize_keras_object(self.generator_optimizer),
-            "discriminator_optimizer": keras.saving.serialize_keras_object(
-                self.discriminator_optimizer
-            ),
+        config = super().get_compile_config()
+        return config and {
+            **config,
             "objective": self.objective,
             "feature_distance": self.feature_distance,
             "generator_steps": self.generator_steps,
             "unlabeled_weight": self.unlabeled_weight,
-            "jit_compile": self.jit_compile,
         }
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-
-
-def _full(x):
-    """x in float32 at least: losses and means are not for the low type of mixed precision."""
-    return tf.cast(x, keras.backend.result_type(x.dtype, "float32"))
-
-
-def _optimizer(optimizer):
-    """The given optimizer (an object, a name, a config), or the recipes' default."""
-    if optimizer is None:
-        return Adam(learning_rate=3e-3, beta_1=0.5)
-    return keras.optimizers.get(optimizer)
-

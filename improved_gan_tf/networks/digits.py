@@ -3,9 +3,9 @@
 from improved_gan_tf.networks import mnist
 
 
-def generator(image_shape=(8, 8, 1), latent_dim=50, units=(128, 128)):
+def generator(image_shape=(8, 8, 1), latent_dim=50, units=(128, 128), width=1.0):
     """z (N, latent_dim) in [0, 1) -> images (N, *image_shape) in (0, 1); see `mnist.generator`."""
-    return mnist.generator(image_shape, latent_dim, units)
+    return mnist.generator(image_shape, latent_dim, units, width)
 
 
 def discriminator(
@@ -16,6 +16,7 @@ def discriminator(
     hidden_noise=0.5,
     minibatch_kernels=None,
     minibatch_dims=5,
+    width=1.0,
 ):
     """Images in [0, 1] -> logits (N, num_classes); see `mnist.discriminator`.
 
@@ -29,4 +30,5 @@ def discriminator(
         hidden_noise,
         minibatch_kernels,
         minibatch_dims,
+        width,
     )

@@ -11,20 +11,24 @@ from improved_gan_tf.layers import (
     MinibatchDiscrimination,
     WeightNorm,
 )
+from improved_gan_tf.networks.width import scaled
 
 
-def generator(image_shape=(28, 28, 1), latent_dim=100, units=(500, 500)):
+def generator(image_shape=(28, 28, 1), latent_dim=100, units=(500, 500), width=1.0):
     """z (N, latent_dim) in [0, 1) -> images (N, *image_shape) in (0, 1).
 
     Each hidden layer: dense without bias, batch normalization, softplus; the last one is weight
     normalised with a trained scale and no data-dependent initialisation, then a sigmoid. Weights
     start Glorot uniform.
 
+    Args:
+        width: factor of the numbers of units.
+
     Source: train_mnist_feature_matching.py, gen_layers.
     """
     z = keras.Input((latent_dim,), name="z")
     x = z
-    for n in units:
+    for n in scaled(units, width):
         x = layers.Dense(n, use_bias=False)(x)
         x = BatchNormalization()(x)
         x = layers.Activation("softplus")(x)
@@ -41,6 +45,7 @@ def discriminator(
     hidden_noise=0.5,
     minibatch_kernels=None,
     minibatch_dims=5,
+    width=1.0,
 ):
     """Images (N, *image_shape) in [0, 1] -> logits (N, num_classes), an unnormalised log p(y | x).
 
@@ -48,6 +53,10 @@ def discriminator(
     the layer "features", which feature matching compares, is the last hidden one before its noise.
     With `minibatch_kernels`, `MinibatchDiscrimination` is put after it: the paper's figure 3
     (right), for which the published code has no script.
+
+    Args:
+        input_noise, hidden_noise: standard deviations.
+        width: factor of the numbers of units.
 
     Source: train_mnist_feature_matching.py, layers.
     """
@@ -59,6 +68,7 @@ def discriminator(
 
     images = keras.Input(image_shape, name="images")
     x = layers.Flatten()(images)
+    units = scaled(units, width)
     noise = input_noise
     for i, n in enumerate(units):
         x = GaussianNoise(noise)(x)

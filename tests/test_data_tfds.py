@@ -6,6 +6,7 @@ would be, so that reading, shuffling, sharding and label conversion are the real
 
 import numpy as np
 import pytest
+from tfds_writer import prepare
 
 from improved_gan_tf import data
 from improved_gan_tf.data import tfds_download, tfds_source
@@ -24,17 +25,6 @@ def svhn_like(n, seed):
     rng = np.random.RandomState(seed)
     images = rng.randint(0, 256, (n, 32, 32, 3)).astype(np.uint8)
     return images, rng.permutation(n) % 10
-
-
-def prepare(name, root, parts, num_shards=None, **write_options):
-    """Has TFDS write `parts`, {split: generator of (key, example)}, as its data set `name`."""
-    builder = tfds.builder(name, data_dir=str(root))
-    builder._split_generators = lambda *_, **__: parts
-    builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(
-            try_download_gcs=False, num_shards=num_shards),
-        **write_options)
-    return builder
 
 
 def svhn_parts():
@@ -71,6 +61,26 @@ def test_svhn_comes_back_in_the_order_of_its_files(tmp_path, num_shards):
     loaded = data.load("svhn_cropped", 2, data_dir=tmp_path, batch_size=20)
     assert loaded.scaling.name == "symmetric" and loaded.range == (-1.0, 1.0)
     assert loaded.steps_per_epoch == 6
+
+
+def test_cifar10_comes_back_in_the_order_of_its_batches(tmp_path):
+    """By its ids train_00000 ..., which TFDS numbers in the order of the files."""
+    rng = np.random.RandomState(0)
+    images = {s: rng.randint(0, 256, (n, 32, 32, 3)).astype(np.uint8)
+              for s, n in (("train", 1200), ("test", 20))}
+    labels = {s: rng.permutation(len(x)) % 10 for s, x in images.items()}
+
+    def examples(split):
+        for i in rng.permutation(len(images[split])):
+            name = f"{split}_{i:05d}"
+            yield name, {"id": name, "image": images[split][i], "label": int(labels[split][i])}
+
+    prepare("cifar10", tmp_path, {split: examples(split) for split in images}, 2)
+    arrays = data.read("cifar10", data_dir=tmp_path)
+    np.testing.assert_array_equal(arrays.train_images, images["train"])
+    np.testing.assert_array_equal(arrays.train_labels, labels["train"])
+    np.testing.assert_array_equal(arrays.test_images, images["test"])
+    np.testing.assert_array_equal(arrays.test_labels, labels["test"])
 
 
 def test_svhns_own_label_ten_is_digit_zero(tmp_path):
@@ -122,7 +132,7 @@ def test_newest_prepared_version(tmp_path):
         (tmp_path / "mnist" / version).mkdir(parents=True)
         (tmp_path / "mnist" / version / "features.json").write_text("{}")
     (tmp_path / "mnist" / "11.0.0").mkdir()  # not finished
-    find = tfds_source._prepared_folder
+    find = tfds_source.prepared_folder
     assert find(tmp_path, "mnist").name == "10.0.0"
     assert find(tmp_path, "mnist:9.0.0").name == "9.0.0"
     assert find(tmp_path, "mnist:8.0.0") is None

@@ -50,23 +50,7 @@ def read_tfds(name: str, data_dir=None, download: bool = True) -> Arrays:
         UserError: unknown name; not there and not to be had; without images of one size and
             labels, or without a train and a test split; damaged files.
     """
-    if not _NAME.fullmatch(name):
-        raise unknown_name(name)
-    tfds = _import_tfds(name)
-    root = default_data_dir(data_dir)
-    prepared = _prepared_folder(root, name)
-    if prepared is not None:
-        try:
-            builder = tfds.builder_from_directory(str(prepared))
-        except Exception:  # whatever its JSON and protocol buffer parsers make of damaged files
-            raise UserError(
-                f"{name}: the description in {prepared} cannot be read; remove that folder and "
-                f"prepare it again."
-            ) from None
-    else:
-        from improved_gan_tf.data.tfds_download import builder_with_data
-
-        builder = builder_with_data(tfds, name, root, download)
+    tfds, builder = open_builder(name, data_dir, download)
     shape, class_names = _checked_features(builder, name)
     train_images, train_labels = _read_split(tfds, builder, name, "train", shape)
     test_images, test_labels = _read_split(tfds, builder, name, "test", shape)
@@ -91,7 +75,47 @@ def unknown_name(name: str) -> UserError:
     return UserError(f"unknown data set {name!r}; expected {', '.join(NAMES)}.{hint}")
 
 
-def _import_tfds(name):
+def is_name(name: str) -> bool:
+    """Whether `name` has the form `name[/config][:version]`, known to TFDS or not."""
+    return _NAME.fullmatch(name) is not None
+
+
+def open_builder(name: str, data_dir=None, download: bool = True):
+    """TFDS, and its builder of a data set that is prepared.
+
+    Args:
+        name, data_dir, download: see `read_tfds`.
+
+    Returns:
+        (the module tensorflow_datasets, the builder).
+
+    Raises:
+        UserError: not a data set's name, not there and not to be had, or a damaged description.
+    """
+    if not is_name(name):
+        raise unknown_name(name)
+    tfds = import_tfds(name)
+    root = default_data_dir(data_dir)
+    prepared = prepared_folder(root, name)
+    if prepared is None:
+        from improved_gan_tf.data.tfds_download import builder_with_data
+
+        return tfds, builder_with_data(tfds, name, root, download)
+    try:
+        return tfds, tfds.builder_from_directory(str(prepared))
+    except Exception:  # whatever its JSON and protocol buffer parsers make of damaged files
+        raise UserError(
+            f"{name}: the description in {prepared} cannot be read; remove that folder and "
+            f"prepare it again."
+        ) from None
+
+
+def import_tfds(name):
+    """The module tensorflow_datasets, which reading `name` needs.
+
+    Raises:
+        UserError: it, or something that it needs, is not installed.
+    """
     try:
         import tensorflow_datasets as tfds
     except ModuleNotFoundError as error:
@@ -102,7 +126,7 @@ def _import_tfds(name):
     return tfds
 
 
-def _prepared_folder(root: Path, name: str) -> Path | None:
+def prepared_folder(root: Path, name: str) -> Path | None:
     """The folder of the newest prepared version, found without asking TFDS' registry."""
     name, _, version = name.partition(":")
     folder = root / name
@@ -113,15 +137,22 @@ def _prepared_folder(root: Path, name: str) -> Path | None:
     return max(found, key=lambda p: tuple(map(int, p.name.split("."))), default=None)
 
 
-def _checked_features(builder, name):
-    """Image shape and class names, or an error that says what is not as expected."""
+def image_and_classes(builder, name, any_size: bool = False):
+    """Shape of the images and names of the classes.
+
+    Args:
+        any_size: whether the shape may be (None, None, channels).
+
+    Raises:
+        UserError: there are no labelled uint8 images of 1 or 3 channels.
+    """
     features = builder.info.features
     if not hasattr(features, "keys") or not {"image", "label"} <= set(features.keys()):
         raise UserError(f"{name}: has no features named image and label; choose another data set.")
     shape, names = features["image"].shape, getattr(features["label"], "names", None)
     if names is None:
         raise UserError(f"{name}: its labels are not classes; choose another data set.")
-    if len(shape) != 3 or None in shape or shape[2] not in (1, 3):
+    if len(shape) != 3 or shape[2] not in (1, 3) or (None in shape and not any_size):
         raise UserError(
             f"{name}: its images have shape {shape}; expected one size and 1 or 3 channels. Write "
             f"them into folders, resized, and use folder:DIR."
@@ -129,13 +160,19 @@ def _checked_features(builder, name):
     dtype = np.dtype(features["image"].np_dtype)
     if dtype != np.uint8:
         raise UserError(f"{name}: its images are {dtype}; expected uint8.")
+    return tuple(shape), tuple(names)
+
+
+def _checked_features(builder, name):
+    """`image_and_classes` of a data set that also has a train and a test split."""
+    shape, names = image_and_classes(builder, name)
     missing = [s for s in ("train", "test") if s not in builder.info.splits]
     if missing:
         found = ", ".join(builder.info.splits) or "none"
         raise UserError(
             f"{name}: has no {missing[0]} split (found: {found}); expected train and test."
         )
-    return tuple(shape), tuple(names)
+    return shape, names
 
 
 def _read_split(tfds, builder, name, split, shape):

@@ -195,24 +195,11 @@ def _streamed(name, split, data_dir):
     """A source that streams, or None where `data.read` can have it."""
     from improved_gan_tf.data import tfds_source
 
-    if not tfds_source._NAME.fullmatch(name):
+    if not tfds_source.is_name(name):
         raise UserError(
             f"{name}: there is no such file or folder, and it is not the name of a data set"
         )
-    tfds = tfds_source._import_tfds(name)
-    root = tfds_source.default_data_dir(data_dir)
-    prepared = tfds_source._prepared_folder(root, name)
-    if prepared is None:
-        from improved_gan_tf.data.tfds_download import builder_with_data
-
-        builder = builder_with_data(tfds, name, root, True)
-    else:
-        try:
-            builder = tfds.builder_from_directory(str(prepared))
-        except Exception as error:
-            raise UserError(
-                f"{name}: the description in {prepared} cannot be read; prepare it again"
-            ) from error
+    tfds, builder = tfds_source.open_builder(name, data_dir)
     features = builder.info.features
     if not hasattr(features, "keys") or "image" not in features:
         raise UserError(f"{name} has no feature named image; choose another data set")

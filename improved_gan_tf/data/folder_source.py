@@ -46,8 +46,8 @@ def read_folder(path, image_size=None, test_fraction: float = 0.2, split_seed: i
         )
     size = _size(image_size)
     if (root / "train").is_dir() and (root / "test").is_dir():
-        class_names, train = _list(root / "train", name)
-        test_names, test = _list(root / "test", name, allow_empty=True)
+        class_names, train = list_pictures(root / "train", name)
+        test_names, test = list_pictures(root / "test", name, allow_empty=True)
         unknown = sorted(set(test_names) - set(class_names))
         if unknown:
             raise UserError(
@@ -56,7 +56,7 @@ def read_folder(path, image_size=None, test_fraction: float = 0.2, split_seed: i
             )
         test = {class_names.index(test_names[i]): files for i, files in test.items()}
     else:
-        class_names, files = _list(root, name)
+        class_names, files = list_pictures(root, name)
         train, test = _split(files, class_names, name, test_fraction, split_seed)
     if not any(test.values()):
         raise UserError(f"{name}: no picture is left for testing; add some or hold out more.")
@@ -76,7 +76,7 @@ def _size(image_size):
     return int(size[0]), int(size[1])
 
 
-def _list(folder: Path, name: str, allow_empty: bool = False):
+def list_pictures(folder: Path, name: str, allow_empty: bool = False):
     """Class names, and {class number: sorted picture files}."""
     classes = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
     if not classes:

@@ -15,19 +15,6 @@ from improved_gan_tf.atomic import write_file
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.run_folder import RunFolder
 
-LOG_COLUMNS = (
-    "epoch",
-    "steps",
-    "seconds",
-    "supervised_loss",
-    "unsupervised_loss",
-    "generator_loss",
-    "error",
-    "val_error",
-    "val_error_raw",
-    "learning_rate",
-)
-
 
 def standard(out, first_epoch=0, value_range=(0.0, 1.0), samples=100):
     """The callbacks of a run that is kept in the folder `out`.
@@ -92,7 +79,9 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 class RunLog(keras.callbacks.Callback):
-    """log.csv: one row an epoch, `LOG_COLUMNS`; error rates in 0 .. 1, losses in nats.
+    """log.csv: one row an epoch, the model's `REPORTED`; errors in 0 .. 1, losses in nats.
+
+    The learning rate is the discriminator's at the first step of the epoch.
 
     Args:
         path: of the file. Rows up to `first_epoch` that it holds are kept, later ones (of epochs
@@ -111,18 +100,26 @@ class RunLog(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self._start = time.perf_counter()
 
+    def on_train_batch_begin(self, batch, logs=None):
+        # At the epoch's end a schedule already gives the next epoch's rate.
+        if batch == 0:
+            rate = self.model.discriminator_optimizer.learning_rate
+            self._learning_rate = float(keras.ops.convert_to_numpy(rate))
+
     def on_epoch_end(self, epoch, logs=None):
         optimizer = self.model.discriminator_optimizer
         values = {
             "epoch": epoch + 1,
             "steps": int(keras.ops.convert_to_numpy(optimizer.iterations)),
             "seconds": f"{time.perf_counter() - self._start:.2f}",
-            "learning_rate": f"{float(keras.ops.convert_to_numpy(optimizer.learning_rate)):.6g}",
+            "learning_rate": f"{self._learning_rate:.6g}",
         }
-        values |= {k: f"{v:.6g}" for k, v in (logs or {}).items() if k in LOG_COLUMNS}
-        self.rows.append({name: values.get(name, "") for name in LOG_COLUMNS})
+        reported = self.model.REPORTED
+        values |= {k: f"{v:.6g}" for k, v in (logs or {}).items() if k in reported}
+        columns = ("epoch", "steps", "seconds", *reported, "learning_rate")
+        self.rows.append({name: values.get(name, "") for name in columns})
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, LOG_COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
         write_file(self.path, lambda stream: stream.write(text.getvalue().encode()))
@@ -154,7 +151,7 @@ class SampleGrid(keras.callbacks.Callback):
         epochs = self.params.get("epochs") or 1
         every = self.every or max(1, math.ceil(epochs / 100))
         due = epoch == 0 or epoch + 1 == epochs or (epoch + 1) % every == 0
-        if self.model.objective == "supervised" or not due:
+        if not (due and self.model.trains_generator):
             return
         samples = self.model.sample(self.count, seed=self.seed)
         if not np.isfinite(samples).all():
@@ -175,10 +172,14 @@ class Progress(keras.callbacks.Callback):
     # In the order shown: a narrow terminal cuts off the end.
     _SHORT = {
         "error": "error",
+        "running_error": "running",
         "val_error": "val",
         "val_error_raw": "val raw",
         "supervised_loss": "supervised",
         "unsupervised_loss": "unsupervised",
+        "real_loss": "real",
+        "fake_loss": "fake",
+        "class_loss": "class",
         "generator_loss": "generator",
     }
 

@@ -41,7 +41,9 @@ def main(arguments=None):
     Args:
         arguments: list of strings; None takes those of the process.
     """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = _parser().parse_args(arguments)
+    options.arguments = arguments
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
@@ -88,14 +90,12 @@ def _parser():
         action="store_true",
         help="normalise by the images of this draw, as the original does",
     )
-    sample.add_argument("--data-dir", help="TFDS' data folder")
 
     export = _run_command(commands, "export", "write the generator for serving", _export)
     export.add_argument(
         "--format", default="savedmodel", help="savedmodel (default), onnx or litert"
     )
     export.add_argument("--out", help="default RUN/generator, RUN/generator.onnx or .tflite")
-    export.add_argument("--data-dir", help="TFDS' data folder")
 
     _run_command(commands, "report", "plots and one self-contained HTML page", _report)
     inception_command.add_command(commands)
@@ -115,7 +115,7 @@ def _add_train(commands):
     add("recipe", metavar="RECIPE", help=", ".join(recipes.RECIPES))
     add("--out", help="the run's folder (default runs/RECIPE)")
     add("--resume", action="store_true", help="go on with the run in --out")
-    add("--data", help="digits, a TFDS name, npz:FILE or folder:DIR")
+    add("--data", help="digits, a TFDS name, npz:FILE, folder:DIR or, for imagenet, records:PATH")
     add("--data-dir", help="TFDS' data folder")
     add("--epochs", type=int)
     add("--batch-size", type=int)
@@ -123,6 +123,7 @@ def _add_train(commands):
     add("--labels-file", help="labels of the training images, -1 for none")
     add("--balance", action=argparse.BooleanOptionalAction, help="as many labels for every class")
     add("--learning-rate", type=float)
+    add("--width", type=float, help="factor of the channels or units of both networks")
     add("--seed", type=int, help="of weights, noise, latent vectors and the order of the data")
     add("--seed-data", type=int, help="of the labelled subset")
     add("--jit", action=argparse.BooleanOptionalAction, help="compile the step by XLA")
@@ -138,6 +139,14 @@ def _add_train(commands):
         default=[],
         metavar="KEY=VALUE",
         help="any value of the recipe, e.g. generator_steps=2 or discriminator.input_noise=0.2",
+    )
+    add(
+        "--devices",
+        type=int,
+        default=1,
+        metavar="N",
+        help="imagenet: train on N GPUs, or N logical CPU devices without any (several machines: "
+        "TF_CONFIG)",
     )
     add("--quiet", action="store_true", help="no progress")
     train.set_defaults(command=_train)
@@ -158,6 +167,8 @@ def _recipe(options, out):
     }
     if options.jit is not None:
         values["jit_compile"] = options.jit
+    if options.width is not None:
+        values["generator"] = values["discriminator"] = {"width": options.width}
     for item in options.set:
         key, equals, text = item.partition("=")
         if not equals:
@@ -179,17 +190,46 @@ def _train(options):
 
     from improved_gan_tf import experiments
 
-    results = experiments.train(recipe, out, options.data_dir, options.resume, not options.quiet)
-    labels = f"{results['labels']} labels, {results['steps']} steps, {results['seconds']:.0f} s"
-    print(f"\n{recipe.name}, seed {recipe.seed}: {labels}")
-    print(f"error on {results['test_images']} test images, parameters averaged (and not):")
-    rows = [("semi-supervised GAN", results), ("labelled images only", results["baseline"])]
-    if recipe.objective == "supervised":
-        rows = [("labelled images only", results)]
-    for title, row in rows:
-        if row is not None:
-            print(f"  {title:22s}{_percent(row['test_error'])} ({_percent(row['test_error_raw'])})")
+    try:
+        results = experiments.train(
+            recipe, out, options.data_dir, options.resume, not options.quiet, options.devices
+        )
+    except experiments.WorkerLost as error:
+        print(f"improved-gan: {error}; this one goes on when all are back", file=sys.stderr)
+        _start_again(options.arguments)
+    if results is None:
+        return  # a worker; the chief tells
+    size = f"{results['steps']} steps, {results['seconds']:.0f} s"
+    if isinstance(recipe, recipes.ImageNetRecipe):
+        print(f"\n{recipe.name}, seed {recipe.seed}: {results['train_images']} images, {size}")
+        print(f"  running top-1 error   {_percent(results['running_error'])}")
+        _print_losses(results)
+    else:
+        print(f"\n{recipe.name}, seed {recipe.seed}: {results['labels']} labels, {size}")
+        print(f"error on {results['test_images']} test images, parameters averaged (and not):")
+        rows = [("semi-supervised GAN", results), ("labelled images only", results["baseline"])]
+        if recipe.objective == "supervised":
+            rows = [("labelled images only", results)]
+        for title, row in rows:
+            if row is not None:
+                errors = f"{_percent(row['test_error'])} ({_percent(row['test_error_raw'])})"
+                print(f"  {title:22s}{errors}")
     print(f"run folder: {out}   (improved-gan report {out})")
+
+
+def _start_again(arguments):
+    """Replaces this process by a new one that resumes: TensorFlow joins a cluster only once."""
+    arguments = [*arguments, *([] if "--resume" in arguments else ["--resume"])]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The old server's sockets would go on taking the other workers' calls.
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    os.execv(sys.executable, [sys.executable, "-m", "improved_gan_tf", *arguments])
+
+
+def _print_losses(values):
+    for name in ("real", "fake", "class", "generator"):
+        print(f"  {name + ' loss':22s}{values[f'{name}_loss']:8.4f}")
 
 
 def _percent(error):
@@ -209,18 +249,26 @@ def _evaluate(options):
     from improved_gan_tf import experiments
 
     recipe, data, gan, epochs = experiments.load_run(options.run, options.data_dir)
-    errors = {"recipe": recipe.name, "epochs": epochs, **experiments.test_errors(gan, data)}
+    found = {
+        "recipe": recipe.name,
+        "epochs": epochs,
+        **experiments.evaluate(recipe, data, gan),
+    }
     if options.json:
-        print(json.dumps(errors))
+        print(json.dumps(found))
         return
-    print(f"{recipe.name} after {epochs} epochs, {errors['test_images']} test images")
+    print(f"{recipe.name} after {epochs} epochs, {found['test_images']} test images")
+    if isinstance(recipe, recipes.ImageNetRecipe):
+        print(f"  top-1 error           {_percent(found['error'])}")
+        _print_losses(found)
+        return
     for name, key in (
         ("averaged parameters", "test_error"),
         ("the original's average", "test_error_original_average"),
         ("current parameters", "test_error_raw"),
     ):
-        count = round(errors[key] * errors["test_images"])
-        print(f"  {name:24s}{_percent(errors[key])}  ({count} errors)")
+        count = round(found[key] * found["test_images"])
+        print(f"  {name:24s}{_percent(found[key])}  ({count} errors)")
 
 
 def _sample(options):
@@ -230,17 +278,24 @@ def _sample(options):
     if out.suffix == ".gif" and options.count < 2:
         raise UserError("an interpolation needs --count 2 or more")
 
+    import keras
+
     from improved_gan_tf import experiments, images
 
-    _, data, gan, _ = experiments.load_run(options.run, options.data_dir)
-    z = gan.latent_vectors(options.count, options.seed)
+    recipe, gan, _ = experiments.load_generator(options.run)
+    latents = gan.latent_vectors(options.count, options.seed)
     if out.suffix == ".gif":
-        z = images.latent_path(z, options.frames)
-    pictures = images.to_uint8(gan.images(z, options.batch_statistics), *data.range)
+        latents = keras.tree.map_structure(
+            lambda z: images.latent_path(z, options.frames), latents
+        )
+    drawn = gan.images(latents, **_normalization(gan, options.batch_statistics))
+    pictures = images.to_uint8(drawn, *experiments.value_range(recipe))
     if out.suffix == ".gif":
         images.save_gif(out, pictures)
     elif out.suffix == ".npz":
-        images.save_npz(out, pictures, z=z)
+        names = (z.name for z in gan.generator.inputs)
+        flat = keras.tree.flatten(latents)
+        images.save_npz(out, pictures, **dict(zip(names, flat, strict=True)))
     elif out.suffix == ".png":
         images.save_png(out, images.grid(pictures, options.columns))
     else:
@@ -248,13 +303,27 @@ def _sample(options):
     print(out)
 
 
+def _normalization(gan, batch_statistics):
+    """Arguments of `images`; only some generators have a choice."""
+    from improved_gan_tf.models import SemiSupervisedGAN
+
+    if isinstance(gan, SemiSupervisedGAN):
+        return {"batch_statistics": batch_statistics}
+    if batch_statistics:
+        raise UserError(
+            "--batch-statistics: virtual batch normalization never uses the other images of a "
+            "draw; leave it out"
+        )
+    return {}
+
+
 def _export(options):
     from improved_gan_tf import experiments, export
 
     suffix = {"onnx": "generator.onnx", "litert": "generator.tflite"}
     out = options.out or Path(options.run) / suffix.get(options.format, "generator")
-    _, _, gan, _ = experiments.load_run(options.run, options.data_dir)
-    print(export.export(gan.generator, out, options.format))
+    _, gan, _ = experiments.load_generator(options.run)
+    print(export.export(gan.serving_generator(), out, options.format, gan.latent_range))
 
 
 def _report(options):

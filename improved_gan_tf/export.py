@@ -11,11 +11,18 @@ from improved_gan_tf.errors import UserError
 FORMATS = ("savedmodel", "onnx", "litert")
 
 
-def export(generator, path, file_format="savedmodel"):
+def export(generator, path, file_format="savedmodel", latent_range=(0.0, 1.0)):
     """Writes the generator in one of `FORMATS`; returns the path.
 
     Running averages normalise, so that an image does not depend on its neighbours and a batch of
-    one works. The ONNX and LiteRT models take z alone.
+    one works. The ONNX and LiteRT models take the latents alone.
+
+    Args:
+        generator: of one or more latent inputs; one with virtual batch normalization should be
+            frozen (`layers.freeze_reference`).
+        path: file or, for a SavedModel, folder.
+        file_format: one of `FORMATS`.
+        latent_range: ends of the latents' uniform distribution, for a SavedModel's `sample`.
 
     Raises:
         UserError: an unknown format, a library it needs absent, a place that is taken.
@@ -26,16 +33,17 @@ def export(generator, path, file_format="savedmodel"):
     if path.exists() and file_format != "savedmodel":
         raise UserError(f"{path} exists already; remove it or name another place with --out")
     path.parent.mkdir(parents=True, exist_ok=True)
-    return {"savedmodel": saved_model, "onnx": onnx, "litert": litert}[file_format](
-        generator, path
-    )
+    if file_format == "savedmodel":
+        return saved_model(generator, path, latent_range)
+    return {"onnx": onnx, "litert": litert}[file_format](generator, path)
 
 
-def saved_model(generator, path):
+def saved_model(generator, path, latent_range=(0.0, 1.0)):
     """A SavedModel that needs TensorFlow alone.
 
     Signatures (and methods of the loaded object, of which a reference must be kept):
-    `serve(z)`: float32 (N, Z) in [0, 1) -> images (N, H, W, C), any N;
+    `serve(z)`: float32 (N, Z) in `latent_range` -> images (N, H, W, C), any N; a generator of
+    several latents has them all as arguments, by their inputs' names (`serve(z, h0z, h1z, ...)`);
     `sample(n, seed)`: two int32 scalars -> n images, the same for the same seed.
 
     An older SavedModel at `path` is replaced; anything else there is refused.
@@ -45,22 +53,27 @@ def saved_model(generator, path):
     path = Path(path)
     if path.exists() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
         raise UserError(f"{path} exists and is not a SavedModel; name another place with --out")
-    latent_dim = generator.input_shape[-1]
-    dtype = generator.input_dtype
+    low, high = latent_range
+    inputs = generator.inputs
 
-    def serve(z):
-        return generator(z, training=False)
+    def serve(*latents):
+        return generator(latents[0] if len(latents) == 1 else list(latents), training=False)
 
     def sample(n, seed):
-        z = tf.random.stateless_uniform(
-            tf.stack([n, latent_dim]), seed=tf.stack([seed, 0]), dtype=dtype
+        return serve(
+            *(
+                tf.random.stateless_uniform(
+                    tf.stack([n, *x.shape[1:]]), tf.stack([seed, level]), low, high, x.dtype
+                )
+                for level, x in enumerate(inputs)
+            )
         )
-        return serve(z)
 
     archive = keras.export.ExportArchive()
     archive.track(generator)
     scalar = tf.TensorSpec((), tf.int32)
-    archive.add_endpoint("serve", serve, [tf.TensorSpec((None, latent_dim), dtype, name="z")])
+    latents = [tf.TensorSpec(x.shape, x.dtype, name=x.name) for x in inputs]
+    archive.add_endpoint("serve", serve, latents)
     archive.add_endpoint("sample", sample, [scalar, scalar])
     return write_folder(path, lambda name: archive.write_out(name, verbose=False))
 

@@ -12,7 +12,8 @@ takes the place of log Z (`gan_logits`), and its targets for D are softened on o
 
 Source: openai/improved-gan, mnist_svhn_cifar10/train_mnist_feature_matching.py and its siblings
 (the expressions loss_lab, loss_unl, loss_gen, train_err) and nn.py (log_sum_exp);
-imagenet/model.py (sigmoid_kl_with_logits) and build_model.py (d_loss, g_loss).
+imagenet/model.py (sigmoid_kl_with_logits), discriminator.py (gan_logits) and build_model.py
+(d_loss, g_loss).
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The original's Adam, and the running average of the parameters."""
+"""The original's Adam, its decay of the learning rate, and the parameters' running average."""
 
 import math
 
@@ -66,6 +66,68 @@ class Adam(keras.optimizers.Optimizer):
             "beta_1": self.beta_1,
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,
+        }
+
+
+@keras.saving.register_keras_serializable("improved_gan_tf")
+class FinalDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """A constant rate that falls linearly to 0 over the last part of the epochs.
+
+        rate(e) = initial_learning_rate * min((epochs - e) / (decay * epochs), 1)
+
+    in epoch e = step // steps_per_epoch, counted from 0: it changes between epochs only, and the
+    last one still has initial_learning_rate / (decay * epochs). From `epochs` on it is 0. With
+    decay = 1/3 it is the original's lr min(3 - e / 400, 1) for 1,200 epochs and
+    lr min(3 - e / 300, 1) for 900.
+
+    It is a function of the optimizer's own count of updates, so that a reloaded optimizer goes on
+    where it was. With other `epochs` it is another function from the start.
+
+    Args:
+        initial_learning_rate: lr, above 0.
+        steps_per_epoch: updates that the optimizer makes in an epoch, at least 1; None where that
+            is not known: then the rate stays that of epoch 0.
+        epochs: of the whole training, at least 1.
+        decay: part of the epochs over which the rate falls, 0 < decay <= 1.
+
+    Raises:
+        ValueError: an argument out of its range.
+
+    Source: train_cifar_*.py and train_svhn_*.py, the first lines of the loop over epochs.
+    """
+
+    def __init__(self, initial_learning_rate, steps_per_epoch, epochs, decay):
+        if epochs < 1 or (steps_per_epoch is not None and steps_per_epoch < 1):
+            raise ValueError(
+                f"steps_per_epoch and epochs must be at least 1, not {steps_per_epoch!r} and "
+                f"{epochs!r}."
+            )
+        if not 0 < decay <= 1:
+            raise ValueError(f"decay must be above 0 and at most 1, not {decay!r}.")
+        if not 0 < initial_learning_rate:
+            raise ValueError(
+                f"initial_learning_rate must be above 0, not {initial_learning_rate!r}."
+            )
+        super().__init__()
+        self.initial_learning_rate = initial_learning_rate
+        self.steps_per_epoch = steps_per_epoch
+        self.epochs = epochs
+        self.decay = decay
+
+    def __call__(self, step):
+        # In integers: a quotient of floats could fall short of the epoch that has just begun.
+        step = ops.cast(step, "int32")
+        steps = self.steps_per_epoch
+        epoch = ops.zeros_like(step) if steps is None else ops.floor_divide(step, steps)
+        left = ops.cast(ops.maximum(self.epochs - epoch, 0), keras.config.floatx())
+        return self.initial_learning_rate * ops.minimum(left / (self.decay * self.epochs), 1.0)
+
+    def get_config(self):
+        return {
+            "initial_learning_rate": self.initial_learning_rate,
+            "steps_per_epoch": self.steps_per_epoch,
+            "epochs": self.epochs,
+            "decay": self.decay,
         }
 
 

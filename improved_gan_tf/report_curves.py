@@ -30,6 +30,9 @@ THEMES = {
 LOSSES = {
     "supervised_loss": "supervised loss",
     "unsupervised_loss": "unsupervised loss",
+    "real_loss": "discriminator's loss on real images",
+    "fake_loss": "discriminator's loss on generated images",
+    "class_loss": "class loss",
     "generator_loss": "generator loss",
     "learning_rate": "learning rate",
 }
@@ -78,7 +81,7 @@ def errors(run, theme, form):
 
 
 def losses(run, theme, form):
-    """The three losses by epoch, and the learning rate where it varies: one panel each.
+    """The losses by epoch, and the learning rate where it varies: one panel each.
 
     Arguments, result and errors as `errors`.
     """
@@ -145,8 +148,13 @@ def error_curves(run):
         _curve(run, "val_error_raw", "raw weights"),
     ]
     curves = [curve for curve in curves if curve]
-    training = _curve(run, "error", "training error, labelled images")
-    return curves or ([training] if training else [])
+    if curves:
+        return curves
+    training = [
+        _curve(run, "error", "training error, labelled images"),
+        _curve(run, "running_error", "running top-1 error"),
+    ]
+    return [curve for curve in training if curve]
 
 
 def loss_curves(run):

@@ -19,8 +19,12 @@ WIDEST_PICTURE = 1200  # pixels: larger grids are embedded scaled down
 LOG_COLUMNS = {
     "supervised_loss": "supervised loss",
     "unsupervised_loss": "unsupervised loss",
+    "real_loss": "loss, real",
+    "fake_loss": "loss, generated",
+    "class_loss": "class loss",
     "generator_loss": "generator loss",
     "error": "training error",
+    "running_error": "running top-1 error",
     "val_error": "validation error, averaged weights",
     "val_error_raw": "validation error, raw weights",
 }
@@ -57,7 +61,7 @@ def page(run, errors, losses, grids, rows):
 <body>
 <div class="wrap">
 <header>
-<p class="kind">Semi-supervised GAN, training report</p>
+<p class="kind">GAN training report</p>
 <h1>{_text(run.name)}</h1>
 <p class="state">{_text(_state(run))}</p>
 </header>
@@ -134,8 +138,10 @@ def _curves(run, errors, losses):
         said = [_course(curve, percent) for curve in error_curves(run)]
         if run.baseline is not None:
             said.append(f"labelled images alone: {percent(run.baseline)}, a dashed line")
-        caption = "Share of the validation images classified wrongly, with the running average of "
-        caption += "the weights and with the weights as each epoch left them."
+        caption = "Share of the images classified wrongly."
+        if "val_error_raw" in run.log:
+            caption = "Share of the validation images classified wrongly, with the running average "
+            caption += "of the weights and with the weights as each epoch left them."
         parts.append(_curve(errors, "Errors by epoch. " + "; ".join(said) + ".", caption))
     if losses["light"]:
         said = [_course(curve, "{:.3g}".format) for curve in loss_curves(run)]

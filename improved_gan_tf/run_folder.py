@@ -17,9 +17,9 @@ _CHECKPOINT = re.compile(r"epoch-(\d+)\.weights\.h5")
 class RunFolder:
     """Paths and files of one run.
 
-    config.json, labeled_indices.npy, log.csv, tensorboard/, samples/epoch-0001.png,
-    checkpoints/epoch-0001.weights.h5, generator/, results.json; with a baseline the same again
-    in baseline/.
+    config.json, labeled_indices.npy (but for ImageNet), log.csv, tensorboard/,
+    samples/epoch-0001.png, checkpoints/epoch-0001.weights.h5, generator/, results.json; with a
+    baseline the same again in baseline/.
 
     Args:
         path: of the folder; it need not exist.
@@ -33,13 +33,14 @@ class RunFolder:
         self.tensorboard = self.path / "tensorboard"
         self.generator = self.path / "generator"
 
-    def start(self, config, labeled_indices):
+    def start(self, config, labeled_indices=None):
         """Begins a new run in the folder, which must be empty or absent."""
         self.refuse_if_used()
-        write_file(
-            self.path / "labeled_indices.npy",
-            lambda stream: np.save(stream, np.asarray(labeled_indices)),
-        )
+        if labeled_indices is not None:
+            write_file(
+                self.path / "labeled_indices.npy",
+                lambda stream: np.save(stream, np.asarray(labeled_indices)),
+            )
         # Last: a folder with a config.json is a run, one without it was killed before it began.
         self.write_json("config.json", config)
 
@@ -78,10 +79,14 @@ class RunFolder:
                 "subset follows from them; name the same data by --data and --data-dir"
             )
 
+    def rows(self):
+        """The rows of log.csv, each {column: text}."""
+        with open(self.log, newline="") as stream:
+            return list(csv.DictReader(stream))
+
     def seconds(self):
         """Seconds of training in all, over every stop and resumption: the log's sum."""
-        with open(self.log, newline="") as stream:
-            return sum(float(row["seconds"]) for row in csv.DictReader(stream))
+        return sum(float(row["seconds"]) for row in self.rows())
 
     def read_json(self, name):
         """The object in the file `name`."""

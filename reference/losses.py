@@ -1,8 +1,8 @@
 """The objectives of sections 3.1, 3.2, 3.4 and 5, their gradients, and the plain (K+1)-way form.
 
 Source: the expressions loss_lab, loss_unl, loss_gen, train_err of the training scripts, and
-nn.py, log_sum_exp; for ImageNet imagenet/model.py, sigmoid_kl_with_logits, and build_model.py.
-Logits (N, K), labels (N,), features (N, F).
+nn.py, log_sum_exp; in imagenet/, model.py (sigmoid_kl_with_logits), discriminator.py (gan_logits)
+and build_model.py (d_loss, g_loss). Logits (N, K), labels (N,), features (N, F).
 """
 
 import numpy as np

@@ -15,7 +15,7 @@ from improved_gan_tf import layers as ours
 from improved_gan_tf import losses, networks
 from improved_gan_tf.optimizers import Adam, debiased, update_average
 from reference import averaging, layouts
-from reference.cases import close, load
+from reference.cases import close, load, load_imagenet
 
 # float32, as in tests/test_layers_golden.py.
 RTOL = 1e-4
@@ -40,7 +40,8 @@ def gradients(model, x, upstream):
     """
     before = [value(v) for v in model.trainable_variables]
     model.compile(keras.optimizers.SGD(1.0), loss=lambda r, y: ops.sum(r * y))
-    model.fit(f32(x), f32(upstream), batch_size=len(x), verbose=0)
+    # In order: reference rows and real rows come first.
+    model.fit(f32(x), f32(upstream), batch_size=len(x), shuffle=False, verbose=0)
     after = [value(v) for v in model.trainable_variables]
     for v, old in zip(model.trainable_variables, before, strict=True):
         v.assign(old)
@@ -124,6 +125,91 @@ def check_gaussian_noise():
     np.testing.assert_array_equal(value(layer(x)), x)
     # The draws are the same on every backend, up to the rounding of erfinv and of 5 + noise.
     np.testing.assert_allclose(noise[0, :3], [0.167376, -0.337896, -2.130983], atol=1e-5)
+
+
+def check_virtual_batch_norm():
+    for case, options in {
+        "a_vbn_4d_half2": {"half": 2},
+        "a_vbnl_2d": {"gain": "exp"},
+        "a_vbnlp_4d": {"gain": "exp", "per_pixel": True},
+        "a_vbn_1d": {},
+    }.items():
+        a = load_imagenet(case)
+        size = len(a["ref_in"])
+        layer = ours.VirtualBatchNorm(size, **options)
+        x = np.concatenate([a["ref_in"], a["live_in"]])
+        model = model_of(x.shape[1:], layer)
+        name = "gamma_driver" if "gain" in options else "gamma"
+        getattr(layer, name).assign(a[name])
+        layer.beta.assign(a["beta"])
+        close(value(model(x))[:size], a["ref_out"], RTOL)
+        close(value(model(x))[size:], a["live_out"], RTOL)
+        found = gradients(model, x, np.concatenate([0 * a["Rref"], a["R"]]))
+        close(found[name], a[f"live/d_{name}"], RTOL)
+        close(found["beta"], a["live/d_beta"], RTOL)
+        check(layer.freeze_reference(ops.convert_to_tensor(x[:size]))(a["live_in"]), a["live_out"])
+
+
+def check_freeze_reference():
+    model = model_of(
+        (4, 4, 2),
+        ours.ReferenceBatch(3),
+        keras.layers.Conv2D(5, 3, padding="same"),
+        ours.VirtualBatchNorm(3),
+        keras.layers.ReLU(),
+        keras.layers.Conv2D(2, 3),
+        ours.VirtualBatchNorm(3),
+        ours.DropReference(3),
+    )
+    x = f32(np.random.RandomState(0).randn(4, 4, 4, 2))
+    frozen = ours.freeze_reference(model)
+    np.testing.assert_allclose(value(frozen(x)), value(model(x)), rtol=1e-5, atol=1e-5)
+    with tempfile.TemporaryDirectory() as folder:
+        frozen.save(f"{folder}/frozen.keras")
+        loaded = keras.models.load_model(f"{folder}/frozen.keras")
+        np.testing.assert_allclose(value(loaded(x)), value(frozen(x)), rtol=1e-6, atol=1e-6)
+
+
+def check_cross_batch_norm():
+    a = load_imagenet("b_batch_norm_cross_4d")
+    layer = ours.CrossBatchNorm()
+    model = model_of(a["x"].shape[1:], layer)
+    names = "gamma0", "beta0", "gamma1", "beta1"
+    for name in names:
+        getattr(layer, name).assign(a[name])
+    check(model(a["x"]), a["out"])
+    found = gradients(model, a["x"], a["R"])
+    for name in names:
+        close(found[name], a[f"d_{name}"], RTOL)
+
+
+def check_joint_minibatch_discrimination():
+    a = load_imagenet("d_minibatch_b3_dup")
+    rows, kernels, dims = a["activation"].shape
+    inputs = kernels * dims
+    x = a["activation"].reshape(rows, inputs)
+    layer = ours.JointMinibatchDiscrimination(kernels, dims)
+    model = model_of((inputs,), layer)
+    layer.kernel.assign(np.eye(inputs))
+    check(model(x), np.concatenate([x, a["f1"], a["f2"]], axis=1))
+    found = gradients(model, x, np.concatenate([0 * x, a["R1"], a["R2"]], axis=1))
+    # The change of a kernel with ones in it is rounded to 6e-8.
+    close(found["kernel"], x.T @ a["d_activation"].reshape(rows, inputs), RTOL, atol=1e-6)
+
+
+def check_imagenet_losses():
+    a = load_imagenet("e_losses")
+    logits, labels = f32(a["unit/class_logits"]), a["unit/labels"]
+    gan = losses.gan_logits(ops.convert_to_tensor(logits))
+    check(gan, a["unit/gan_logits"])
+    real, fake = gan[:4], gan[4:]
+    classes = losses.supervised(labels, ops.convert_to_tensor(logits[:4]))
+    check(losses.one_sided_discriminator(real, fake) + classes, a["unit/d_loss"])
+    check(losses.smoothed_generator(fake), a["unit/g_loss"])
+    a = load_imagenet("e_sigmoid_kl")
+    for target in ("0.75", "0.375", "0", "1"):
+        found = losses.sigmoid_kl(ops.convert_to_tensor(a["logits"]), float(target))
+        check(found, a[f"kl_t{target}"])
 
 
 def check_losses():

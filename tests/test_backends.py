@@ -13,7 +13,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CHECKS = 7
+CHECKS = 12
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])

@@ -126,7 +126,7 @@ def _bad(*arguments):
         _bad("train", "digits", "--set", "learning_rate=x", 'learning_rate must be float, not "x"'),
         _bad("train", "digits", "--set", "lr=1", "a recipe has no value 'lr'"),
         _bad("train", "digits", "--set", "epochs", "--set takes KEY=VALUE"),
-        _bad("train", "digits", "--set", "discriminator.width=3", "networks cannot be made"),
+        _bad("train", "digits", "--set", "discriminator.depth=3", "networks cannot be made"),
         _bad("train", "digits", "--set", 'network="resnet"', "no network 'resnet'"),
         _bad("train", "digits", "--mixed-precision", "int8", "mixed_precision must be one of"),
         _bad("train", "digits", "--labels-per-class", "500", "labels per class"),

@@ -49,8 +49,41 @@ LAYERS = {
     "gaussian_noise": (lambda **k: ours.GaussianNoise(0.3, seed=1, **k), (5,)),
     "batch_normalization": (lambda **k: ours.BatchNormalization(**k), (5,)),
     "batch_normalization_of_images": (lambda **k: ours.BatchNormalization(**k), (3, 4, 2)),
+    "virtual_batch_norm": (lambda **k: ours.VirtualBatchNorm(2, **k), (5,)),
+    "virtual_batch_norm_of_numbers": (lambda **k: ours.VirtualBatchNorm(2, **k), ()),
+    "virtual_batch_norm_of_images": (
+        lambda **k: ours.VirtualBatchNorm(2, gain="exp", half=2, **k),
+        (3, 4, 2),
+    ),
+    "virtual_batch_norm_per_pixel": (
+        lambda **k: ours.VirtualBatchNorm(2, per_pixel=True, **k),
+        (3, 4, 2),
+    ),
+    "virtual_batch_norm_frozen": (lambda **k: ours.VirtualBatchNorm(2, frozen=True, **k), (5,)),
+    "reference_batch": (lambda **k: ours.ReferenceBatch(2, minval=0, **k), (3, 4, 2)),
+    "drop_reference": (lambda **k: ours.DropReference(2, **k), (5,)),
+    "cross_batch_norm": (lambda **k: ours.CrossBatchNorm(**k), (6,)),
+    "cross_batch_norm_of_images": (lambda **k: ours.CrossBatchNorm(epsilon=0.1, **k), (3, 4, 2)),
+    "joint_minibatch_discrimination": (
+        lambda **k: ours.JointMinibatchDiscrimination(4, 3, **k),
+        (5,),
+    ),
 }
 INITIALISED = [k for k in LAYERS if k.startswith(("weight_norm", "minibatch"))]
+
+
+def sizes(which):
+    """Sizes of batches that a layer takes, the least one first.
+
+    Two reference rows need a live one after them, and a joint batch has as many generated rows as
+    real ones.
+    """
+    if which == "drop_reference" or (which.startswith("virtual") and "frozen" not in which):
+        return 3, 4, 6
+    if which.startswith(("cross", "joint")):
+        return 2, 4, 6
+    return 1, 2, 5
+
 
 every_layer = pytest.mark.parametrize("which", LAYERS)
 
@@ -106,7 +139,7 @@ def test_saved_model(which, tmp_path):
     scrambled(model.layers[-1])
     model.export(tmp_path / "saved", verbose=False)
     loaded = tf.saved_model.load(str(tmp_path / "saved"))
-    for rows in (1, 3, 4):
+    for rows in sizes(which):
         x = batch(shape, rows)
         # The same operations in the same order, but fused differently: a few float32 roundings.
         np.testing.assert_allclose(loaded.serve(x), model(x), rtol=1e-5, atol=1e-6)
@@ -185,17 +218,18 @@ def test_any_batch_size(which):
     layer = make()
     layer(batch(shape))
     traced = tf.function(layer, input_signature=[tf.TensorSpec((None, *shape))])
-    for rows in (1, 2, 5):
+    for rows in sizes(which):
         x = batch(shape, rows)
         np.testing.assert_allclose(traced(x), layer(x), rtol=1e-5, atol=1e-6)
 
 
 @every_layer
 @pytest.mark.parametrize("training", [False, True])
-def test_batch_of_one(which, training):
+def test_least_batch(which, training):
+    """One row; where a layer needs others beside it, one live row or one pair."""
     make, shape = LAYERS[which]
     layer = make()
-    x = tf.constant(batch(shape, 1))
+    x = tf.constant(batch(shape, sizes(which)[0]))
     layer(x)
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -210,7 +244,12 @@ def test_batch_of_one(which, training):
 def test_trains_in_a_model(which, jit):
     make, shape = LAYERS[which]
     inputs = keras.Input(shape)
-    outputs = keras.layers.Dense(1)(keras.layers.Flatten()(make()(inputs)))
+    x = make()(inputs)
+    if which == "reference_batch":  # the number of rows must be the labels'
+        x = ours.DropReference(2)(x)
+    elif which == "drop_reference":
+        x = ours.ReferenceBatch(2)(x)
+    outputs = keras.layers.Dense(1)(keras.layers.Flatten()(x))
     model = keras.Model(inputs, outputs)
     model.compile("sgd", "mse", jit_compile=jit)
     before = [np.array(v) for v in model.trainable_variables]
@@ -252,6 +291,26 @@ def test_trains_in_a_model(which, jit):
         (lambda: ours.Conv2DTranspose(3, 5, 2), (4, 5, 5, 5, 2), r"channels\) .*\(4, 5"),
         (lambda: ours.Conv2DTranspose(3, 5, 2), (4, 5, 5, None), "5, None"),
         (lambda: ours.BatchNormalization(), (4, 5, 5, None), "None"),
+        (lambda: ours.VirtualBatchNorm(0), (4, 5), "at least 1, not 0"),
+        (lambda: ours.VirtualBatchNorm(1, half=2), (4, 5), "at least 2, not 1"),
+        (lambda: ours.VirtualBatchNorm(2, half=3), (4, 5), "half must be None, 1 or 2, not 3"),
+        (lambda: ours.VirtualBatchNorm(2, gain="log"), (4, 5), "not 'log'"),
+        (lambda: ours.VirtualBatchNorm(2), (4, 5, 5), r"channels\), not shape \(4, 5, 5\)"),
+        (lambda: ours.VirtualBatchNorm(2), (4, 5, 5, None), "known channels .*5, None"),
+        (lambda: ours.VirtualBatchNorm(2, per_pixel=True), (4, None, 5, 2), "known dimensions"),
+        (lambda: ours.VirtualBatchNorm(4), (4, 5), "one live row after its 4 .* batch of 4"),
+        (lambda: ours.ReferenceBatch(0), (4, 5), "at least 1, not 0"),
+        (lambda: ours.ReferenceBatch(2), (4, None, 2), r"known dimensions .*\(4, None, 2\)"),
+        (lambda: ours.DropReference(0), (4, 5), "at least 1, not 0"),
+        (lambda: ours.DropReference(4), (4, 5), "more than its 4 reference rows, .* of 4"),
+        (lambda: ours.CrossBatchNorm(), (4, 5, 6), r"channels\), not shape \(4, 5, 6\)"),
+        (lambda: ours.CrossBatchNorm(), (4, 5), r"even number of channels, .*\(4, 5\)"),
+        (lambda: ours.CrossBatchNorm(), (4, None), r"even number of channels, .*None"),
+        (lambda: ours.CrossBatchNorm(), (5, 6), "CrossBatchNorm needs a joint batch, .*5 rows"),
+        (lambda: ours.JointMinibatchDiscrimination(3, 2), (4, 5, 2), r"not shape \(4, 5, 2\)"),
+        (lambda: ours.JointMinibatchDiscrimination(3, 2), (4, None), r"not shape \(4, None\)"),
+        (lambda: ours.JointMinibatchDiscrimination(3, 2), (3, 5), "joint batch, .*3 rows"),
+        (lambda: ours.JointMinibatchDiscrimination(0, 2), (4, 5), "at least 1, not 0 and 2"),
     ],
 )
 def test_clear_errors(make, shape, message):
@@ -360,19 +419,22 @@ def test_initialisation_of_minibatch_discrimination():
 
 
 @pytest.mark.parametrize("known_batch", [True, False])
-def test_minibatch_discrimination_tiles(monkeypatch, known_batch):
+@pytest.mark.parametrize("joint", [False, True])
+def test_minibatch_discrimination_tiles(monkeypatch, known_batch, joint):
     """However kernels and rows are cut into tiles, outputs and gradients are the same."""
     from improved_gan_tf.layers import minibatch_discrimination as module
 
-    layer, x = ours.MinibatchDiscrimination(6, 2), tf.constant(batch((5,), 8))
+    x = tf.constant(batch((5,), 8))
+    layer = (ours.JointMinibatchDiscrimination if joint else ours.MinibatchDiscrimination)(6, 2)
     layer.build(x.shape)
+    weights = layer.trainable_variables[0].value  # theta or the kernel
 
     def gradients(x):
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = layer(x)
             loss = tf.reduce_sum(tf.sin(y))
-        return [y, *tape.gradient(loss, [x, layer.theta.value])]
+        return [y, *tape.gradient(loss, [x, weights])]
 
     shape = (8, 5) if known_batch else (None, 5)
     signature = [tf.TensorSpec(shape)]
@@ -464,3 +526,65 @@ def test_conv_transpose_is_centred():
     expected = np.zeros((14, 14))
     expected[4:9, 4:9] = 1
     np.testing.assert_array_equal(layer(x)[0, :, :, 0], expected)
+
+
+def test_virtual_batch_norm_of_one_row():
+    """A live row is normalised by itself and the reference rows, whatever other rows there are."""
+    layer = ours.VirtualBatchNorm(4)
+    x = batch((3, 3, 2), 9)
+    together = np.array(layer(x))
+    for i in (4, 6, 8):
+        alone = layer(np.concatenate([x[:4], x[i : i + 1]]))
+        np.testing.assert_allclose(alone[4:], together[i : i + 1], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(alone[:4], together[:4], rtol=1e-5, atol=1e-6)
+
+
+def test_virtual_batch_norm_of_a_large_mean():
+    """E[x^2] - E[x]^2 in float32 may come out negative; that must not give NaN."""
+    layer = ours.VirtualBatchNorm(4)
+    x = tf.constant(1e3 + 1e-2 * batch((5,), 40))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x)
+    assert np.all(np.isfinite(y)) and np.all(np.isfinite(tape.gradient(y, x)))
+
+
+def test_reference_batch():
+    """The rows are drawn once, within their range, and are kept; the batch follows them."""
+    layer = ours.ReferenceBatch(500, minval=-1, maxval=3)
+    x = batch((2, 2))
+    first, again = layer(x), layer(0 * x)
+    np.testing.assert_array_equal(first[:500], again[:500])
+    np.testing.assert_array_equal(first[500:], x)
+    np.testing.assert_array_equal(ours.DropReference(500)(first), x)
+    rows = first[:500].numpy()
+    # 2,000 draws: standard errors of .026 and of .012.
+    np.testing.assert_allclose([rows.mean(), rows.std()], [1, 4 / np.sqrt(12)], atol=0.13)
+    assert -1 <= rows.min() < -0.9 and 2.9 < rows.max() < 3
+    assert not layer.trainable_variables
+
+
+def test_cross_batch_norm_of_rows_of_one_kind():
+    """Real rows alone have mean 0 in the first half of the channels, generated in the second."""
+    layer = ours.CrossBatchNorm()
+    x = batch((6,), 40) + np.where(np.arange(40) < 20, 0.0, 3.0)[:, None].astype("float32")
+    y = np.array(layer(x))
+    gamma0, gamma1 = np.array(layer.gamma0), np.array(layer.gamma1)
+    for rows, channels, gamma in (
+        (slice(20), slice(3), gamma0),
+        (slice(20, 40), slice(3, 6), gamma1),
+    ):
+        np.testing.assert_allclose(y[rows, channels].mean(0), 0, atol=1e-5)
+        np.testing.assert_allclose(y[rows, channels].std(0), gamma, rtol=1e-4)
+    assert np.all(y[20:, :3].mean(0) > 1) and np.all(y[:20, 3:].mean(0) < -1)
+
+
+def test_joint_minibatch_discrimination_of_a_collapsed_generator():
+    """Equal generated rows: all similarities among them are 1, over B (2B - 1)."""
+    layer = ours.JointMinibatchDiscrimination(3, 2)
+    generated = np.repeat(batch((5,), 1), 4, axis=0)
+    real = 1e4 * batch((5,), 4, seed=1)  # far from each other
+    features = layer(np.concatenate([real, generated]))[:, 5:]
+    expected = np.zeros((8, 6))
+    expected[4:, 3:] = 3 / (4 * 7)
+    np.testing.assert_allclose(features, expected, atol=1e-6)

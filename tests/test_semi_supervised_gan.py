@@ -94,19 +94,90 @@ def test_supervised_objective_leaves_the_generator_alone():
         np.testing.assert_array_equal(old, new)
 
 
-def test_one_pass_equals_three():
-    """Concatenating the three batches changes nothing but the order of sums (float32)."""
-    together, apart = (_gan(noise=0.0, jit_compile=False) for _ in range(2))
+def _passes(gan):
+    """(rows of each pass of the discriminator, losses, gradients) of a discriminator step."""
+    rows, gradients = [], []
+    discriminator, optimizer = gan.discriminator, gan.discriminator_optimizer
+    call, apply = discriminator.call, optimizer.apply
+
+    def counted(inputs, *args, **kwargs):
+        rows.append(inputs.shape[0])
+        return call(inputs, *args, **kwargs)
+
+    def recorded(grads, variables):
+        gradients.extend(grads)
+        return apply(grads, variables)
+
+    discriminator.call, optimizer.apply = counted, recorded
+    u = np.random.RandomState(4).uniform(size=(7, *discriminator.input_shape[1:]))
+    x, y = u[:4] ** 2, np.arange(4, dtype="int32") % 3
+    batch = {"labeled": (x, y), "unlabeled": u, "unlabeled_generator": u}
+    report = gan._discriminator_step(keras.tree.map_structure(tf.constant, batch))
+    return rows, report, gradients
+
+
+def _double(networks_of):
+    """A model in float64 of the two networks, without noise, always the same."""
+    keras.utils.set_random_seed(5)
+    gan = models.SemiSupervisedGAN(*networks_of(), seed=5)
+    gan.compile(run_eagerly=True)
+    return gan
+
+
+def _dense():
+    noiseless = networks.mnist.discriminator(SHAPE, 3, (12, 8), 0.0, 0.0)
+    return networks.mnist.generator(SHAPE, 6, (8, 8)), noiseless
+
+
+def _convolutional():
+    shape = (16, 16, 3)
+    noiseless = networks.cifar10.discriminator(shape, 3, (4, 6), 0.0, 0.0, 0.0)
+    return networks.cifar10.generator(shape, 6, (8, 6, 4)), noiseless
+
+
+@pytest.mark.parametrize("networks_of", [_dense, _convolutional])
+def test_one_pass_equals_three(networks_of, float64):
+    """Where no layer couples examples: equal losses and gradients, in one pass instead of three."""
+    together, apart = _double(networks_of), _double(networks_of)
     assert not together.couples_examples
     apart.couples_examples = True
-    _fit(together, epochs=1)
-    _fit(apart, epochs=1)
-    for a, b in zip(together.trainable_variables, apart.trainable_variables, strict=True):
-        np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5)
+    (one, *ours), (three, *theirs) = _passes(together), _passes(apart)
+    assert (one, three) == ([18], [4, 7, 7])
+    assert set(ours[0]) == {"supervised_loss", "unsupervised_loss", "error"}
+    assert len(ours[1]) == len(together.discriminator.trainable_variables)
+    assert all(np.abs(np.asarray(gradient)).max() > 0 for gradient in ours[1])
+    for a, b in zip(keras.tree.flatten(ours), keras.tree.flatten(theirs), strict=True):
+        a, b = np.asarray(a), np.asarray(b)
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-12 * max(1, np.abs(b).max()))
 
 
-def test_minibatch_discrimination_couples_examples():
-    assert _gan(kernels=3).couples_examples
+def _coupled(kind):
+    """Networks whose discriminator relates the rows of a batch to each other."""
+    images = keras.Input(SHAPE)
+    x = keras.layers.Dense(6, name="features")(keras.layers.Flatten()(images))
+    inner = keras.layers.BatchNormalization()
+    if kind == "nested":
+        hidden = keras.Input((6,))
+        inner = keras.Model(hidden, keras.layers.Dense(5)(inner(hidden)))
+    elif kind == "minibatch discrimination":
+        inner = layers.MinibatchDiscrimination(3, 2)
+    elif kind == "nested twice":
+        inner = keras.Sequential([keras.Sequential([inner]), keras.layers.Dense(5)])
+    logits = keras.layers.Dense(3)(inner(x))
+    return networks.mnist.generator(SHAPE, 6, (8, 8)), keras.Model(images, logits)
+
+
+@pytest.mark.parametrize(
+    "kind", ["minibatch discrimination", "batch normalization", "nested", "nested twice"]
+)
+def test_coupled_examples_stay_in_their_own_batches(kind, float64):
+    """One pass would give other losses: real rows would see generated ones."""
+    apart, together = _double(lambda: _coupled(kind)), _double(lambda: _coupled(kind))
+    assert apart.couples_examples
+    together.couples_examples = False
+    (three, ours, _), (one, theirs, _) = _passes(apart), _passes(together)
+    assert (three, one) == ([4, 7, 7], [18])
+    assert abs(float(ours["supervised_loss"] - theirs["supervised_loss"])) > 1e-4
 
 
 def test_generator_sees_the_updated_discriminator():

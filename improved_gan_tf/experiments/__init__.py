@@ -9,11 +9,15 @@ import importlib
 from improved_gan_tf.experiments.recipes import RECIPES, Recipe, get, override
 
 _MODULES = {
+    "WorkerLost": "distribution",
     "build": "building",
     "load_data": "building",
+    "evaluate": "training",
+    "load_generator": "training",
     "load_run": "training",
-    "test_errors": "training",
+    "test_errors": "semi_supervised",
     "train": "training",
+    "value_range": "building",
 }
 
 __all__ = ["RECIPES", "Recipe", "get", "override", *sorted(_MODULES)]

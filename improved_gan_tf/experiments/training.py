@@ -10,18 +10,23 @@ import keras
 
 from improved_gan_tf import __version__, callbacks, export
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.experiments import recipes
-from improved_gan_tf.experiments.building import build, load_data
+from improved_gan_tf.experiments import distribution, imagenet, recipes, semi_supervised
+from improved_gan_tf.experiments.building import Sizes, build, load_data
 from improved_gan_tf.run_folder import RunFolder
 
 _PACKAGES = ("keras", "numpy", "tensorflow", "tensorflow-datasets")
 
 
-def train(recipe, out, data_dir=None, resume=False, verbose=True):
+def train(recipe, out, data_dir=None, resume=False, verbose=True, devices=1):
     """Trains by `recipe` in the folder `out`; with its baseline where the recipe asks for one.
 
     A run that was stopped at any moment goes on by `resume=True`, from its last finished epoch,
     to the same weights bit for bit that it would have ended with.
+
+    The ImageNet recipe can train on several devices, or in several workers (see
+    `distribution.strategy`, which comes before anything else that uses TensorFlow): every worker
+    calls this function with the same arguments, and the chief alone writes the folder, which all
+    of them must be able to read.
 
     Args:
         recipe: a `Recipe`.
@@ -30,9 +35,10 @@ def train(recipe, out, data_dir=None, resume=False, verbose=True):
         data_dir: TFDS' data folder.
         resume: go on with the run in `out`.
         verbose: whether to show progress.
+        devices: replicas in this process.
 
     Returns:
-        The run's results, as in results.json.
+        The run's results, as in results.json; None in a worker that is not the chief.
 
     Raises:
         UserError: whatever makes the run impossible; nothing is then written.
@@ -40,84 +46,48 @@ def train(recipe, out, data_dir=None, resume=False, verbose=True):
     folder = RunFolder(out)
     if resume:
         _check_same_run(folder, recipe)
-    else:
+    experiment = _experiment(recipe)
+    strategy = distribution.strategy(recipe, devices)
+    chief = distribution.is_chief(strategy)
+    if chief and not resume:
         folder.refuse_if_used()
     data = load_data(recipe, data_dir)
     if resume:
-        folder.check_labeled_indices(data.labeled_indices)
-    gan = build(recipe, data)
+        _check_same_data(folder, data)
+    with strategy.scope():
+        gan = build(recipe, data)
     first = folder.restore(gan) if resume else 0
     if recipe.epochs < first:
         raise UserError(f"{out} has {first} epochs already; --epochs {recipe.epochs} is fewer")
-    if resume:
+    if chief and resume:
         folder.write_json("config.json", {**folder.config(), "recipe": dataclasses.asdict(recipe)})
-    else:
-        folder.start(_config(recipe, data), data.labeled_indices)
-    results = _fit(gan, recipe, data, folder, first, verbose)
-    if recipe.baseline:
+    elif chief:
+        folder.start(_config(recipe, data, strategy), getattr(data, "labeled_indices", None))
+    if first < recipe.epochs:
+        extra = callbacks.standard(folder, first, data.range) if chief else [callbacks.StopOnNaN()]
+        if chief and verbose:
+            extra.insert(1, callbacks.Progress(first, experiment.title(recipe)))
+        experiment.fit(gan, recipe, data, first, extra, strategy)
+    if not chief:
+        return None
+    results = experiment.results(gan, recipe, data, folder)
+    if getattr(recipe, "baseline", False):
         baseline = dataclasses.replace(recipe, objective="supervised", baseline=False)
         has_begun = (folder.path / "baseline" / "config.json").is_file()
         results["baseline"] = train(
             baseline, folder.path / "baseline", data_dir, resume and has_begun, verbose
         )
     folder.write_json("results.json", results)
-    if recipe.objective != "supervised":
-        export.saved_model(gan.generator, folder.generator)
+    if gan.trains_generator:
+        export.saved_model(gan.serving_generator(), folder.generator, gan.latent_range)
     return results
 
 
-def _fit(gan, recipe, data, folder, first, verbose):
-    """Epochs `first` to the last, and the error rates after them."""
-    title = recipe.name if recipe.objective != "supervised" else "the same classifier, labels alone"
-    extra = callbacks.standard(folder, first, data.range)
-    if verbose:
-        extra.insert(1, callbacks.Progress(first, title))
-    data.start_epoch = first
-    if first < recipe.epochs:
-        gan.fit(
-            data.train,
-            epochs=recipe.epochs,
-            initial_epoch=first,
-            validation_data=data.test,
-            callbacks=extra,
-            verbose=0,
-            shuffle=False,
-        )
-    return {
-        "recipe": recipe.name,
-        "objective": recipe.objective,
-        "epochs": recipe.epochs,
-        "steps": recipe.epochs * data.steps_per_epoch,
-        "labels": len(data.labeled_indices),
-        "seconds": round(folder.seconds(), 1),
-        **test_errors(gan, data),
-        "baseline": None,
-    }
-
-
-def test_errors(gan, data):
-    """Error rates on the test set with each of three sets of parameters.
-
-    Returns:
-        {"test_images": N, "test_error": debiased average, "test_error_original_average": the
-        average as the original has it, "test_error_raw": parameters without averaging}, each in
-        0 .. 1.
-    """
-    found = {"test_images": data.num_test}
-    chosen = gan.average
-    names = {"debiased": "test_error", "original": "test_error_original_average"}
-    try:
-        for gan.average, name in names.items():
-            # The choice is compiled into the test function, so that is made anew.
-            gan.make_test_function(force=True)
-            logs = gan.evaluate(data.test, verbose=0, return_dict=True)
-            # Whole errors over whole images: float32 means are off in the last digits.
-            found[name] = round(logs["error"] * data.num_test) / data.num_test
-            found["test_error_raw"] = round(logs["error_raw"] * data.num_test) / data.num_test
-    finally:
-        gan.average = chosen
-        gan.make_test_function(force=True)
-    return found
+def evaluate(recipe, data, gan):
+    """{name: value} of the test set: `semi_supervised.test_errors` or `imagenet.test_losses`."""
+    if isinstance(recipe, recipes.ImageNetRecipe):
+        return imagenet.test_losses(gan, data)
+    return semi_supervised.test_errors(gan, data)
 
 
 def load_run(out, data_dir=None):
@@ -126,13 +96,40 @@ def load_run(out, data_dir=None):
     Raises:
         UserError: not a run's folder, no checkpoint yet, a damaged file, the data are absent.
     """
+    recipe = _checkpointed(out)
+    data = load_data(recipe, data_dir)
+    gan = build(recipe, data)
+    return recipe, data, gan, RunFolder(out).restore(gan)
+
+
+def load_generator(out):
+    """(recipe, model at its last checkpoint, epochs done), without the data.
+
+    Raises:
+        UserError: as `load_run`, but for the data.
+    """
+    recipe = _checkpointed(out)
+    folder = RunFolder(out)
+    known = folder.config().get("data", {})
+    try:
+        sizes = Sizes(tuple(known["image_shape"]), known["num_classes"])
+    except (KeyError, TypeError):
+        raise UserError(f"{out}/config.json does not say what its data are") from None
+    gan = build(recipe, sizes)
+    return recipe, gan, folder.restore(gan)
+
+
+def _checkpointed(out):
+    """The recipe of the run in the folder `out`, which must have a checkpoint."""
     folder = RunFolder(out)
     recipe = recipes.from_config(folder.config())
     if folder.latest_checkpoint()[1] is None:
         raise UserError(f"{out} has no checkpoint yet; train it first (--resume)")
-    data = load_data(recipe, data_dir)
-    gan = build(recipe, data)
-    return recipe, data, gan, folder.restore(gan)
+    return recipe
+
+
+def _experiment(recipe):
+    return imagenet if isinstance(recipe, recipes.ImageNetRecipe) else semi_supervised
 
 
 def _check_same_run(folder, recipe):
@@ -149,19 +146,38 @@ def _check_same_run(folder, recipe):
         )
 
 
-def _config(recipe, data):
+def _check_same_data(folder, data):
+    """Refuses to resume on other data than the run began with."""
+    indices = getattr(data, "labeled_indices", None)
+    if indices is not None:
+        folder.check_labeled_indices(indices)
+    began, now = folder.config().get("data", {}), _description(data)
+    for key in ("train_images", "image_shape", "num_classes"):
+        if began.get(key) != now[key]:
+            raise UserError(
+                f"the data are not those that the run in {folder.path} began with: {key} is "
+                f"{now[key]}, not {began.get(key)}; name the same data by --data and --data-dir"
+            )
+
+
+def _description(data):
+    return {
+        "name": data.name,
+        "train_images": data.num_train,
+        "test_images": data.num_test,
+        "image_shape": list(data.image_shape),
+        "num_classes": data.num_classes,
+    }
+
+
+def _config(recipe, data, strategy):
     versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
     return {
         "recipe": dataclasses.asdict(recipe),
         "overrides": recipes.overrides(recipe),
-        "seeds": {"seed": recipe.seed, "seed_data": recipe.seed_data},
-        "data": {
-            "name": data.name,
-            "train_images": data.num_train,
-            "test_images": data.num_test,
-            "image_shape": list(data.image_shape),
-            "num_classes": data.num_classes,
-        },
+        "seeds": {k: getattr(recipe, k) for k in ("seed", "seed_data") if hasattr(recipe, k)},
+        "data": _description(data),
+        "replicas": strategy.num_replicas_in_sync,
         "versions": {
             "improved_gan_tf": __version__,
             "python": platform.python_version(),

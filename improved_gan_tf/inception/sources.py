@@ -62,7 +62,7 @@ def _open_path(what, value_range, count, seed, skip, data_dir):
         return arrays.open_array_file(text, part, value_range)
     if path.is_dir():
         if (path / "config.json").is_file():
-            return from_run(path, count, seed, data_dir)
+            return from_run(path, count, seed)
         if (path / "saved_model.pb").is_file():
             return from_saved_model(path, value_range, count, seed)
         return image_files.open_files(path, skip)
@@ -158,13 +158,13 @@ def from_saved_model(path, value_range=None, count=None, seed=0):
     return Drawn(draw, count or 50_000, seed, value_range, str(path))
 
 
-def from_run(path, count=None, seed=0, data_dir=None):
+def from_run(path, count=None, seed=0):
     """Draws from the generator of a run's newest checkpoint; the run knows its range."""
     from improved_gan_tf import experiments
 
-    recipe, data, gan, epochs = experiments.load_run(path, data_dir)
+    recipe, gan, epochs = experiments.load_generator(path)
     name = f"{path} ({recipe.name}, epoch {epochs})"
-    return Drawn(gan.sample, count or 50_000, seed, data.range, name)
+    return Drawn(gan.sample, count or 50_000, seed, experiments.value_range(recipe), name)
 
 
 def from_data_set(name, data_dir=None):

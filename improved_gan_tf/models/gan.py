@@ -15,9 +15,16 @@ class GAN(keras.Model):
         discriminator: model images -> logits.
         seed: of the latent vectors; None draws it from Keras' global seed.
 
+    Attributes:
+        latent_range: ends of the latent vectors' uniform distribution.
+        REPORTED: names of the reported losses and errors, in the order of the log.
+
     Raises:
         ValueError: networks that do not fit together.
     """
+
+    latent_range = (0.0, 1.0)
+    REPORTED = ()
 
     def __init__(self, generator, discriminator, seed=None, **kwargs):
         super().__init__(**kwargs)
@@ -54,6 +61,15 @@ class GAN(keras.Model):
 
     def _optimizer(self, optimizer):
         return self.default_optimizer() if optimizer is None else keras.optimizers.get(optimizer)
+
+    @property
+    def trains_generator(self):
+        """Whether training, as compiled, changes the generator."""
+        return True
+
+    def serving_generator(self):
+        """The generator as it is exported: an image must not depend on its neighbours."""
+        return self.generator
 
     def get_config(self):
         return {

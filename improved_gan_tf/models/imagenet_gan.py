@@ -8,8 +8,9 @@ from improved_gan_tf import losses, random
 from improved_gan_tf.layers import freeze_reference
 from improved_gan_tf.models.gan import GAN, full, watch
 
-# First word of the seeds of sampling and testing; training has the model's own, which is not below 0.
+# First word of the seeds of sampling and testing; training has the model's own, not below 0.
 _SAMPLING, _TESTING = -1, -2
+_LOSSES = ("real_loss", "fake_loss", "class_loss", "generator_loss")
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
@@ -23,8 +24,8 @@ class ImageNetGAN(GAN):
                        + `losses.supervised(y, l(x))`
         generator:     `losses.smoothed_generator(u(G(z)), generator_target)`
 
-    Both gradients are taken at the same parameters, from the same forward pass and the same draws of
-    z and noise; then both players move. z is U[-1, 1).
+    Both gradients are taken at the same parameters, from the same forward pass and the same draws
+    of z and noise; then both players move. z is U[-1, 1).
 
     Under a `tf.distribute` strategy every replica has its own z, noise, statistics and minibatch
     features; the gradients are averaged over the replicas. Draws are a function of (seed, step,
@@ -45,19 +46,18 @@ class ImageNetGAN(GAN):
     Source: imagenet/build_model.py and train.py.
     """
 
+    latent_range = (-1.0, 1.0)
     REPORTED = (
-        "real_loss",
-        "fake_loss",
-        "class_loss",
-        "generator_loss",
+        *_LOSSES,
         "error",
         "running_error",
+        *(f"val_{name}" for name in _LOSSES),
         "val_error",
     )
 
     def __init__(self, generator, discriminator, seed=None, noise=0.1, **kwargs):
         if seed is None:
-            seed = keras.random.SeedGenerator().get_config()["seed"]
+            seed = int(keras.ops.convert_to_numpy(keras.random.SeedGenerator().state)[0])
         super().__init__(generator, discriminator, seed, **kwargs)
         if seed < 0 or noise < 0:
             raise ValueError(f"seed and noise must be at least 0, not {seed!r} and {noise!r}.")
@@ -110,10 +110,7 @@ class ImageNetGAN(GAN):
         super().compile(generator_optimizer, discriminator_optimizer, **kwargs)
         self.smoothing = smoothing
         self.generator_target = generator_target
-        self._losses = {
-            name: keras.metrics.Mean(name=name) for name in self.REPORTED if name.endswith("_loss")
-        }
-        self._error = keras.metrics.Mean(name="error")
+        self._means = [keras.metrics.Mean(name=name) for name in (*_LOSSES, "error")]
 
     @staticmethod
     def default_optimizer():
@@ -121,7 +118,7 @@ class ImageNetGAN(GAN):
 
     @property
     def metrics(self):
-        return [*self._losses.values(), self._error] if self.compiled else []
+        return self._means if self.compiled else []
 
     def call(self, inputs, training=False):
         return self.generator(inputs, training=training)
@@ -135,7 +132,7 @@ class ImageNetGAN(GAN):
 
     def train_step(self, data):
         images, labels = data
-        step = self.discriminator_optimizer.iterations
+        step = tf.identity(self.discriminator_optimizer.iterations)  # before it is counted up
         context = tf.distribute.get_replica_context()
         words = (self.seed, step, context.replica_id_in_sync_group)
         report, gradients = self.gradients(
@@ -208,7 +205,8 @@ class ImageNetGAN(GAN):
 
     def test_step(self, data):
         images, labels = data
-        latents = self.latents(images.shape[0], _TESTING, self.seed)
+        # The batches of several replicas' tests may be of different, unknown sizes.
+        latents = self.latents(keras.ops.shape(images)[0], _TESTING, self.seed)
         report, _ = self._report(images, labels, latents, training=False)
         return self._results(report)
 
@@ -249,13 +247,15 @@ class ImageNetGAN(GAN):
             raise ValueError(f"n must be at least 1, not {n!r}.")
         return [np.asarray(z) for z in self.latents(n, _SAMPLING, seed)]
 
-    def images(self, latents, batch=16):
-        """The generator's images of the latents, as an array; `batch` of them at a time."""
-        generator = freeze_reference(self.generator)
-        pieces = (
-            [z[i : i + batch] for z in latents] for i in range(0, len(latents[0]), batch)
-        )
+    def images(self, latents):
+        """The generator's images of the latents, as an array; 16 of them at a time."""
+        generator = self.serving_generator()
+        pieces = ([z[i : i + 16] for z in latents] for i in range(0, len(latents[0]), 16))
         return np.concatenate([np.asarray(generator(piece)) for piece in pieces])
+
+    def serving_generator(self):
+        """The generator without its reference batch."""
+        return freeze_reference(self.generator)
 
     def get_config(self):
         return {**super().get_config(), "noise": self.noise}

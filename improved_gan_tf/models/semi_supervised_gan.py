@@ -48,6 +48,15 @@ class SemiSupervisedGAN(GAN):
     train_batch_disc, train_batch_gen, test_batch).
     """
 
+    REPORTED = (
+        "supervised_loss",
+        "unsupervised_loss",
+        "generator_loss",
+        "error",
+        "val_error",
+        "val_error_raw",
+    )
+
     def __init__(
         self, generator, discriminator, seed=None, average="debiased", average_rate=1e-4, **kwargs
     ):
@@ -128,6 +137,10 @@ class SemiSupervisedGAN(GAN):
     @staticmethod
     def default_optimizer():
         return Adam(learning_rate=3e-3, beta_1=0.5)
+
+    @property
+    def trains_generator(self):
+        return self.objective != "supervised"
 
     @property
     def metrics(self):

@@ -1,6 +1,7 @@
 """A recipe's training step against the arithmetic floor, `fit`, and its input pipeline."""
 
 import itertools
+import time
 
 from benchmarks.timing import interleaved, sgemm
 
@@ -9,9 +10,16 @@ SUMMARY = "a recipe's training step: images per second, share of the arithmetic 
 
 def add_arguments(parser):
     parser.add_argument("--recipe", default="mnist-feature-matching")
+    parser.add_argument("--data", help="in place of the recipe's: a TFDS name, npz:FILE, ...")
     parser.add_argument("--data-dir", help="TFDS' data folder")
-    parser.add_argument("--steps", type=int, default=20, help="steps a repeat")
-    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--width", type=float, help="factor of the networks' channels or units")
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument(
+        "--steps", type=int, help="steps a repeat (default: about a second's, from 1 to 20)"
+    )
+    parser.add_argument(
+        "--repeats", type=int, help="default 9, or 5 where a step takes a second or more"
+    )
 
 
 def run(options):
@@ -20,47 +28,82 @@ def run(options):
 
     from improved_gan_tf import experiments
 
-    recipe = experiments.get(options.recipe)
+    recipe = _recipe(options)
     data = experiments.load_data(recipe, options.data_dir)
     gan = experiments.build(recipe, data)
     step = tf.function(gan.train_step, jit_compile=recipe.jit_compile)
     batch = next(iter(data.train))
+    count, repeats = _counts(lambda: step(batch)["error"].numpy(), options)
+    count = min(count, data.steps_per_epoch)
+    # More batches than are fetched ahead, whose time would not be seen.
+    fetched = max(count, 20)
     batches = itertools.chain.from_iterable(itertools.repeat(data.train))
     matmul, operations = sgemm()
 
     def steps():
-        for _ in range(options.steps):
+        for _ in range(count):
             logs = step(batch)
         logs["error"].numpy()
 
     def pipeline():
-        for _ in range(options.steps):
+        for _ in range(fetched):
             next(batches)
 
-    short = data.train.take(options.steps)
+    short = data.train.take(count)
 
     def fit():
         gan.fit(short, verbose=0, shuffle=False)
 
     seconds = interleaved(
-        {"steps": steps, "fit": fit, "pipeline": pipeline, "sgemm": matmul}, options.repeats
+        {"steps": steps, "fit": fit, "pipeline": pipeline, "sgemm": matmul}, repeats
     )
-    one = seconds["steps"] / options.steps
+    one = seconds["steps"] / count
     rate = operations / seconds["sgemm"]
     floor = step_operations(gan, recipe.batch_size) / rate
     result = {
         "recipe": recipe.name,
+        "data": data.name,
+        "batch_size": recipe.batch_size,
+        "steps": count,
+        "repeats": repeats,
         "step_ms": 1e3 * one,
         "images_per_second": recipe.batch_size / one,
+        "step_gflop": step_operations(gan, recipe.batch_size) / 1e9,
         "sgemm_gflops": rate / 1e9,
         "floor_ms": 1e3 * floor,
         "floor_over_step": floor / one,
-        "pipeline_over_step": seconds["pipeline"] / seconds["steps"],
+        "pipeline_over_step": seconds["pipeline"] / fetched / one,
         "fit_over_step": seconds["fit"] / seconds["steps"],
     }
     for name, value in result.items():
         print(f"{name:20s}{value if isinstance(value, str) else f'{value:.4g}'}")
     return result
+
+
+def _recipe(options):
+    """The recipe that the options describe."""
+    from improved_gan_tf import experiments
+
+    values = {}
+    if options.data is not None:
+        values["data"] = options.data
+    if options.batch_size is not None:
+        values["batch_size"] = options.batch_size
+    if options.width is not None:
+        values["generator"] = values["discriminator"] = {"width": options.width}
+    return experiments.override(experiments.get(options.recipe), **values)
+
+
+def _counts(one_step, options):
+    """(steps a repeat, repeats), by the options or by how long a step takes."""
+    one_step()  # compiles it
+    start = time.perf_counter()
+    one_step()
+    seconds = time.perf_counter() - start
+    return (
+        options.steps or max(1, min(20, round(1 / seconds))),
+        options.repeats or (5 if seconds >= 1 else 9),
+    )
 
 
 def step_operations(gan, batch):

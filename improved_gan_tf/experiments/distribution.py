@@ -1,0 +1,153 @@
+"""Which `tf.distribute` strategy a process trains under: one device, several, several machines."""
+
+import json
+import os
+
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.experiments.recipes import ImageNetRecipe
+
+
+class WorkerLost(UserError):
+    """Another worker of the cluster has gone; TensorFlow must be started anew in this one too."""
+
+
+def strategy(recipe, devices=1):
+    """The strategy of this process. To be called before anything else uses TensorFlow.
+
+    * The environment variable TF_CONFIG names a cluster: MultiWorkerMirroredStrategy, with all
+      of this machine's GPUs, or its CPU.
+    * devices > 1: MirroredStrategy over so many GPUs or, on a machine without any, logical CPU
+      devices (no faster than one, but the same computation).
+    * else TensorFlow's default strategy, one device.
+
+    Args:
+        recipe: what is to be trained.
+        devices: replicas in this process, at least 1; 1 with TF_CONFIG.
+
+    Raises:
+        UserError: several devices or workers for another recipe than ImageNet's, a TF_CONFIG that
+            cannot be used, `devices` beside TF_CONFIG, more devices than the machine has,
+            TensorFlow in use already, a batch that the replicas cannot share equally.
+    """
+    if devices < 1:
+        raise UserError(f"--devices must be at least 1, not {devices}")
+    cluster = os.environ.get("TF_CONFIG")
+    if (cluster or devices > 1) and not isinstance(recipe, ImageNetRecipe):
+        what = "TF_CONFIG is set" if cluster else f"--devices {devices} was given"
+        raise UserError(
+            f"{recipe.name} trains on one device, but {what}; only imagenet is distributed"
+        )
+    if cluster:
+        check_cluster(cluster)
+        if devices > 1:
+            raise UserError(
+                "--devices is for one machine: with TF_CONFIG every worker uses the GPUs it sees; "
+                "leave --devices out or unset TF_CONFIG"
+            )
+    import tensorflow as tf
+
+    if cluster:
+        chosen = tf.distribute.MultiWorkerMirroredStrategy()
+    elif devices > 1:
+        chosen = tf.distribute.MirroredStrategy(_devices(tf, devices))
+    else:
+        chosen = tf.distribute.get_strategy()
+    replicas = chosen.num_replicas_in_sync
+    if recipe.batch_size % replicas:
+        raise UserError(
+            f"batch size {recipe.batch_size} does not divide among {replicas} replicas; give a "
+            f"multiple of {replicas} by --batch-size (the paper has 16 a replica)"
+        )
+    return chosen
+
+
+def check_cluster(text):
+    """Checks TF_CONFIG, {"cluster": {"worker": ["host:port", ...]}, "task": {"type", "index"}}.
+
+    Raises:
+        UserError: it does not parse, names no workers or a task that is not among them.
+    """
+    example = (
+        'expected {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": '
+        "0}}; correct TF_CONFIG or unset it"
+    )
+    try:
+        config = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"TF_CONFIG is not JSON ({error}); {example}") from None
+    cluster = config.get("cluster") if isinstance(config, dict) else None
+    if not isinstance(cluster, dict) or not cluster.get("worker"):
+        raise UserError(f"TF_CONFIG names no workers; {example}")
+    for kind, addresses in cluster.items():
+        if kind not in ("chief", "worker"):
+            raise UserError(
+                f"TF_CONFIG has tasks of type {kind!r}, chief and worker are known; {example}"
+            )
+        if not isinstance(addresses, list) or not all(_is_address(a) for a in addresses):
+            raise UserError(f"TF_CONFIG: {kind} is no list of host:port; {example}")
+    task = config.get("task")
+    kind, index = (task.get("type"), task.get("index")) if isinstance(task, dict) else (None, None)
+    if kind not in cluster or not isinstance(index, int) or not 0 <= index < len(cluster[kind]):
+        raise UserError(f"TF_CONFIG: the task {task!r} is not in its cluster; {example}")
+
+
+def _is_address(address):
+    host, colon, port = address.rpartition(":") if isinstance(address, str) else ("", "", "")
+    return bool(host and colon) and port.isdigit() and 0 < int(port) < 65536
+
+
+def _devices(tf, count):
+    """The names of `count` GPUs or, without any, of as many logical CPU devices."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        if len(gpus) < count:
+            raise UserError(f"--devices {count}: this machine has {len(gpus)} GPU(s); give fewer")
+        return [f"GPU:{i}" for i in range(count)]
+    cores = os.cpu_count() or 1
+    if count > cores:
+        raise UserError(
+            f"--devices {count}: this machine has no GPU and {cores} CPU cores; give at most "
+            f"{cores}"
+        )
+    (cpu, *_) = tf.config.list_physical_devices("CPU")
+    try:
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * count
+        )
+    except (RuntimeError, ValueError):  # TensorFlow is in use: the devices are what they are
+        if len(tf.config.list_logical_devices("CPU")) < count:
+            raise UserError(
+                f"--devices {count}: TensorFlow runs already, with fewer devices; choose the "
+                "strategy before anything else uses TensorFlow"
+            ) from None
+    return [f"CPU:{i}" for i in range(count)]
+
+
+def is_chief(chosen):
+    """Whether this process writes the run's files: the chief, or worker 0, or the only one."""
+    resolver = chosen.cluster_resolver
+    if resolver is None or resolver.task_type is None:
+        return True
+    if resolver.task_type == "worker" and "chief" in resolver.cluster_spec().as_dict():
+        return False
+    return resolver.task_id == 0
+
+
+def distributed(chosen, make):
+    """The data set of a strategy: one batch for each replica, each worker reading its own part.
+
+    Args:
+        chosen: the strategy.
+        make: function (replicas, workers, worker) -> tf.data.Dataset of worker `worker`, whose
+            batches have the rows of one replica, of `replicas` in this process.
+    """
+    if chosen.num_replicas_in_sync == 1:
+        return make(1, 1, 0)
+
+    def part(context):
+        workers = context.num_input_pipelines
+        return make(
+            chosen.num_replicas_in_sync // workers, workers, context.input_pipeline_id
+        )
+
+    return chosen.distribute_datasets_from_function(part)

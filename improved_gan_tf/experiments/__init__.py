@@ -6,7 +6,7 @@ TensorFlow.
 
 import importlib
 
-from improved_gan_tf.experiments.recipes import RECIPES, Recipe, get, override
+from improved_gan_tf.experiments.recipes import RECIPES, ImageNetRecipe, Recipe, get, override
 
 _MODULES = {
     "WorkerLost": "distribution",
@@ -20,7 +20,7 @@ _MODULES = {
     "value_range": "building",
 }
 
-__all__ = ["RECIPES", "Recipe", "get", "override", *sorted(_MODULES)]
+__all__ = ["RECIPES", "ImageNetRecipe", "Recipe", "get", "override", *sorted(_MODULES)]
 
 
 def __getattr__(name):

@@ -199,7 +199,7 @@ class ImageNetGAN(GAN):
 
     def _update_running_error(self, error, step):
         """The mean of the first 100 steps' errors, then a running average of rate .01."""
-        rate = tf.maximum(0.01, 1.0 / tf.cast(step + 1, self.running_error.dtype))
+        rate = tf.maximum(1.0 / tf.cast(step + 1, self.running_error.dtype), 0.01)
         error = tf.cast(error, self.running_error.dtype)
         self.running_error.assign((1.0 - rate) * self.running_error + rate * error)
 

@@ -1,6 +1,7 @@
 """A recipe's training step against the arithmetic floor, `fit`, and its input pipeline."""
 
 import itertools
+import resource
 import time
 
 from benchmarks.timing import interleaved, sgemm
@@ -32,12 +33,14 @@ def run(options):
     data = experiments.load_data(recipe, options.data_dir)
     gan = experiments.build(recipe, data)
     step = tf.function(gan.train_step, jit_compile=recipe.jit_compile)
-    batch = next(iter(data.train))
+    streams = isinstance(recipe, experiments.ImageNetRecipe)
+    dataset = data.train() if streams else data.train
+    batch = next(iter(dataset))
     count, repeats = _counts(lambda: step(batch)["error"].numpy(), options)
     count = min(count, data.steps_per_epoch)
     # More batches than are fetched ahead, whose time would not be seen.
     fetched = max(count, 20)
-    batches = itertools.chain.from_iterable(itertools.repeat(data.train))
+    batches = itertools.chain.from_iterable(itertools.repeat(dataset))
     matmul, operations = sgemm()
 
     def steps():
@@ -49,7 +52,7 @@ def run(options):
         for _ in range(fetched):
             next(batches)
 
-    short = data.train.take(count)
+    short = dataset.take(count)
 
     def fit():
         gan.fit(short, verbose=0, shuffle=False)
@@ -74,6 +77,7 @@ def run(options):
         "floor_over_step": floor / one,
         "pipeline_over_step": seconds["pipeline"] / fetched / one,
         "fit_over_step": seconds["fit"] / seconds["steps"],
+        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     for name, value in result.items():
         print(f"{name:20s}{value if isinstance(value, str) else f'{value:.4g}'}")
@@ -113,12 +117,18 @@ def step_operations(gan, batch):
     much, the gradient of the input as much. The discriminator's step needs all three on three
     batches (no input gradient in the first layer), and the generator's images; a generator step
     the features of real images, and of generated ones with their input gradient, and the
-    generator's pass and both gradients.
+    generator's pass and both gradients. ImageNet's one update: the discriminator's joint batch
+    with all three and its input gradient once more, for the generator, whose reference rows cost
+    what its live ones do.
     """
     disc = _multiplications(gan.discriminator)
     gen = _multiplications(gan.generator)
+    d, g = sum(disc), sum(gen)
+    if not hasattr(gan, "features"):
+        reference = len(gan.generator.get_layer("z_reference").reference)
+        return 2 * (2 * batch * (4 * d - disc[0]) + (batch + reference) * (3 * g - gen[0]))
     features = _multiplications(gan.features)
-    d, g, f = sum(disc), sum(gen), sum(features)
+    f = sum(features)
     if gan.objective == "supervised":
         return 2 * batch * (3 * d - disc[0])
     total = 3 * (3 * d - disc[0]) + g

@@ -74,14 +74,14 @@ def test_a_worker_is_killed_and_comes_back(tmp_path):
     chief, worker = (_worker(i, ports, out) for i in (0, 1))
     processes = [chief, worker]
     try:
-        end = time.monotonic() + 300
+        end = time.monotonic() + 600
         while not (out / "checkpoints/epoch-0001.weights.h5").exists():
             assert chief.poll() is None and worker.poll() is None and time.monotonic() < end
             time.sleep(0.05)
         worker.send_signal(signal.SIGKILL)
         worker.wait()
         processes.append(_worker(1, ports, out, "--resume"))
-        shown, _ = chief.communicate(timeout=300)
+        shown, _ = chief.communicate(timeout=600)
         assert chief.returncode == 0, shown[-3000:]
         assert "another worker is gone" in shown
         shown, _ = processes[-1].communicate(timeout=60)

@@ -4,7 +4,11 @@ import keras
 from keras import ops
 
 from improved_gan_tf.layers.cross_batch_norm import check_joint_batch
-from improved_gan_tf.layers.minibatch_discrimination import batch_size, similarities
+from improved_gan_tf.layers.minibatch_discrimination import (
+    batch_size,
+    check_kernels,
+    similarities,
+)
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
@@ -38,11 +42,7 @@ class JointMinibatchDiscrimination(keras.layers.Layer):
 
     def __init__(self, num_kernels, dim_per_kernel, **kwargs):
         super().__init__(**kwargs)
-        if num_kernels < 1 or dim_per_kernel < 1:
-            raise ValueError(
-                "num_kernels and dim_per_kernel must be at least 1, "
-                f"not {num_kernels!r} and {dim_per_kernel!r}."
-            )
+        check_kernels(num_kernels, dim_per_kernel)
         self.num_kernels = num_kernels
         self.dim_per_kernel = dim_per_kernel
 

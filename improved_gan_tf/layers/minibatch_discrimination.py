@@ -170,11 +170,7 @@ class MinibatchDiscrimination(keras.layers.Layer):
 
     def __init__(self, num_kernels, dim_per_kernel=5, theta_stddev=0.05, **kwargs):
         super().__init__(**kwargs)
-        if num_kernels < 1 or dim_per_kernel < 1:
-            raise ValueError(
-                "num_kernels and dim_per_kernel must be at least 1, "
-                f"not {num_kernels!r} and {dim_per_kernel!r}."
-            )
+        check_kernels(num_kernels, dim_per_kernel)
         self.num_kernels = num_kernels
         self.dim_per_kernel = dim_per_kernel
         self.theta_stddev = theta_stddev
@@ -246,6 +242,15 @@ class MinibatchDiscrimination(keras.layers.Layer):
             "dim_per_kernel": self.dim_per_kernel,
             "theta_stddev": self.theta_stddev,
         }
+
+
+def check_kernels(num_kernels, dim_per_kernel):
+    """Refuses sizes that make no features."""
+    if num_kernels < 1 or dim_per_kernel < 1:
+        raise ValueError(
+            "num_kernels and dim_per_kernel must be at least 1, "
+            f"not {num_kernels!r} and {dim_per_kernel!r}."
+        )
 
 
 def batch_size(x):

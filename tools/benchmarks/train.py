@@ -125,7 +125,7 @@ def step_operations(gan, batch):
     gen = _multiplications(gan.generator)
     d, g = sum(disc), sum(gen)
     if not hasattr(gan, "features"):
-        reference = len(gan.generator.get_layer("z_reference").reference)
+        reference = gan.generator.get_layer("z_reference").reference_size
         return 2 * (2 * batch * (4 * d - disc[0]) + (batch + reference) * (3 * g - gen[0]))
     features = _multiplications(gan.features)
     f = sum(features)

@@ -313,7 +313,9 @@ def test_generators_and_runs(tmp_path, digits_classifier):
     run = tmp_path / "run"
     folder, data = RunFolder(run), experiments.load_data(recipe)
     gan = experiments.build(recipe, data)
-    folder.start({"recipe": dataclasses.asdict(recipe)}, data.labeled_indices)
+    sizes = {"image_shape": data.image_shape, "num_classes": data.num_classes}
+    config = {"recipe": dataclasses.asdict(recipe), "data": sizes}
+    folder.start(config, data.labeled_indices)
     folder.save_checkpoint(gan, 1)
     export.saved_model(gan.generator, folder.generator)
     classifier = inception.load_classifier(digits_classifier[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from functools import cached_property
 
+from improved_gan_tf.data.pipeline import options
 from improved_gan_tf.data.scaling import Scaling
 from improved_gan_tf.data.square import checked_size
 from improved_gan_tf.data.stream_sources import Part, Source
@@ -202,10 +203,7 @@ class ImageStream:
         dataset = elements.map(decode, num_parallel_calls=os.cpu_count(), deterministic=True)
         dataset = dataset.batch(rows, drop_remainder=True)
         dataset = dataset.map(lambda x, y: (self.scaling.apply(x), y)).prefetch(4)
-        options = tf.data.Options()
-        # The autotuner's thread can hold up the end of an epoch by seconds.
-        options.autotune.enabled = False
-        options.deterministic = True
+        chosen = options(tf)
         # The workers share the data by `train`'s arguments; a second division would lose rows.
-        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-        return dataset.with_options(options)
+        chosen.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        return dataset.with_options(chosen)

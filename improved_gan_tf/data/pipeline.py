@@ -156,7 +156,7 @@ class SemiSupervisedData:
         dataset = dataset.flat_map(lambda *rows: tf.data.Dataset.from_tensor_slices(rows))
         dataset = dataset.map(batch)
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(self.steps_per_epoch))
-        return dataset.prefetch(2).with_options(_options(tf))
+        return dataset.prefetch(2).with_options(options(tf))
 
     @cached_property
     def test(self):
@@ -167,12 +167,13 @@ class SemiSupervisedData:
             tensors = tf.constant(self.arrays.test_images), tf.constant(self.arrays.test_labels)
         dataset = tf.data.Dataset.from_tensor_slices(tensors).batch(self.test_batch_size)
         dataset = dataset.map(lambda x, y: (self.scaling.apply(tf.cast(x, tf.float32)), y))
-        return dataset.prefetch(2).with_options(_options(tf))
+        return dataset.prefetch(2).with_options(options(tf))
 
 
-def _options(tf):
-    options = tf.data.Options()
+def options(tf):
+    """What every pipeline of training is run with, as new tf.data.Options."""
+    chosen = tf.data.Options()
     # The autotuner's thread can hold up the end of an epoch by seconds, and has nothing to tune.
-    options.autotune.enabled = False
-    options.deterministic = True
-    return options
+    chosen.autotune.enabled = False
+    chosen.deterministic = True
+    return chosen

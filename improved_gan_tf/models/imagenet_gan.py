@@ -166,7 +166,7 @@ class ImageNetGAN(GAN):
                 name: watch(tape, getattr(self, name).trainable_variables)
                 for name in ("discriminator", "generator")
             }
-            report, _ = self._report(images, labels, latents, noise_words)
+            report = self._report(images, labels, latents, noise_words)
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             scaled = {
                 name: getattr(self, f"{name}_optimizer").scale_loss(
@@ -177,7 +177,7 @@ class ImageNetGAN(GAN):
         return report, {name: tape.gradient(scaled[name], values[name]) for name in values}
 
     def _report(self, images, labels, latents, noise_words=None, training=True):
-        """The losses by name and the class logits of the real images."""
+        """The losses and the error by name."""
         fake = full(self.generator(latents, training=training))
         joint = tf.concat([tf.cast(images, fake.dtype), fake], axis=0)
         if noise_words is not None and self.noise:
@@ -195,7 +195,7 @@ class ImageNetGAN(GAN):
         report["discriminator_loss"] = (
             report["real_loss"] + report["fake_loss"] + report["class_loss"]
         )
-        return report, logits
+        return report
 
     def _update_running_error(self, error, step):
         """The mean of the first 100 steps' errors, then a running average of rate .01."""
@@ -207,8 +207,7 @@ class ImageNetGAN(GAN):
         images, labels = data
         # The batches of several replicas' tests may be of different, unknown sizes.
         latents = self.latents(keras.ops.shape(images)[0], _TESTING, self.seed)
-        report, _ = self._report(images, labels, latents, training=False)
-        return self._results(report)
+        return self._results(self._report(images, labels, latents, training=False))
 
     def _results(self, report):
         for metric in self.metrics:

@@ -25,6 +25,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("recipe")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--epochs", type=int, help="in place of the recipe's")
+    parser.add_argument("--width", type=float, help="factor of the networks' channels or units")
     parser.add_argument("--runs", type=Path, help="default runs/RECIPE-seeds")
     parser.add_argument("--data-dir", help="TFDS' data folder")
     parser.add_argument("--json", required=True, metavar="FILE")
@@ -56,9 +58,12 @@ def _run(options, seed, out):
     """The results of one seed; it chooses the labelled subset too."""
     from improved_gan_tf import experiments
 
-    recipe = experiments.override(
-        experiments.get(options.recipe), seed=seed, seed_data=seed, baseline=True
-    )
+    values = {"seed": seed, "seed_data": seed, "baseline": True}
+    if options.epochs is not None:
+        values["epochs"] = options.epochs
+    if options.width is not None:
+        values["generator"] = values["discriminator"] = {"width": options.width}
+    recipe = experiments.override(experiments.get(options.recipe), **values)
     if (out / "results.json").is_file():
         results = json.loads((out / "results.json").read_text())
     else:

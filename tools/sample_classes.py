@@ -24,7 +24,6 @@ def main():
     parser.add_argument("--classifier", required=True, metavar="RUN", help="whose classifier looks")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--data-dir", help="TFDS' data folder")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
     try:
@@ -45,10 +44,8 @@ def _classes(options):
 
     from improved_gan_tf import experiments
 
-    recipe, _, gan, epochs = experiments.load_run(options.run, options.data_dir)
-    judge_recipe, _, judge, judge_epochs = experiments.load_run(
-        options.classifier, options.data_dir
-    )
+    recipe, gan, epochs = experiments.load_generator(options.run)
+    judge_recipe, judge, judge_epochs = experiments.load_generator(options.classifier)
     if gan.generator.output_shape != judge.discriminator.input_shape:
         raise UserError(
             f"{options.run} draws images of shape {gan.generator.output_shape[1:]}, "

@@ -105,6 +105,8 @@ def load_run(out, data_dir=None):
 def load_generator(out):
     """(recipe, model at its last checkpoint, epochs done), without the data.
 
+    Both networks are there; what needs the data, training and testing, is not.
+
     Raises:
         UserError: as `load_run`, but for the data.
     """

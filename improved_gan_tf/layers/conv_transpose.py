@@ -60,9 +60,9 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
             padding="valid",
             data_format="channels_last",
         )
-        _, height, width, _ = self.compute_output_shape(ops.shape(inputs))
         top, left = (k // 2 for k in self.kernel_size)
-        x = x[:, top : top + height, left : left + width]
+        # Not x[:, top:...]: TensorFlow's gradient of that takes three times as long.
+        x = ops.slice(x, (0, top, left, 0), self.compute_output_shape(ops.shape(inputs)))
         if self.use_bias:
             x = x + self.bias
         return self.activation(x)

@@ -16,6 +16,13 @@ def add_arguments(parser):
     parser.add_argument("--width", type=float, help="factor of the networks' channels or units")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument(
+        "--mixed-precision",
+        nargs="?",
+        const="bfloat16",
+        default="none",
+        help="bfloat16 or float16; the floor stays that of float32",
+    )
+    parser.add_argument(
         "--steps", type=int, help="steps a repeat (default: about a second's, from 1 to 20)"
     )
     parser.add_argument(
@@ -67,6 +74,7 @@ def run(options):
         "recipe": recipe.name,
         "data": data.name,
         "batch_size": recipe.batch_size,
+        "mixed_precision": recipe.mixed_precision,
         "steps": count,
         "repeats": repeats,
         "step_ms": 1e3 * one,
@@ -88,7 +96,7 @@ def _recipe(options):
     """The recipe that the options describe."""
     from improved_gan_tf import experiments
 
-    values = {}
+    values = {"mixed_precision": options.mixed_precision}
     if options.data is not None:
         values["data"] = options.data
     if options.batch_size is not None:

@@ -1,0 +1,106 @@
+"""Runs beside the same classifier trained on the labelled rows alone: a table and a plot.
+
+    python tools/compare_baseline.py runs/seed-1 runs/seed-2 --out reference/results/NAME
+
+Every run must have been trained with --baseline, by one recipe; its seeds may differ. NAME.csv has
+the losses and errors of every epoch, NAME.png the errors, one thin line a run and their mean.
+"""
+
+import argparse
+import csv
+import io
+import sys
+from pathlib import Path
+
+from improved_gan_tf.atomic import write_file
+from improved_gan_tf.errors import UserError
+
+_LOSSES = ("supervised_loss", "unsupervised_loss", "generator_loss", "error")
+_ERRORS = {"val_error": "error_averaged", "val_error_raw": "error_current"}
+
+
+def main():
+    """Writes NAME.csv and NAME.png; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("runs", nargs="+", metavar="RUN")
+    parser.add_argument("--out", required=True, metavar="NAME", help="without a suffix")
+    parser.add_argument("--title", help="of the plot (default: the recipe's name)")
+    options = parser.parse_args()
+    try:
+        pairs = [_pair(path) for path in options.runs]
+        names = sorted({run.name for run, _ in pairs})
+        if len(names) > 1:
+            raise UserError(f"runs of one recipe are compared, not of {' and '.join(names)}")
+        table = _table(pairs)
+        title = options.title or names[0]
+        files = [Path(f"{options.out}.{suffix}") for suffix in ("csv", "png")]
+        write_file(files[0], lambda stream: stream.write(table.encode()))
+        write_file(files[1], lambda stream: _plot(pairs, title, stream))
+    except UserError as error:
+        print(f"compare_baseline: error: {error}", file=sys.stderr)
+        return 2
+    print(*files)
+    return 0
+
+
+def _pair(path):
+    """(the run, its baseline), both as `report.Run`."""
+    from improved_gan_tf.report import read_run
+
+    pair = read_run(path), read_run(Path(path) / "baseline")
+    for run in pair:
+        if run.log is None or run.config is None:
+            raise UserError(f"{run.folder} has no finished epoch; train it with --baseline first")
+    return pair
+
+
+def _seed(run):
+    return run.config["recipe"]["seed"]
+
+
+def _table(pairs):
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("seed", "objective", "epoch", "steps", "seconds", *_LOSSES, *_ERRORS.values()))
+    for run in (run for pair in pairs for run in pair):
+        for k in range(len(run.log["epoch"])):
+            row = {name: values[k] for name, values in run.log.items()}
+            writer.writerow(
+                (
+                    _seed(run),
+                    run.config["recipe"]["objective"],
+                    int(row["epoch"]),
+                    int(row["steps"]),
+                    f"{row['seconds']:.1f}",
+                    *("" if row[name] != row[name] else f"{row[name]:.6g}" for name in _LOSSES),
+                    *(f"{row[name]:.4f}" for name in _ERRORS),
+                )
+            )
+    return text.getvalue()
+
+
+def _plot(pairs, title, stream):
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    figure.suptitle(title)
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, key, name in zip(panels, _ERRORS, ("averaged", "current"), strict=True):
+        axes.set(xlabel="epoch", title=f"{name} parameters")
+        groups = zip(*pairs, strict=True)
+        labels = ("semi-supervised GAN", "labelled images only")
+        for runs, label, color in zip(groups, labels, ("#1f5f9f", "#d1495b"), strict=True):
+            epochs = min((run.log["epoch"] for run in runs), key=len)
+            errors = np.array([run.log[key][: len(epochs)] for run in runs])
+            axes.plot(epochs, errors.T, color=color, lw=1, alpha=0.35)
+            axes.plot(epochs, errors.mean(0), color=color, lw=2, label=label)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(True, alpha=0.25)
+    panels[0].set_ylabel("error on the test images")
+    panels[1].legend(frameon=False)
+    figure.savefig(stream, format="png", dpi=110)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

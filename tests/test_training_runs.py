@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-import h5py
+import checkpoints
 import numpy as np
 import pytest
 
@@ -29,25 +29,6 @@ SMALL = {
 
 def _recipe(**values):
     return experiments.override(experiments.get("digits"), **{**SMALL, **values})
-
-
-def _weights(path):
-    found = {}
-
-    def visit(name, item):
-        if isinstance(item, h5py.Dataset):
-            found[name] = item[()]
-
-    with h5py.File(path) as file:
-        file.visititems(visit)
-    return found
-
-
-def _assert_same_weights(a, b):
-    a, b = _weights(a), _weights(b)
-    assert set(a) == set(b) and len(a) > 60
-    for name in a:
-        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +84,7 @@ def test_killed_in_an_epoch_and_resumed(run, tmp_path):
     finished = subprocess.run([*command, "--resume", "--quiet"], capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     last = "checkpoints/epoch-0003.weights.h5"
-    _assert_same_weights(out / last, run[0] / last)
+    checkpoints.assert_same(out / last, run[0] / last)
     # The log has each epoch once, and the same values but for the time taken.
     logs = []
     for folder in (out, run[0]):
@@ -137,7 +118,7 @@ def test_killed_while_a_checkpoint_is_written(run, tmp_path):
     assert RunFolder(out).latest_checkpoint()[0] == 1
     experiments.train(_recipe(), out, resume=True, verbose=False)
     last = "checkpoints/epoch-0003.weights.h5"
-    _assert_same_weights(out / last, run[0] / last)
+    checkpoints.assert_same(out / last, run[0] / last)
 
 
 def _wait_for(condition, process, seconds=120):
@@ -152,7 +133,7 @@ def test_more_epochs_by_resume(run, tmp_path):
     experiments.train(_recipe(epochs=2), out, verbose=False)
     experiments.train(_recipe(epochs=3), out, resume=True, verbose=False)
     last = "checkpoints/epoch-0003.weights.h5"
-    _assert_same_weights(out / last, run[0] / last)
+    checkpoints.assert_same(out / last, run[0] / last)
     with pytest.raises(UserError, match="has 3 epochs already"):
         experiments.train(_recipe(epochs=1), out, resume=True)
 

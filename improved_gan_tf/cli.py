@@ -160,15 +160,9 @@ def _recipe(options, out):
         if began.name != recipe.name:
             raise UserError(f"{out} holds a run of {began.name}, not of {recipe.name}")
         recipe = began
-    values = {
-        name: getattr(options, name)
-        for name in _RECIPE_OPTIONS
-        if getattr(options, name) is not None
-    }
+    values = recipes.given(options, _RECIPE_OPTIONS)
     if options.jit is not None:
         values["jit_compile"] = options.jit
-    if options.width is not None:
-        values["generator"] = values["discriminator"] = {"width": options.width}
     for item in options.set:
         key, equals, text = item.partition("=")
         if not equals:

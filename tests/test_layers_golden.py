@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from improved_gan_tf import layers as ours
+from improved_gan_tf.networks.activations import leaky_relu
 from reference import layouts
 from reference.cases import close, entries, load, name
 
@@ -21,12 +22,9 @@ pytestmark = pytest.mark.parametrize("precision", PRECISIONS)
 
 
 def activation(which):
-    """Keras' name of an activation, or the leaky relu of slope .2 as a function.
-
-    TensorFlow keeps the slope of its own leaky relu in float32, which is 1.5e-8 off in float64.
-    """
+    """Keras' name of an activation, or the networks' leaky relu of slope .2."""
     if which == "lrelu":
-        return lambda x: keras.ops.maximum(x, 0.2 * x)
+        return leaky_relu
     return {"identity": "linear"}.get(which, which)
 
 

@@ -54,10 +54,6 @@ def _pair(path):
     return pair
 
 
-def _seed(run):
-    return run.config["recipe"]["seed"]
-
-
 def _table(pairs):
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -67,7 +63,7 @@ def _table(pairs):
             row = {name: values[k] for name, values in run.log.items()}
             writer.writerow(
                 (
-                    _seed(run),
+                    run.config["recipe"]["seed"],
                     run.config["recipe"]["objective"],
                     int(row["epoch"]),
                     int(row["steps"]),

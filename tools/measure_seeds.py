@@ -6,7 +6,6 @@ Every seed has a run folder below --runs; what is there already is gone on with,
 """
 
 import argparse
-import dataclasses
 import datetime
 import json
 import os
@@ -28,7 +27,7 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--epochs", type=int, help="in place of the recipe's")
     parser.add_argument("--width", type=float, help="factor of the networks' channels or units")
-    parser.add_argument("--mixed-precision", nargs="?", const="bfloat16", default="none")
+    parser.add_argument("--mixed-precision", nargs="?", const="bfloat16")
     parser.add_argument("--runs", type=Path, help="default runs/RECIPE-seeds")
     parser.add_argument("--data-dir", help="TFDS' data folder")
     parser.add_argument("--json", required=True, metavar="FILE")
@@ -59,18 +58,19 @@ def main():
 def _run(options, seed, out):
     """The results of one seed; it chooses the labelled subset too."""
     from improved_gan_tf import experiments
+    from improved_gan_tf.experiments import recipes
+    from improved_gan_tf.run_folder import RunFolder
 
-    values = {"seed": seed, "seed_data": seed, "baseline": True}
-    values["mixed_precision"] = options.mixed_precision
-    if options.epochs is not None:
-        values["epochs"] = options.epochs
-    if options.width is not None:
-        values["generator"] = values["discriminator"] = {"width": options.width}
-    recipe = experiments.override(experiments.get(options.recipe), **values)
+    values = recipes.given(options, ("epochs", "mixed_precision"))
+    recipe = recipes.override(
+        recipes.get(options.recipe), **values, seed=seed, seed_data=seed, baseline=True
+    )
     if (out / "results.json").is_file():
-        began = json.loads((out / "config.json").read_text())["recipe"]
-        if began != json.loads(json.dumps(dataclasses.asdict(recipe))):
-            raise UserError(f"{out} holds a run by other values; choose another folder by --runs")
+        changed = recipes.changed(recipes.from_config(RunFolder(out).config()), recipe)
+        if changed:
+            raise UserError(
+                f"{out} holds a run with another {changed[0]}; choose another folder by --runs"
+            )
         results = json.loads((out / "results.json").read_text())
     else:
         resume = (out / "config.json").is_file()

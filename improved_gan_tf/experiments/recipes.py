@@ -294,6 +294,27 @@ def _checked(key, value, kind):
     return value
 
 
+def given(options, names):
+    """{attribute: value} for `override` of those command-line options that were given.
+
+    Args:
+        options: argparse's namespace; None in it means that an option was not given.
+        names: of options that are called as the recipe's attributes. `options.width` is looked at
+            besides: it is an argument of both networks.
+    """
+    values = {name: getattr(options, name) for name in names}
+    values = {name: value for name, value in values.items() if value is not None}
+    if options.width is not None:
+        values["generator"] = values["discriminator"] = {"width": options.width}
+    return values
+
+
+def changed(began, now):
+    """Names of the values in which two recipes of one kind differ, as config.json writes them."""
+    began, now = (json.loads(json.dumps(dataclasses.asdict(r))) for r in (began, now))
+    return [name for name in now if began[name] != now[name]]
+
+
 def overrides(recipe):
     """{attribute: value} of what differs from the recipe of the same name."""
     original = RECIPES.get(recipe.name)

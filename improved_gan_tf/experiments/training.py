@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.metadata
-import json
 import platform
 import sys
 
@@ -136,16 +135,14 @@ def _experiment(recipe):
 
 def _check_same_run(folder, recipe):
     """Refuses to resume by another recipe than the run began with; epochs may be added."""
-    began, now = (
-        json.loads(json.dumps(dataclasses.asdict(r)))
-        for r in (recipes.from_config(folder.config()), recipe)
-    )
-    changed = [k for k in now if k != "epochs" and began[k] != now[k]]
-    if changed:
-        raise UserError(
-            f"{folder.path} was begun with {changed[0]} = {began[changed[0]]!r}, not "
-            f"{now[changed[0]]!r}; resume with the same values, or start elsewhere with --out"
-        )
+    began = recipes.from_config(folder.config())
+    for name in recipes.changed(began, recipe):
+        if name != "epochs":
+            raise UserError(
+                f"{folder.path} was begun with {name} = {getattr(began, name)!r}, not "
+                f"{getattr(recipe, name)!r}; resume with the same values, or start elsewhere "
+                "with --out"
+            )
 
 
 def _check_same_data(folder, data):

@@ -19,7 +19,6 @@ def add_arguments(parser):
         "--mixed-precision",
         nargs="?",
         const="bfloat16",
-        default="none",
         help="bfloat16 or float16; the floor stays that of float32",
     )
     parser.add_argument(
@@ -94,16 +93,10 @@ def run(options):
 
 def _recipe(options):
     """The recipe that the options describe."""
-    from improved_gan_tf import experiments
+    from improved_gan_tf.experiments import recipes
 
-    values = {"mixed_precision": options.mixed_precision}
-    if options.data is not None:
-        values["data"] = options.data
-    if options.batch_size is not None:
-        values["batch_size"] = options.batch_size
-    if options.width is not None:
-        values["generator"] = values["discriminator"] = {"width": options.width}
-    return experiments.override(experiments.get(options.recipe), **values)
+    values = recipes.given(options, ("data", "batch_size", "mixed_precision"))
+    return recipes.override(recipes.get(options.recipe), **values)
 
 
 def _counts(one_step, options):

@@ -71,8 +71,8 @@ def test_refusals(tmp_path, case):
                 write_run(run / "baseline", 1, [0.5], "supervised", recipe)
     expected = {
         "absent": "there is no run folder",
-        "no baseline": "there is no run folder",
-        "no epoch": "train it with --baseline first|nothing to report",
+        "no baseline": "train it with --baseline",
+        "no epoch": "train on by --resume|nothing to report",
         "two recipes": "runs of one recipe are compared, not of digits and mnist-feature-matching",
     }
     found = compare(*runs, "--out", tmp_path / "both")

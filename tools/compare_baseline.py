@@ -47,10 +47,13 @@ def _pair(path):
     """(the run, its baseline), both as `report.Run`."""
     from improved_gan_tf.report import read_run
 
-    pair = read_run(path), read_run(Path(path) / "baseline")
-    for run in pair:
-        if run.log is None or run.config is None:
-            raise UserError(f"{run.folder} has no finished epoch; train it with --baseline first")
+    run = read_run(path)
+    if not (run.folder / "baseline").is_dir():
+        raise UserError(f"{path} has no classifier of the labelled rows; train it with --baseline")
+    pair = run, read_run(run.folder / "baseline")
+    for found in pair:
+        if found.log is None or found.config is None:
+            raise UserError(f"{found.folder} has no finished epoch; train on by --resume")
     return pair
 
 

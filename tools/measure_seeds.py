@@ -26,6 +26,7 @@ def main():
     parser.add_argument("recipe")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--epochs", type=int, help="in place of the recipe's")
+    parser.add_argument("--learning-rate", type=float, help="in place of the recipe's")
     parser.add_argument("--width", type=float, help="factor of the networks' channels or units")
     parser.add_argument("--mixed-precision", nargs="?", const="bfloat16")
     parser.add_argument("--runs", type=Path, help="default runs/RECIPE-seeds")
@@ -61,7 +62,7 @@ def _run(options, seed, out):
     from improved_gan_tf.experiments import recipes
     from improved_gan_tf.run_folder import RunFolder
 
-    values = recipes.given(options, ("epochs", "mixed_precision"))
+    values = recipes.given(options, ("epochs", "learning_rate", "mixed_precision"))
     recipe = recipes.override(
         recipes.get(options.recipe), **values, seed=seed, seed_data=seed, baseline=True
     )

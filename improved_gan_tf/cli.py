@@ -194,20 +194,8 @@ def _train(options):
     if results is None:
         return  # a worker; the chief tells
     size = f"{results['steps']} steps, {results['seconds']:.0f} s"
-    if isinstance(recipe, recipes.ImageNetRecipe):
-        print(f"\n{recipe.name}, seed {recipe.seed}: {results['train_images']} images, {size}")
-        print(f"  running top-1 error   {_percent(results['running_error'])}")
-        _print_losses(results)
-    else:
-        print(f"\n{recipe.name}, seed {recipe.seed}: {results['labels']} labels, {size}")
-        print(f"error on {results['test_images']} test images, parameters averaged (and not):")
-        rows = [("semi-supervised GAN", results), ("labelled images only", results["baseline"])]
-        if recipe.objective == "supervised":
-            rows = [("labelled images only", results)]
-        for title, row in rows:
-            if row is not None:
-                errors = f"{_percent(row['test_error'])} ({_percent(row['test_error_raw'])})"
-                print(f"  {title:22s}{errors}")
+    print(f"\n{recipe.name}, seed {recipe.seed}: {size}")
+    print(*experiments.experiment(recipe).trained(recipe, results), sep="\n")
     print(f"run folder: {out}   (improved-gan report {out})")
 
 
@@ -219,15 +207,6 @@ def _start_again(arguments):
     # The old server's sockets would go on taking the other workers' calls.
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     os.execv(sys.executable, [sys.executable, "-m", "improved_gan_tf", *arguments])
-
-
-def _print_losses(values):
-    for name in ("real", "fake", "class", "generator"):
-        print(f"  {name + ' loss':22s}{values[f'{name}_loss']:8.4f}")
-
-
-def _percent(error):
-    return f"{100 * error:6.2f} %"
 
 
 def _recipes(options):
@@ -252,17 +231,7 @@ def _evaluate(options):
         print(json.dumps(found))
         return
     print(f"{recipe.name} after {epochs} epochs, {found['test_images']} test images")
-    if isinstance(recipe, recipes.ImageNetRecipe):
-        print(f"  top-1 error           {_percent(found['error'])}")
-        _print_losses(found)
-        return
-    for name, key in (
-        ("averaged parameters", "test_error"),
-        ("the original's average", "test_error_original_average"),
-        ("current parameters", "test_error_raw"),
-    ):
-        count = round(found[key] * found["test_images"])
-        print(f"  {name:24s}{_percent(found[key])}  ({count} errors)")
+    print(*experiments.experiment(recipe).evaluated(found), sep="\n")
 
 
 def _sample(options):

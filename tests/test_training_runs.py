@@ -141,7 +141,7 @@ def test_more_epochs_by_resume(run, tmp_path):
 def test_load_run(run):
     recipe, loaded, gan, epochs = experiments.load_run(run[0])
     assert recipe == _recipe() and epochs == 3
-    errors = experiments.test_errors(gan, loaded)
+    errors = experiments.evaluate(recipe, loaded, gan)
     assert errors["test_error"] == run[1]["test_error"]
     assert errors["test_error_raw"] == run[1]["test_error_raw"]
 

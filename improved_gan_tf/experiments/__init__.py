@@ -11,11 +11,11 @@ from improved_gan_tf.experiments.recipes import RECIPES, ImageNetRecipe, Recipe,
 _MODULES = {
     "WorkerLost": "distribution",
     "build": "building",
+    "experiment": "building",
     "load_data": "building",
     "evaluate": "training",
     "load_generator": "training",
     "load_run": "training",
-    "test_errors": "semi_supervised",
     "train": "training",
     "value_range": "building",
 }

@@ -1,17 +1,14 @@
 """From a recipe to data and to a compiled model."""
 
 import dataclasses
+import importlib
 
 import keras
 
-from improved_gan_tf import data as data_sets
 from improved_gan_tf import networks
+from improved_gan_tf.data import Scaling
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import recipes
-from improved_gan_tf.experiments.recipes import ImageNetRecipe
-from improved_gan_tf.layers import initialize_from_data
-from improved_gan_tf.models import ImageNetGAN, SemiSupervisedGAN
-from improved_gan_tf.optimizers import Adam, FinalDecay
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,39 +19,19 @@ class Sizes:
     num_classes: int
 
 
+def experiment(recipe):
+    """The module of what differs between kinds of recipes: `semi_supervised` or `imagenet`."""
+    return importlib.import_module(f"improved_gan_tf.experiments.{recipe.experiment}")
+
+
 def load_data(recipe, data_dir=None):
     """The recipe's data; see `data.load` and, for ImageNet, `data.load_stream` for the errors."""
-    if isinstance(recipe, ImageNetRecipe):
-        return data_sets.load_stream(
-            recipe.data,
-            image_size=recipe.image_size,
-            batch_size=recipe.batch_size,
-            seed=recipe.seed,
-            data_dir=data_dir,
-            skip_unreadable=recipe.skip_unreadable,
-        )
-    # Minibatch features grow with the rows of a batch: tested at the size they were trained at.
-    coupled = bool(recipe.discriminator.get("minibatch_kernels"))
-    return data_sets.load(
-        recipe.data,
-        recipe.labels_per_class,
-        seed=recipe.seed,
-        seed_data=recipe.seed_data,
-        batch_size=recipe.batch_size,
-        data_dir=data_dir,
-        scaling=recipe.scaling,
-        initialization=recipe.initialization,
-        initialization_size=recipe.initialization_size,
-        labels_file=recipe.labels_file,
-        balance=recipe.balance,
-        test_batch_size=recipe.batch_size if coupled else 500,
-    )
+    return experiment(recipe).load_data(recipe, data_dir)
 
 
 def value_range(recipe):
     """The generator's values for black and for full brightness."""
-    name = "symmetric" if isinstance(recipe, ImageNetRecipe) else recipe.scaling
-    return data_sets.Scaling(name).range
+    return Scaling(recipe.scaling).range
 
 
 def build(recipe, data=None, seed=None):
@@ -85,46 +62,12 @@ def build(recipe, data=None, seed=None):
         pair = _networks(recipe, data)
     finally:
         keras.config.set_dtype_policy(policy)
-    if isinstance(recipe, ImageNetRecipe):
-        return _imagenet(recipe, pair, seed)
-    return _semi_supervised(recipe, pair, data, seed)
-
-
-def _semi_supervised(recipe, pair, data, seed):
-    gan = SemiSupervisedGAN(*pair, seed=seed, average_rate=recipe.average_rate)
-    trains = hasattr(data, "steps_per_epoch")
-    steps = data.steps_per_epoch if trains else None
-    gan.compile(
-        _scaled(_adam(recipe, steps, recipe.generator_steps), recipe),
-        _scaled(_adam(recipe, steps), recipe),
-        objective=recipe.objective,
-        feature_distance=recipe.feature_distance,
-        generator_steps=recipe.generator_steps,
-        unlabeled_weight=recipe.unlabeled_weight,
-        jit_compile=recipe.jit_compile,
-    )
-    if trains:
-        initialize_from_data(gan.discriminator, data.initialization_images)
-        if recipe.initialize_generator:
-            initialize_from_data(gan.generator, gan.latent(recipe.batch_size))
-    return gan
-
-
-def _imagenet(recipe, pair, seed):
-    gan = ImageNetGAN(*pair, seed=seed, noise=recipe.noise)
-    optimizers = (
-        keras.optimizers.Adam(recipe.learning_rate, beta_1=recipe.beta_1, epsilon=1e-8)
-        for _ in pair
-    )
-    try:
-        gan.compile(
-            *(_scaled(optimizer, recipe) for optimizer in optimizers),
-            smoothing=recipe.smoothing,
-            generator_target=recipe.generator_target,
-            jit_compile=recipe.jit_compile,
-        )
-    except ValueError as error:  # jit_compile where TensorFlow cannot
-        raise UserError(f"{recipe.name}: {error}") from error
+    kind = experiment(recipe)
+    gan = kind.model(recipe, pair, seed)
+    optimizers = kind.optimizers(recipe, data)
+    if recipe.mixed_precision == "float16":
+        optimizers = [keras.optimizers.LossScaleOptimizer(optimizer) for optimizer in optimizers]
+    kind.compile_model(gan, recipe, optimizers, data)
     return gan
 
 
@@ -141,18 +84,3 @@ def _networks(recipe, data):
         return module.generator(**generator), module.discriminator(**discriminator)
     except (TypeError, ValueError) as error:
         raise UserError(f"the {recipe.network} networks cannot be made: {error}") from error
-
-
-def _adam(recipe, steps_per_epoch, updates=1):
-    """Adam by the recipe, for a network that is updated `updates` times a step of training."""
-    rate = recipe.learning_rate
-    if recipe.learning_rate_decay:
-        steps = None if steps_per_epoch is None else updates * steps_per_epoch
-        rate = FinalDecay(rate, steps, recipe.epochs, recipe.learning_rate_decay)
-    return Adam(rate, beta_1=recipe.beta_1)
-
-
-def _scaled(optimizer, recipe):
-    if recipe.mixed_precision == "float16":
-        return keras.optimizers.LossScaleOptimizer(optimizer)
-    return optimizer

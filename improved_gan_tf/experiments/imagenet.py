@@ -1,9 +1,52 @@
-"""Training and testing by an `ImageNetRecipe`."""
+"""What an `ImageNetRecipe` stands for: its data, model, training, testing and results."""
 
+import keras
 import tensorflow as tf
 
+from improved_gan_tf import data as data_sets
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import distribution
+from improved_gan_tf.models import ImageNetGAN
+
+
+def load_data(recipe, data_dir):
+    """`data.load_stream` by the recipe."""
+    return data_sets.load_stream(
+        recipe.data,
+        image_size=recipe.image_size,
+        batch_size=recipe.batch_size,
+        seed=recipe.seed,
+        data_dir=data_dir,
+        skip_unreadable=recipe.skip_unreadable,
+    )
+
+
+def model(recipe, pair, seed):
+    """The model of the pair (generator, discriminator), not compiled."""
+    return ImageNetGAN(*pair, seed=seed, noise=recipe.noise)
+
+
+def optimizers(recipe, data):
+    """[the generator's, the discriminator's]."""
+    values = {"beta_1": recipe.beta_1, "epsilon": 1e-8}
+    return [keras.optimizers.Adam(recipe.learning_rate, **values) for _ in range(2)]
+
+
+def compile_model(gan, recipe, optimizers, data):
+    """Compiles the model.
+
+    Raises:
+        UserError: jit_compile where TensorFlow cannot.
+    """
+    try:
+        gan.compile(
+            *optimizers,
+            smoothing=recipe.smoothing,
+            generator_target=recipe.generator_target,
+            jit_compile=recipe.jit_compile,
+        )
+    except ValueError as error:
+        raise UserError(f"{recipe.name}: {error}") from error
 
 
 def fit(gan, recipe, data, first, callbacks, strategy):
@@ -58,7 +101,25 @@ def results(gan, recipe, data, folder):
     }
 
 
-def test_losses(gan, data):
+def trained(recipe, results):
+    """Lines that tell the results of a run."""
+    yield f"running top-1 error of {results['train_images']} images, and the last losses:"
+    yield f"  {'top-1 error':22s}{100 * results['running_error']:6.2f} %"
+    yield from _losses(results)
+
+
+def evaluated(found):
+    """Lines that tell the error and losses on the held-out images."""
+    yield f"  {'top-1 error':22s}{100 * found['error']:6.2f} %"
+    yield from _losses(found)
+
+
+def _losses(values):
+    for name in ("real", "fake", "class", "generator"):
+        yield f"  {name + ' loss':22s}{values[f'{name}_loss']:8.4f}"
+
+
+def evaluate(gan, data):
     """Losses and top-1 error on the held-out images, beside generated ones, without noise.
 
     Raises:

@@ -26,7 +26,11 @@ class Recipe:
         jit_compile: whether XLA compiles the training step.
         mixed_precision: "none", "bfloat16" or "float16".
         seed: of the weights, noise, latent vectors and the order of the data.
+        experiment: module of `improved_gan_tf.experiments` that loads, builds, trains and tests it;
+            of the recipe's class.
     """
+
+    experiment: typing.ClassVar[str]
 
     name: str
     summary: str
@@ -72,6 +76,8 @@ class SemiSupervisedRecipe(Recipe):
         baseline: whether the same classifier is also trained on the labelled rows alone.
     """
 
+    experiment: typing.ClassVar[str] = "semi_supervised"
+
     scaling: str = "unit"
     objective: str = "feature_matching"
     feature_distance: str = "squared"
@@ -101,7 +107,11 @@ class ImageNetRecipe(Recipe):
         smoothing: real images have the target 1 - smoothing.
         generator_target: what the discriminator is to say of generated images.
         noise: standard deviation of the noise on the discriminator's input.
+        scaling: of the pixels; not a choice.
     """
+
+    experiment: typing.ClassVar[str] = "imagenet"
+    scaling: typing.ClassVar[str] = "symmetric"
 
     image_size: int | None = 128
     skip_unreadable: bool = False

@@ -9,8 +9,8 @@ import keras
 
 from improved_gan_tf import __version__, callbacks, export
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.experiments import distribution, imagenet, recipes, semi_supervised
-from improved_gan_tf.experiments.building import Sizes, build, load_data
+from improved_gan_tf.experiments import distribution, recipes
+from improved_gan_tf.experiments.building import Sizes, build, experiment, load_data
 from improved_gan_tf.run_folder import RunFolder
 
 _PACKAGES = ("keras", "numpy", "tensorflow", "tensorflow-datasets")
@@ -45,7 +45,7 @@ def train(recipe, out, data_dir=None, resume=False, verbose=True, devices=1):
     folder = RunFolder(out)
     if resume:
         _check_same_run(folder, recipe)
-    experiment = _experiment(recipe)
+    kind = experiment(recipe)
     strategy = distribution.strategy(recipe, devices)
     chief = distribution.is_chief(strategy)
     if chief and not resume:
@@ -65,11 +65,11 @@ def train(recipe, out, data_dir=None, resume=False, verbose=True, devices=1):
     if first < recipe.epochs:
         extra = callbacks.standard(folder, first, data.range) if chief else [callbacks.StopOnNaN()]
         if chief and verbose:
-            extra.insert(1, callbacks.Progress(first, experiment.title(recipe)))
-        experiment.fit(gan, recipe, data, first, extra, strategy)
+            extra.insert(1, callbacks.Progress(first, kind.title(recipe)))
+        kind.fit(gan, recipe, data, first, extra, strategy)
     if not chief:
         return None
-    results = experiment.results(gan, recipe, data, folder)
+    results = kind.results(gan, recipe, data, folder)
     if getattr(recipe, "baseline", False):
         baseline = dataclasses.replace(recipe, objective="supervised", baseline=False)
         has_begun = (folder.path / "baseline" / "config.json").is_file()
@@ -83,10 +83,8 @@ def train(recipe, out, data_dir=None, resume=False, verbose=True, devices=1):
 
 
 def evaluate(recipe, data, gan):
-    """{name: value} of the test set: `semi_supervised.test_errors` or `imagenet.test_losses`."""
-    if isinstance(recipe, recipes.ImageNetRecipe):
-        return imagenet.test_losses(gan, data)
-    return semi_supervised.test_errors(gan, data)
+    """{name: value} of the test set: `semi_supervised.evaluate` or `imagenet.evaluate`."""
+    return experiment(recipe).evaluate(gan, data)
 
 
 def load_run(out, data_dir=None):
@@ -127,10 +125,6 @@ def _checkpointed(out):
     if folder.latest_checkpoint()[1] is None:
         raise UserError(f"{out} has no checkpoint yet; train it first (--resume)")
     return recipe
-
-
-def _experiment(recipe):
-    return imagenet if isinstance(recipe, recipes.ImageNetRecipe) else semi_supervised
 
 
 def _check_same_run(folder, recipe):

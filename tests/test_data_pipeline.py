@@ -84,6 +84,28 @@ def test_test_set_is_whole_and_in_order():
     assert same(got, batches(d.test))
 
 
+@pytest.mark.parametrize("stored", ["class by class", "mixed", "one class"])
+def test_test_batches_have_all_classes(tmp_path, stored):
+    """Rows stored class by class are mixed, all of them, always alike; others stay as they are."""
+    count = 60
+    images = np.arange(count, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8)
+    labels = {"class by class": np.arange(count) // 20, "mixed": np.arange(count) % 3,
+              "one class": np.zeros(count, int)}[stored]
+    file = tmp_path / "made.npz"
+    np.savez(file, x_train=images, y_train=np.arange(count) % 3, x_test=images, y_test=labels)
+    d = data.load(f"npz:{file}", 2, batch_size=10, test_batch_size=20)
+    rows = np.concatenate([np.rint(255 * x[:, 0, 0, 0]) for x, _ in batches(d.test)]).astype(int)
+    batch_labels = [y for _, y in batches(d.test)]
+    np.testing.assert_array_equal(np.concatenate(batch_labels), labels[rows])
+    if stored == "class by class":
+        assert all(len(np.unique(y)) == 3 for y in batch_labels)
+        np.testing.assert_array_equal(np.sort(rows), np.arange(count))
+        again = data.load(f"npz:{file}", 2, seed=2, seed_data=3, batch_size=10, test_batch_size=20)
+        assert same(batches(again.test), batches(d.test))
+    else:
+        np.testing.assert_array_equal(rows, np.arange(count))
+
+
 def test_start_epoch_brings_an_epoch_back():
     d = made()
     epochs = [batches(d.train) for _ in range(4)]

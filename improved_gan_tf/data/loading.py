@@ -49,7 +49,8 @@ def load(name: str, labels_per_class: int | None = 10, *, seed: int = 1, seed_da
             10,000) are trained on and the rest tests; the file labels the former.
         balance: which of the file's labels to use, see `custom_labeled_indices`.
         image_size, test_fraction: for `folder:`.
-        test_batch_size: images a batch of `test`.
+        test_batch_size: images a batch of `test`, which has its set in the stored order, unless
+            that is class by class (a folder's): then in a fixed mixed one.
         download: whether TFDS may fetch data that are not there.
 
     Returns:
@@ -90,8 +91,25 @@ def load(name: str, labels_per_class: int | None = 10, *, seed: int = 1, seed_da
         rows = chosen[order.epoch(0).labeled.ravel()[:initialization_size]]
     else:
         rows = permutation(len(arrays.train_labels), seed_data)[:initialization_size]
+    arrays = _mixed_test(arrays)
     scaling = Scaling(scaling or _default_scaling(arrays), arrays.maximum)
     return SemiSupervisedData(arrays, chosen, order, scaling, rows, test_batch_size)
+
+
+def _mixed_test(arrays: Arrays) -> Arrays:
+    """The same test set, but if it is stored class by class in a fixed, mixed order.
+
+    Minibatch discrimination compares the rows of a batch: it was trained on batches of all
+    classes, and one of a single class is to it like those of a collapsed generator. The original
+    files of MNIST, CIFAR-10 and SVHN are mixed already, and keep their order.
+    """
+    labels = arrays.test_labels
+    runs = 1 + np.count_nonzero(np.diff(labels))
+    if runs > len(np.unique(labels)) or runs == 1:
+        return arrays
+    rows = permutation(len(labels), 0)
+    return dataclasses.replace(
+        arrays, test_images=arrays.test_images[rows], test_labels=labels[rows])
 
 
 def _default_scaling(arrays: Arrays) -> str:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from improved_gan_tf import export, networks
+from improved_gan_tf import export, layers, networks
 from improved_gan_tf.errors import UserError
 
 
@@ -20,6 +20,16 @@ def generator():
     for _ in range(30):  # running averages away from their start
         model(z, training=True)
     return model
+
+
+@pytest.fixture(scope="module")
+def imagenet():
+    """(a generator with a latent vector for each level, latents by name, its images)."""
+    keras.utils.set_random_seed(3)
+    model = layers.freeze_reference(networks.imagenet.generator((16, 16, 3), width=0.1))
+    rng = np.random.RandomState(0)
+    latents = {x.name: rng.uniform(-1, 1, (3, *x.shape[1:])).astype("f4") for x in model.inputs}
+    return model, latents, np.asarray(model(list(latents.values())))
 
 
 def _z(n):
@@ -86,6 +96,17 @@ def test_onnx(generator, tmp_path):
         export.export(generator, path, "onnx")
 
 
+def test_onnx_of_several_inputs(imagenet, tmp_path):
+    pytest.importorskip("tf2onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    model, latents, expected = imagenet
+    path = export.export(model, tmp_path / "generator.onnx", "onnx")
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    for n in (1, 3):
+        (images,) = session.run(None, {name: z[:n] for name, z in latents.items()})
+        np.testing.assert_allclose(images, expected[:n], rtol=0, atol=1e-5)
+
+
 def test_litert(generator, tmp_path):
     litert = pytest.importorskip("ai_edge_litert.interpreter")
     path = export.export(generator, tmp_path / "generator.tflite", "litert")
@@ -94,3 +115,12 @@ def test_litert(generator, tmp_path):
     (name,) = run.get_input_details()
     (images,) = run(**{name: _z(1)}).values()
     np.testing.assert_allclose(images, generator(_z(1)), rtol=0, atol=1e-6)
+
+
+def test_litert_of_several_inputs(imagenet, tmp_path):
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    model, latents, expected = imagenet
+    path = export.export(model, tmp_path / "generator.tflite", "litert")
+    run = litert.Interpreter(str(path)).get_signature_runner()
+    (images,) = run(**{name: z[:1] for name, z in latents.items()}).values()
+    np.testing.assert_allclose(images, expected[:1], rtol=0, atol=1e-5)

@@ -146,15 +146,23 @@ def test_load_run(run):
     assert errors["test_error_raw"] == run[1]["test_error_raw"]
 
 
-def test_supervised_beside_it(tmp_path):
-    results = experiments.train(_recipe(baseline=True, epochs=1), tmp_path / "run", verbose=False)
-    assert results["baseline"]["objective"] == "supervised"
-    assert (tmp_path / "run/baseline/results.json").is_file()
-    assert not (tmp_path / "run/baseline/samples").exists()
-
-
 def _tree(folder):
     return {str(p): p.stat().st_mtime_ns for p in sorted(folder.rglob("*"))}
+
+
+def test_supervised_beside_it(tmp_path):
+    """Resuming takes the finished one as it is, and trains it on where there are more epochs."""
+    out = tmp_path / "run"
+    results = experiments.train(_recipe(baseline=True, epochs=1), out, verbose=False)
+    assert results["baseline"]["objective"] == "supervised"
+    assert (out / "baseline/results.json").is_file()
+    assert not (out / "baseline/samples").exists()
+    before = _tree(out / "baseline")
+    again = experiments.train(_recipe(baseline=True, epochs=1), out, resume=True, verbose=False)
+    assert again == results and _tree(out / "baseline") == before
+    longer = experiments.train(_recipe(baseline=True, epochs=2), out, resume=True, verbose=False)
+    assert longer["baseline"]["epochs"] == 2
+    assert RunFolder(out / "baseline").latest_checkpoint()[0] == 2
 
 
 def test_used_folder_is_refused_and_untouched(run):

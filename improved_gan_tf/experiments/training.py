@@ -71,11 +71,7 @@ def train(recipe, out, data_dir=None, resume=False, verbose=True, devices=1):
         return None
     results = kind.results(gan, recipe, data, folder)
     if getattr(recipe, "baseline", False):
-        baseline = dataclasses.replace(recipe, objective="supervised", baseline=False)
-        has_begun = (folder.path / "baseline" / "config.json").is_file()
-        results["baseline"] = train(
-            baseline, folder.path / "baseline", data_dir, resume and has_begun, verbose
-        )
+        results["baseline"] = _baseline(recipe, folder.path / "baseline", data_dir, resume, verbose)
     folder.write_json("results.json", results)
     if gan.trains_generator:
         export.saved_model(gan.serving_generator(), folder.generator, gan.latent_range)
@@ -125,6 +121,16 @@ def _checkpointed(out):
     if folder.latest_checkpoint()[1] is None:
         raise UserError(f"{out} has no checkpoint yet; train it first (--resume)")
     return recipe
+
+
+def _baseline(recipe, out, data_dir, resume, verbose):
+    """Results of the classifier of the labelled rows alone; with `resume`, of what is there."""
+    recipe = dataclasses.replace(recipe, objective="supervised", baseline=False)
+    resume = resume and (out / "config.json").is_file()
+    if resume and (out / "results.json").is_file():
+        if not recipes.changed(recipes.from_config(RunFolder(out).config()), recipe):
+            return RunFolder(out).read_json("results.json")
+    return train(recipe, out, data_dir, resume, verbose)
 
 
 def _check_same_run(folder, recipe):

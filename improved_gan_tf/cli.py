@@ -195,7 +195,7 @@ def _train(options):
         return  # a worker; the chief tells
     size = f"{results['steps']} steps, {results['seconds']:.0f} s"
     print(f"\n{recipe.name}, seed {recipe.seed}: {size}")
-    print(*experiments.experiment(recipe).trained(recipe, results), sep="\n")
+    print(*experiments.experiment(recipe).trained(results), sep="\n")
     print(f"run folder: {out}   (improved-gan report {out})")
 
 

@@ -1,6 +1,5 @@
 """The NumPy oracles of layers against the recorded arrays, and their hand-derived gradients against
-finite differences. No Keras here: if these fail, the
-yardstick of the other tests is wrong."""
+finite differences. No Keras here: if these fail, the yardstick of the other tests is wrong."""
 
 import numpy as np
 import pytest

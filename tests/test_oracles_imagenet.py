@@ -12,9 +12,6 @@ from reference.convolution import Dense
 RNG = np.random.RandomState(0)
 
 
-# ---- the ImageNet model -------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("case", imagenet_cases("a_"))
 def test_virtual_batch_norm(case):
     a, hyper = load_imagenet(case), imagenet_index()[case]["hyper"]

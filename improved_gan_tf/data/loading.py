@@ -97,10 +97,10 @@ def load(name: str, labels_per_class: int | None = 10, *, seed: int = 1, seed_da
 
 
 def _mixed_test(arrays: Arrays) -> Arrays:
-    """The same test set, but if it is stored class by class in a fixed, mixed order.
+    """The same test set, in a fixed mixed order if it is stored class by class.
 
     Minibatch discrimination compares the rows of a batch: it was trained on batches of all
-    classes, and one of a single class is to it like those of a collapsed generator. The original
+    classes, and a batch of one class looks to it like a collapsed generator's. The original
     files of MNIST, CIFAR-10 and SVHN are mixed already, and keep their order.
     """
     labels = arrays.test_labels

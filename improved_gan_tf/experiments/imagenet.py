@@ -101,7 +101,7 @@ def results(gan, recipe, data, folder):
     }
 
 
-def trained(recipe, results):
+def trained(results):
     """Lines that tell the results of a run."""
     yield f"running top-1 error of {results['train_images']} images, and the last losses:"
     yield f"  {'top-1 error':22s}{100 * results['running_error']:6.2f} %"

@@ -47,8 +47,9 @@ def compile_model(gan, recipe, optimizers, data):
         unlabeled_weight=recipe.unlabeled_weight,
         jit_compile=recipe.jit_compile,
     )
-    if hasattr(data, "initialization_images"):
-        initialize_from_data(gan.discriminator, data.initialization_images)
+    images = getattr(data, "initialization_images", None)
+    if images is not None:
+        initialize_from_data(gan.discriminator, images)
         if recipe.initialize_generator:
             initialize_from_data(gan.generator, gan.latent(recipe.batch_size))
 
@@ -96,12 +97,12 @@ def results(gan, recipe, data, folder):
     }
 
 
-def trained(recipe, results):
+def trained(results):
     """Lines that tell the results of a run."""
     images, labels = results["test_images"], results["labels"]
     yield f"error on {images} test images with {labels} labels, parameters averaged (and not):"
     rows = [("semi-supervised GAN", results), ("labelled images only", results["baseline"])]
-    if recipe.objective == "supervised":
+    if results["objective"] == "supervised":
         rows = [("labelled images only", results)]
     for name, row in rows:
         if row is not None:

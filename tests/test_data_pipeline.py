@@ -85,7 +85,8 @@ def test_test_set_is_whole_and_in_order():
 
 
 @pytest.mark.parametrize("stored", ["class by class", "mixed", "one class"])
-def test_test_batches_have_all_classes(tmp_path, stored):
+@pytest.mark.parametrize("streamed", [False, True])
+def test_test_batches_have_all_classes(tmp_path, stored, streamed):
     """Rows stored class by class are mixed, all of them, always alike; others stay as they are."""
     count = 60
     images = np.arange(count, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8)
@@ -93,15 +94,22 @@ def test_test_batches_have_all_classes(tmp_path, stored):
               "one class": np.zeros(count, int)}[stored]
     file = tmp_path / "made.npz"
     np.savez(file, x_train=images, y_train=np.arange(count) % 3, x_test=images, y_test=labels)
-    d = data.load(f"npz:{file}", 2, batch_size=10, test_batch_size=20)
-    rows = np.concatenate([np.rint(255 * x[:, 0, 0, 0]) for x, _ in batches(d.test)]).astype(int)
-    batch_labels = [y for _, y in batches(d.test)]
+
+    def tested(**seeds):
+        if streamed:
+            d = data.load_stream(
+                f"npz:{file}", image_size=None, batch_size=20, scaling="unit", **seeds)
+        else:
+            d = data.load(f"npz:{file}", 2, batch_size=10, test_batch_size=20, **seeds)
+        return batches(d.test)
+
+    rows = np.concatenate([np.rint(255 * x[:, 0, 0, 0]) for x, _ in tested()]).astype(int)
+    batch_labels = [y for _, y in tested()]
     np.testing.assert_array_equal(np.concatenate(batch_labels), labels[rows])
     if stored == "class by class":
         assert all(len(np.unique(y)) == 3 for y in batch_labels)
         np.testing.assert_array_equal(np.sort(rows), np.arange(count))
-        again = data.load(f"npz:{file}", 2, seed=2, seed_data=3, batch_size=10, test_batch_size=20)
-        assert same(batches(again.test), batches(d.test))
+        assert same(tested(seed=2), tested())
     else:
         np.testing.assert_array_equal(rows, np.arange(count))
 

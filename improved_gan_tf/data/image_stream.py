@@ -173,7 +173,10 @@ class ImageStream:
 
     @cached_property
     def test(self):
-        """The held-out images in order: a `tf.data.Dataset` of (x, y) batches of `batch_size`.
+        """The held-out images: a `tf.data.Dataset` of (x, y) batches of `batch_size`.
+
+        Their order is always the same, and mixed where pictures are stored class by class, see
+        `mixed_order`.
 
         The rest that fills no batch is left out. None where there is no held-out part, or less of
         it than a batch.

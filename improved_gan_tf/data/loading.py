@@ -13,7 +13,7 @@ from improved_gan_tf.data.labeled import (
     labels_from_file,
     permutation,
 )
-from improved_gan_tf.data.order import EpochOrder
+from improved_gan_tf.data.order import EpochOrder, mixed_order
 from improved_gan_tf.data.pipeline import SemiSupervisedData
 from improved_gan_tf.data.scaling import Scaling
 from improved_gan_tf.data.sources import read
@@ -49,8 +49,7 @@ def load(name: str, labels_per_class: int | None = 10, *, seed: int = 1, seed_da
             10,000) are trained on and the rest tests; the file labels the former.
         balance: which of the file's labels to use, see `custom_labeled_indices`.
         image_size, test_fraction: for `folder:`.
-        test_batch_size: images a batch of `test`, which has its set in the stored order, unless
-            that is class by class (a folder's): then in a fixed mixed one.
+        test_batch_size: images a batch of `test`, whose order is `mixed_order`'s.
         download: whether TFDS may fetch data that are not there.
 
     Returns:
@@ -91,25 +90,11 @@ def load(name: str, labels_per_class: int | None = 10, *, seed: int = 1, seed_da
         rows = chosen[order.epoch(0).labeled.ravel()[:initialization_size]]
     else:
         rows = permutation(len(arrays.train_labels), seed_data)[:initialization_size]
-    arrays = _mixed_test(arrays)
+    tested = mixed_order(arrays.test_labels)
+    arrays = dataclasses.replace(
+        arrays, test_images=arrays.test_images[tested], test_labels=arrays.test_labels[tested])
     scaling = Scaling(scaling or _default_scaling(arrays), arrays.maximum)
     return SemiSupervisedData(arrays, chosen, order, scaling, rows, test_batch_size)
-
-
-def _mixed_test(arrays: Arrays) -> Arrays:
-    """The same test set, in a fixed mixed order if it is stored class by class.
-
-    Minibatch discrimination compares the rows of a batch: it was trained on batches of all
-    classes, and a batch of one class looks to it like a collapsed generator's. The original
-    files of MNIST, CIFAR-10 and SVHN are mixed already, and keep their order.
-    """
-    labels = arrays.test_labels
-    runs = 1 + np.count_nonzero(np.diff(labels))
-    if runs > len(np.unique(labels)) or runs == 1:
-        return arrays
-    rows = permutation(len(labels), 0)
-    return dataclasses.replace(
-        arrays, test_images=arrays.test_images[rows], test_labels=labels[rows])
 
 
 def _default_scaling(arrays: Arrays) -> str:

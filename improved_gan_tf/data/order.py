@@ -1,4 +1,4 @@
-"""The order in which training rows are visited: a pure function of (seed, epoch)."""
+"""The order in which rows are visited: in training a pure function of (seed, epoch)."""
 
 from __future__ import annotations
 
@@ -112,3 +112,21 @@ class EpochOrder:
     def _batches(self, rows: np.ndarray) -> np.ndarray:
         shape = (self.steps_per_epoch, self.batch_size)
         return rows[: self._rows].reshape(shape).astype(np.int32)
+
+
+def mixed_order(labels) -> np.ndarray:
+    """The order in which to test, [N] int64: as stored, but mixed if that is class by class.
+
+    Where a discriminator's layer couples the rows of a batch (minibatch discrimination, batch
+    normalization), it was trained on batches of all classes, and a batch of one class looks to it
+    like a collapsed generator's. The original files of MNIST, CIFAR-10 and SVHN are mixed already
+    and keep their order; folders of pictures are not. The mixed order is always the same.
+
+    Args:
+        labels: [N] integers, in the stored order.
+    """
+    labels = np.asarray(labels)
+    runs = 1 + np.count_nonzero(np.diff(labels))
+    if runs == 1 or runs > len(np.unique(labels)):
+        return np.arange(len(labels))
+    return np.random.RandomState(0).permutation(len(labels))

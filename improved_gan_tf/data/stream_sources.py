@@ -16,6 +16,7 @@ import numpy as np
 
 from improved_gan_tf.data import records
 from improved_gan_tf.data.arrays import Arrays
+from improved_gan_tf.data.order import mixed_order
 from improved_gan_tf.data.square import square_tensor
 from improved_gan_tf.errors import UserError
 
@@ -65,7 +66,7 @@ class Source:
         raise NotImplementedError
 
     def held_out(self):
-        """tf.data.Dataset of the test elements in their own order."""
+        """tf.data.Dataset of the test elements, in a fixed order."""
         raise NotImplementedError
 
     def decode(self, element):
@@ -141,7 +142,7 @@ class ArraySource(Source):
     def held_out(self):
         import tensorflow as tf
 
-        return tf.data.Dataset.range(self.num_test)
+        return tf.data.Dataset.from_tensor_slices(mixed_order(self._arrays.test_labels))
 
     def decode(self, element):
         return self._row(self._arrays.train_images, self._arrays.train_labels, element)
@@ -191,7 +192,7 @@ class PictureSource(Source):
     def held_out(self):
         import tensorflow as tf
 
-        return tf.data.Dataset.range(self.num_test)
+        return tf.data.Dataset.from_tensor_slices(mixed_order(self._test.labels))
 
     def decode(self, element):
         return self._row(self._train, element)

@@ -11,7 +11,7 @@ import re
 
 from PIL import Image
 
-from improved_gan_tf.report_curves import error_curves, loss_curves, number, percent
+from improved_gan_tf.report_curves import averages, error_curves, loss_curves, number, percent
 from improved_gan_tf.report_style import STYLE
 
 WIDEST_PICTURE = 1200  # pixels: larger grids are embedded scaled down
@@ -25,7 +25,7 @@ LOG_COLUMNS = {
     "generator_loss": "generator loss",
     "error": "training error",
     "running_error": "running top-1 error",
-    "val_error": "validation error, averaged weights",
+    "val_error": "validation error",
     "val_error_raw": "validation error, raw weights",
 }
 RESULT_NAMES = {
@@ -139,7 +139,7 @@ def _curves(run, errors, losses):
         if run.baseline is not None:
             said.append(f"labelled images alone: {percent(run.baseline)}, a dashed line")
         caption = "Share of the images classified wrongly."
-        if "val_error_raw" in run.log:
+        if averages(run):
             caption = "Share of the validation images classified wrongly, with the running average "
             caption += "of the weights and with the weights as each epoch left them."
         parts.append(_curve(errors, "Errors by epoch. " + "; ".join(said) + ".", caption))
@@ -212,7 +212,10 @@ def _progress(run, rows):
     columns = [name for name in LOG_COLUMNS if name in (run.log or {})]
     if not rows or not columns:
         return ""
-    head = "".join(f'<th scope="col">{_text(LOG_COLUMNS[name])}</th>' for name in columns)
+    titles = dict(LOG_COLUMNS)
+    if averages(run):
+        titles["val_error"] += ", averaged weights"
+    head = "".join(f'<th scope="col">{_text(titles[name])}</th>' for name in columns)
     index = {int(epoch): place for place, epoch in enumerate(run.log["epoch"])}
     body = []
     for epoch, *_ in rows:

@@ -180,6 +180,21 @@ def test_run_that_is_still_training(tmp_path):
     assert "averaged weights, epoch 3" in text and "labels alone" not in text
 
 
+def test_run_without_averaged_weights(tmp_path):
+    """ImageNet's model has none, and its log no column of the raw ones."""
+    folder = write_run(tmp_path / "run", results=None)
+    kept = [name for name in COLUMNS if name != "val_error_raw"]
+    with open(folder / "log.csv", newline="") as stream:
+        log = list(csv.DictReader(stream))
+    with open(folder / "log.csv", "w", newline="") as stream:
+        writer = csv.DictWriter(stream, kept, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(log)
+    text = Page(report(folder)[-1]).text
+    assert "averaged weights" not in text and "raw weights" not in text
+    assert "validation error, epoch 30" in text
+
+
 @pytest.mark.parametrize("missing", ["log.csv", "config.json", "samples", "results.json"])
 def test_what_there_is_is_reported(tmp_path, missing):
     folder = write_run(tmp_path / "run")

@@ -5,7 +5,26 @@ import json
 import os
 
 import numpy as np
+import pytest
 from PIL import Image
+
+from improved_gan_tf import data
+from improved_gan_tf.errors import UserError
+
+
+def fails(message, *arguments, **options):
+    """`load_stream` refuses the arguments, saying so in one line."""
+    with pytest.raises(UserError, match=message) as caught:
+        data.load_stream(*arguments, **options)
+    assert "\n" not in str(caught.value)
+
+
+def epochs(stream, first, count, **options):
+    """[count, steps] batches as NumPy (x, y)."""
+    steps = stream.steps_per_epoch
+    batches = list(stream.train(first, **options).take(count * steps).as_numpy_iterator())
+    assert len(batches) == count * steps
+    return [batches[i * steps:(i + 1) * steps] for i in range(count)]
 
 
 def smooth(seed, height, width):

@@ -6,23 +6,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from stream_data import class_folders, encoded, numbered, numbers_of, smooth, square
+from stream_data import (
+    class_folders,
+    encoded,
+    epochs,
+    fails,
+    numbered,
+    numbers_of,
+    smooth,
+    square,
+)
 
 from improved_gan_tf import data
-from improved_gan_tf.data import stream_opening, stream_records, stream_sources, stream_tfds
-from improved_gan_tf.data.order import mixed_order
+from improved_gan_tf.data import stream_opening, stream_records, stream_sources
 from improved_gan_tf.data.square import square_picture, square_tensor
 from improved_gan_tf.errors import UserError
-
-
-@pytest.fixture
-def fails():
-    """fails(message, name, **options): load_stream says it, in one line."""
-    def check(message, *arguments, **options):
-        with pytest.raises(UserError, match=message) as caught:
-            data.load_stream(*arguments, **options)
-        assert "\n" not in str(caught.value)
-    return check
 
 
 def npz(path, n, test=7, seed=0):
@@ -32,14 +30,6 @@ def npz(path, n, test=7, seed=0):
     y = np.arange(n + test) % 3
     np.savez(path, x_train=x[:n], y_train=y[:n], x_test=x[n:], y_test=y[n:])
     return f"npz:{path}"
-
-
-def epochs(stream, first, count, **options):
-    """[count, steps] batches as NumPy (x, y)."""
-    steps = stream.steps_per_epoch
-    batches = list(stream.train(first, **options).take(count * steps).as_numpy_iterator())
-    assert len(batches) == count * steps
-    return [batches[i * steps:(i + 1) * steps] for i in range(count)]
 
 
 def rows(batches):
@@ -218,7 +208,7 @@ def test_class_folders_with_their_labels(tmp_path):
 
 
 @pytest.mark.parametrize("held_out", ["test", "val"])
-def test_train_and_held_out_folders(tmp_path, held_out, fails):
+def test_train_and_held_out_folders(tmp_path, held_out):
     class_folders(tmp_path / "train", {"a": 3, "b": 3})
     class_folders(tmp_path / held_out, {"b": 5})
     folder = f"folder:{tmp_path}"
@@ -253,7 +243,7 @@ def test_unusual_pictures_in_folders(tmp_path):
     assert sum((image == image[..., :1]).all() for image in x) == 1
 
 
-def test_unreadable_pictures_in_folders(tmp_path, fails, monkeypatch):
+def test_unreadable_pictures_in_folders(tmp_path, monkeypatch):
     class_folders(tmp_path, {"a": 3, "b": 2})
     name = f"folder:{tmp_path}"
     cut, no_picture = tmp_path / "a" / "cut.jpg", tmp_path / "b" / "text.jpg"
@@ -279,7 +269,7 @@ def test_unreadable_pictures_in_folders(tmp_path, fails, monkeypatch):
     assert any("class 'b' has no readable picture" in str(w.message) for w in caught)
 
 
-def test_pictures_of_many_sizes_need_an_image_size(tmp_path, fails):
+def test_pictures_of_many_sizes_need_an_image_size(tmp_path):
     class_folders(tmp_path, {"a": 2})
     fails(r"a_001.JPEG is 24 x 16 but .*a_000.JPEG 20 x 30; make them equal or choose an image",
           f"folder:{tmp_path}", image_size=None, batch_size=1)
@@ -296,92 +286,6 @@ def test_digits_stay_grey():
     np.testing.assert_allclose(x, expected, atol=1e-6)
 
 
-def prepare(root, name, splits, shape, shards=1):
-    """A TFDS data set on disk; splits {name: [(pixels, label)]}."""
-    tfds = pytest.importorskip("tensorflow_datasets")
-    features = tfds.features.FeaturesDict({
-        "image": tfds.features.Image(shape=shape, encoding_format="png"),
-        "label": tfds.features.ClassLabel(names=["n1", "n2", "n3"])})
-    builder = tfds.dataset_builders.AdhocBuilder(
-        name=name, version="1.0.0", features=features, data_dir=str(root),
-        split_datasets={split: [(i, {"image": x, "label": y}) for i, (x, y) in enumerate(examples)]
-                        for split, examples in splits.items()})
-    builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(num_shards=shards))
-    return builder
-
-
-def test_tfds_with_pictures_of_many_sizes(tmp_path, fails):
-    pictures = [(smooth(i, 10 + i, 12), i % 3) for i in range(9)]
-    unlabelled = [(smooth(0, 10, 10), -1)] * 2
-    builder = prepare(tmp_path, "made", {
-        "train": pictures, "validation": pictures[:4], "test": unlabelled}, (None, None, 3), 2)
-    options = {"data_dir": tmp_path, "batch_size": 3}
-    stream = data.load_stream("made", image_size=8, **options)
-    assert (stream.num_train, stream.num_test) == (9, 4) and stream.class_names[2] == "n3"
-    expected = np.array([square(x, 8) for x, _ in pictures], float)
-    batch, = stream.test.as_numpy_iterator()
-    seen = set()
-    for x, y in [*epochs(stream, 0, 1)[0], batch]:
-        for image, label in zip((x + 1) * 127.5, y, strict=True):
-            differences = np.abs(expected - image).max((1, 2, 3))
-            assert differences.min() <= 1.01 and pictures[differences.argmin()][1] == label
-            seen.add(int(differences.argmin()))
-    assert seen == set(range(9))
-    fails("made: its images have many sizes; choose an image size", "made", image_size=None,
-          **options)
-    path = sorted(builder.data_path.glob("*train*"))[1]
-    content = path.read_bytes()
-    path.write_bytes(content[:-20])
-    fails(f"made: {path} is truncated or damaged, expected [0-9] whole records", "made", **options)
-    with pytest.warns(UserWarning, match=f"made: {path} is damaged or truncated after"):
-        stream = data.load_stream("made", skip_unreadable=True, **options)
-    assert stream.num_train == 8
-    path.unlink()
-    fails(f"made: {path.name} is missing in .*; remove that folder", "made", **options)
-
-
-def test_tfds_of_one_size_from_memory_and_from_its_files(tmp_path, monkeypatch):
-    pictures = [(smooth(i, 6, 6)[..., :1], i % 3) for i in range(9)]
-    prepare(tmp_path, "made", {"train": pictures, "test": pictures[:3]}, (6, 6, 1))
-    options = {"data_dir": tmp_path, "batch_size": 3, "image_size": None}
-    for limit, kind in ((2**30, stream_sources.ArraySource), (323, stream_records.RecordSource)):
-        monkeypatch.setattr(stream_tfds, "IN_MEMORY", limit)
-        stream = data.load_stream("made", **options)
-        assert isinstance(stream.source, kind) and stream.image_shape == (6, 6, 1)
-        x, y = next(iter(stream.test))
-        for image, label in zip(x.numpy(), y.numpy(), strict=True):
-            pixels = np.rint((image + 1) * 127.5).astype(np.uint8)
-            assert any(label == b and (pixels == a).all() for a, b in pictures)
-        assert len({x.tobytes() for batch, _ in epochs(stream, 0, 1)[0] for x in batch}) == 9
-
-
-def test_real_imagenet_from_tfds_and_from_its_folders(shared_data):
-    """The same 1,000 pictures by both ways: labels are places of the sorted synsets."""
-    pictures = data.load_stream(f"folder:{shared_data / 'imagenet_folder'}", image_size=16,
-                                batch_size=1000)
-    tfds = data.load_stream("imagenet2012", image_size=16, batch_size=1000,
-                            data_dir=shared_data / "tfds")
-    synsets = sorted(p.name for p in (shared_data / "imagenet_folder").iterdir())
-    assert list(pictures.class_names) == list(tfds.class_names) == synsets
-    sides = []
-    for stream in (pictures, tfds):
-        x, y = next(stream.train().as_numpy_iterator())
-        np.testing.assert_array_equal(np.sort(y), np.arange(1000))
-        sides.append(x[np.argsort(y)])
-    assert np.abs(sides[0] - sides[1]).mean() < 0.01
-
-
-def test_real_cifar10(shared_data):
-    stream = data.load_stream("cifar10", image_size=None, data_dir=shared_data / "tfds")
-    assert (stream.num_train, stream.num_test, stream.image_shape) == (50000, 10000, (32, 32, 3))
-    x, y = next(stream.test.as_numpy_iterator())
-    arrays = data.read("cifar10", shared_data / "tfds")
-    tested = mixed_order(arrays.test_labels)[:16]  # the prepared files are class by class
-    np.testing.assert_allclose(x, arrays.test_images[tested] / 127.5 - 1, atol=1e-6)
-    np.testing.assert_array_equal(y, arrays.test_labels[tested])
-
-
 @pytest.mark.parametrize(("message", "options"), [
     ("batch size 51 is more than the 50 training images; use .* at most 50", {"batch_size": 51}),
     ("batch size 0 given; expected a whole number", {"batch_size": 0}),
@@ -392,7 +296,7 @@ def test_real_cifar10(shared_data):
     ("unknown scaling 'best'", {"scaling": "best"}),
     ("has 3 classes, but 4 were asked for", {"num_classes": 4}),
 ])
-def test_options_out_of_range(tmp_path, fails, message, options):
+def test_options_out_of_range(tmp_path, message, options):
     fails(message, npz(tmp_path / "a.npz", 50), **options)
 
 
@@ -416,5 +320,5 @@ def test_shares_out_of_range(tmp_path, message, options):
     ("records:/no/such/place", "there is no such folder or file"),
     ("no such name", "unknown data set 'no such name'"),
 ])
-def test_names_that_lead_nowhere(fails, name, message):
+def test_names_that_lead_nowhere(name, message):
     fails(re.escape(message), name)

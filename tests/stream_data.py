@@ -5,18 +5,12 @@ import json
 import os
 
 import numpy as np
-import pytest
+from one_line import refusal_of
 from PIL import Image
 
 from improved_gan_tf import data
-from improved_gan_tf.errors import UserError
 
-
-def fails(message, *arguments, **options):
-    """`load_stream` refuses the arguments, saying so in one line."""
-    with pytest.raises(UserError, match=message) as caught:
-        data.load_stream(*arguments, **options)
-    assert "\n" not in str(caught.value)
+fails = refusal_of(data.load_stream)
 
 
 def epochs(stream, first, count, **options):

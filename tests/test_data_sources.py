@@ -5,17 +5,12 @@ import sys
 
 import numpy as np
 import pytest
+from one_line import refusal_of
 from PIL import Image
 
 from improved_gan_tf import data
-from improved_gan_tf.errors import UserError
 
-
-def fails(message, *arguments, **options):
-    """The error is one line and says `message` (a regular expression)."""
-    with pytest.raises(UserError, match=message) as caught:
-        data.read(*arguments, **options)
-    assert "\n" not in str(caught.value)
+fails = refusal_of(data.read)
 
 
 def test_import_needs_no_heavy_library():

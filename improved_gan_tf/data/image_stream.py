@@ -175,8 +175,7 @@ class ImageStream:
     def test(self):
         """The held-out images: a `tf.data.Dataset` of (x, y) batches of `batch_size`.
 
-        Their order is always the same, and mixed where pictures are stored class by class, see
-        `mixed_order`.
+        Their order is always the same: `mixed_order`'s, or of record files the files'.
 
         The rest that fills no batch is left out. None where there is no held-out part, or less of
         it than a batch.

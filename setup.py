@@ -28,5 +28,5 @@ setup(
         "onnx": ["tf2onnx>=1.16", "onnxruntime>=1.20"],
         "litert": ["ai-edge-litert>=1.0"],
     },
-    entry_points={"console_scripts": ["improved-gan=improved_gan_tf.cli:main"]},
+    entry_points={"console_scripts": ["improved-gan=improved_gan_tf.cli.main:main"]},
 )

@@ -1,8 +1,8 @@
 """Improved Techniques for Training GANs (Salimans et al., 2016) for Keras 3 and TensorFlow.
 
 The parts: `layers`, `losses`, `optimizers`, `networks`, `models`, `data`, `experiments`,
-`callbacks`, `images`, `inception`, `report`, `export`. They are imported when first used, so that
-`import improved_gan_tf` and the command line's help do not wait for TensorFlow.
+`callbacks`, `images`, `inception`, `metrics`, `runs`, `export`. They are imported when first used,
+so that `import improved_gan_tf` and the command line's help do not wait for TensorFlow.
 """
 
 import importlib
@@ -19,11 +19,12 @@ _PARTS = (
     "inception",
     "layers",
     "losses",
+    "metrics",
     "models",
     "networks",
     "optimizers",
     "random",
-    "report",
+    "runs",
 )
 
 __all__ = [*_PARTS, "__version__"]

@@ -2,6 +2,6 @@
 
 import sys
 
-from improved_gan_tf.cli import main
+from improved_gan_tf.cli.main import main
 
 sys.exit(main())

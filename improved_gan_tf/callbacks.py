@@ -11,9 +11,9 @@ import numpy as np
 import tqdm
 
 from improved_gan_tf import images
-from improved_gan_tf.atomic import write_file
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.run_folder import RunFolder
+from improved_gan_tf.files import write_text
+from improved_gan_tf.runs.folder import RunFolder
 
 
 def standard(out, first_epoch=0, value_range=(0.0, 1.0), samples=100):
@@ -122,7 +122,7 @@ class RunLog(keras.callbacks.Callback):
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
-        write_file(self.path, lambda stream: stream.write(text.getvalue().encode()))
+        write_text(self.path, text.getvalue())
 
 
 class SampleGrid(keras.callbacks.Callback):

@@ -1,12 +1,11 @@
 """Generators for serving: SavedModel, ONNX, LiteRT."""
 
-import os
 from pathlib import Path
 
 import keras
 
-from improved_gan_tf.atomic import write_folder
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.files import temporary, temporary_folder
 
 FORMATS = ("savedmodel", "onnx", "litert")
 
@@ -75,7 +74,9 @@ def saved_model(generator, path, latent_range=(0.0, 1.0)):
     latents = [tf.TensorSpec(x.shape, x.dtype, name=x.name) for x in inputs]
     archive.add_endpoint("serve", serve, latents)
     archive.add_endpoint("sample", sample, [scalar, scalar])
-    return write_folder(path, lambda name: archive.write_out(name, verbose=False))
+    with temporary_folder(path) as name:
+        archive.write_out(str(name), verbose=False)
+    return path
 
 
 def onnx(generator, path):
@@ -89,18 +90,12 @@ def litert(generator, path):
 
 
 def _by_keras(generator, path, file_format):
-    suffix = {"onnx": ".onnx", "litert": ".tflite"}[file_format]
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{suffix}")
     try:
-        generator.export(str(temporary), format=file_format, verbose=False)
-        os.replace(temporary, path)
+        with temporary(path) as name:
+            generator.export(str(name), format=file_format, verbose=False)
     except ImportError as error:
         raise UserError(
             f"{file_format} export needs a library that is not installed ({error}); "
             f'pip install "improved_gan_tf[{file_format}]"'
         ) from error
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return path

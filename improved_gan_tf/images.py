@@ -11,14 +11,13 @@ generator, so that two grids can be compared, and a pixel of an image is a squar
 import math
 import numbers
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from improved_gan_tf.atomic import cannot_write, write_file
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.files import cannot_write, temporary, temporary_folder
 
 COMFORTABLE_TILE = 56  # pixels: small images are enlarged to about this side
 LARGEST_GRID = 1600  # pixels: a grid is not enlarged beyond this side
@@ -137,7 +136,9 @@ def save_png(path, image):
         UserError: a picture of another form; a place that cannot be written.
     """
     picture = _picture(_checked(np.asarray(image)[None])[0])
-    return write_file(path, lambda stream: picture.save(stream, "PNG", optimize=True))
+    with temporary(path) as name:
+        picture.save(name, "PNG", optimize=True)
+    return Path(path)
 
 
 def save_folder(folder, images):
@@ -165,17 +166,9 @@ def save_folder(folder, images):
             raise UserError(f"{folder} is not empty; name a new folder for the images")
         digits = max(5, len(str(len(images) - 1)))
         names = [f"{place:0{digits}d}.png" for place in range(len(images))]
-        temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-        try:
-            temporary.mkdir(parents=True)
+        with temporary_folder(folder) as new:
             for name, image in zip(names, images, strict=True):
-                _picture(image).save(temporary / name, "PNG")
-            if folder.is_dir():
-                folder.rmdir()  # empty; Windows does not rename onto a folder
-            os.rename(temporary, folder)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+                _picture(image).save(new / name, "PNG")
     except OSError as error:
         raise cannot_write(folder, error) from error
     return [folder / name for name in names]
@@ -203,7 +196,9 @@ def save_npz(path, images, **arrays):
                 f"array {name!r} of shape {array.shape} does not go with {len(images)} images; "
                 "it must have one row an image"
             )
-    return write_file(path, lambda file: np.savez_compressed(file, images=images, **arrays))
+    with temporary(path) as name, open(name, "wb") as stream:
+        np.savez_compressed(stream, images=images, **arrays)
+    return Path(path)
 
 
 def latent_path(keypoints, frames, closed=True):
@@ -266,12 +261,11 @@ def save_gif(path, frames, frames_per_second=20, columns=None, factor=None):
     pictures = _common_palette(frames)
     duration = 10 * round(100 / frames_per_second)
 
-    def write(stream):
+    with temporary(path) as name:
         pictures[0].save(
-            stream, "GIF", save_all=True, append_images=pictures[1:], duration=duration, loop=0
+            name, "GIF", save_all=True, append_images=pictures[1:], duration=duration, loop=0
         )
-
-    return write_file(path, write)
+    return Path(path)
 
 
 def _checked(images):

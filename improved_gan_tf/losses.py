@@ -64,8 +64,8 @@ def unsupervised(logits_unlabeled, logits_fake):
     """
     real = log_sum_exp(logits_unlabeled)
     fake = log_sum_exp(logits_fake)
-    return (
-        0.5 * (ops.mean(ops.softplus(real)) - ops.mean(real)) + 0.5 * ops.mean(ops.softplus(fake))
+    return 0.5 * (ops.mean(ops.softplus(real)) - ops.mean(real)) + 0.5 * ops.mean(
+        ops.softplus(fake)
     )
 
 

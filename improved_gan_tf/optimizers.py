@@ -7,7 +7,7 @@ from keras import ops
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
-class Adam(keras.optimizers.Optimizer):
+class InnerEpsilonAdam(keras.optimizers.Optimizer):
     """Adam with epsilon inside the square root, after the bias correction.
 
         m <- beta_1 m + (1 - beta_1) g            v <- beta_2 v + (1 - beta_2) g^2
@@ -104,7 +104,7 @@ class FinalDecay(keras.optimizers.schedules.LearningRateSchedule):
             )
         if not 0 < decay <= 1:
             raise ValueError(f"decay must be above 0 and at most 1, not {decay!r}.")
-        if not 0 < initial_learning_rate:
+        if not initial_learning_rate > 0:
             raise ValueError(
                 f"initial_learning_rate must be above 0, not {initial_learning_rate!r}."
             )

@@ -6,10 +6,12 @@ import pathlib
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
+import numpy as np
+import pytest
 
-GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "reference" / "golden"
+from tests.helpers.paths import ROOT
+
+GOLDEN = ROOT / "reference" / "golden"
 
 
 @pytest.fixture

@@ -84,8 +84,10 @@ def test_seed_of_integers():
         expected = np.asarray(random.uniform((9,), generator))
         for seed in ((2**31 + 5, count), (5 - 2**31, tf.constant(count))):
             np.testing.assert_array_equal(random.uniform((9,), seed), expected)
-    draws = [np.asarray(random.normal((N,), (3, step, replica, 0)))
-             for step, replica in ((0, 0), (1, 0), (0, 1), (1, 1))]
+    draws = [
+        np.asarray(random.normal((N,), (3, step, replica, 0)))
+        for step, replica in ((0, 0), (1, 0), (0, 1), (1, 1))
+    ]
     for i, a in enumerate(draws):
         for b in draws[:i]:
             for lag in (0, 1, 5):

@@ -1,11 +1,12 @@
 """The README's Python runs as it is printed there, but for the number of epochs."""
 
-import pathlib
 import re
 
 import keras
 
-README = pathlib.Path(__file__).resolve().parent.parent / "README.md"
+from tests.helpers.paths import ROOT
+
+README = ROOT / "README.md"
 
 
 def _blocks(language):

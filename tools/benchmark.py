@@ -8,17 +8,16 @@ Run it on a machine that does nothing else. `--json FILE` keeps the figures.
 
 import argparse
 import importlib
-import json
 import os
 import pkgutil
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import benchmarks  # noqa: E402
+import benchmarks
 
-from improved_gan_tf.atomic import write_file  # noqa: E402
-from improved_gan_tf.errors import UserError  # noqa: E402
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.files import write_json
 
 
 def main():
@@ -39,8 +38,7 @@ def main():
         print(f"benchmark: error: {error}", file=sys.stderr)
         return 2
     if options.json:
-        text = json.dumps(result, indent=2) + "\n"
-        write_file(options.json, lambda stream: stream.write(text.encode()))
+        write_json(options.json, result)
     return 0
 
 

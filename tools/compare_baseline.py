@@ -12,8 +12,8 @@ import io
 import sys
 from pathlib import Path
 
-from improved_gan_tf.atomic import write_file
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.files import temporary, write_text
 
 _LOSSES = ("supervised_loss", "unsupervised_loss", "generator_loss", "error")
 _ERRORS = {"val_error": "error_averaged", "val_error_raw": "error_current"}
@@ -34,8 +34,9 @@ def main():
         table = _table(pairs)
         title = options.title or names[0]
         files = [Path(f"{options.out}.{suffix}") for suffix in ("csv", "png")]
-        write_file(files[0], lambda stream: stream.write(table.encode()))
-        write_file(files[1], lambda stream: _plot(pairs, title, stream))
+        write_text(files[0], table)
+        with temporary(files[1]) as stream:
+            _plot(pairs, title, stream)
     except UserError as error:
         print(f"compare_baseline: error: {error}", file=sys.stderr)
         return 2
@@ -45,7 +46,7 @@ def main():
 
 def _pair(path):
     """(the run, its baseline), both as `report.Run`."""
-    from improved_gan_tf.report import read_run
+    from improved_gan_tf.runs.report.report import read_run
 
     run = read_run(path)
     if not (run.folder / "baseline").is_dir():

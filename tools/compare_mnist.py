@@ -14,8 +14,8 @@ import io
 import sys
 from pathlib import Path
 
-from improved_gan_tf.atomic import write_file
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.files import temporary, write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "mnist-feature-matching-seed1"
@@ -31,8 +31,9 @@ def main():
         ours = _rows(options.run / "log.csv")
         original = _rows(ROOT / "reference/golden/theano/mnist_fm_seed1_log.csv")
         table = _table(ours, {row["epoch"]: row for row in original})
-        write_file(options.out / f"{NAME}.csv", lambda stream: stream.write(table.encode()))
-        write_file(options.out / f"{NAME}.png", lambda stream: _plot(ours, original, stream))
+        write_text(options.out / f"{NAME}.csv", table)
+        with temporary(options.out / f"{NAME}.png") as stream:
+            _plot(ours, original, stream)
     except UserError as error:
         print(f"compare_mnist: error: {error}", file=sys.stderr)
         return 2
@@ -49,9 +50,19 @@ def _rows(path):
 
 
 def _table(ours, original):
-    columns = ("epoch", "error_averaged", "error_raw", "original_raw", "supervised_loss",
-               "unsupervised_loss", "generator_loss", "original_supervised_loss",
-               "original_unsupervised_loss", "original_generator_loss", "seconds")
+    columns = (
+        "epoch",
+        "error_averaged",
+        "error_raw",
+        "original_raw",
+        "supervised_loss",
+        "unsupervised_loss",
+        "generator_loss",
+        "original_supervised_loss",
+        "original_unsupervised_loss",
+        "original_generator_loss",
+        "seconds",
+    )
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
@@ -73,7 +84,9 @@ def _plot(ours, original, stream):
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot(
-        yscale="log", xlabel="epoch", ylabel="error on 10,000 test images",
+        yscale="log",
+        xlabel="epoch",
+        ylabel="error on 10,000 test images",
         title="MNIST, 100 labels, feature matching, seed 1",
     )
 
@@ -82,8 +95,14 @@ def _plot(ours, original, stream):
 
     line(ours, "val_error_raw", color="#8fb8de", lw=1, label="ours, current parameters")
     line(ours, "val_error", color="#1f5f9f", lw=2, label="ours, averaged parameters (debiased)")
-    line(original, "test_err_raw_params", color="#d1495b", lw=1.5, ls="--",
-         label="original code, current parameters (30 epochs recorded)")
+    line(
+        original,
+        "test_err_raw_params",
+        color="#d1495b",
+        lw=1.5,
+        ls="--",
+        label="original code, current parameters (30 epochs recorded)",
+    )
     axes.axhline(0.0093, color="#555555", lw=1, ls=":", label="paper, mean of 10 seeds: .0093")
     axes.legend(frameon=False)
     axes.grid(True, which="both", alpha=0.25)

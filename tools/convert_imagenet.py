@@ -15,8 +15,8 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # nothing to do for a GPU here
 
-from improved_gan_tf.data.convert_records import SKIPPED_FILE, convert  # noqa: E402
-from improved_gan_tf.errors import UserError  # noqa: E402
+from improved_gan_tf.data.records.convert import SKIPPED_FILE, convert
+from improved_gan_tf.errors import UserError
 
 
 def main(arguments=None):
@@ -49,14 +49,17 @@ def main(arguments=None):
 
 def _report(done):
     there = f", {done.kept_shards} of them there already" if done.kept_shards else ""
-    print(f"{done.out}: {done.records} records of {done.classes} classes in {done.shards} shards"
-          f"{there}")
+    print(
+        f"{done.out}: {done.records} records of {done.classes} classes in {done.shards} shards"
+        f"{there}"
+    )
     if done.skipped or done.noted:
-        print(f"{done.skipped} pictures skipped, {done.noted} unusual ones kept: see "
-              f"{done.out / SKIPPED_FILE}")
+        print(
+            f"{done.skipped} pictures skipped, {done.noted} unusual ones kept: see "
+            f"{done.out / SKIPPED_FILE}"
+        )
     for name in done.empty_classes:
-        print(f"convert_imagenet: warning: no picture of class {name} can be read",
-              file=sys.stderr)
+        print(f"convert_imagenet: warning: no picture of class {name} can be read", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from improved_gan_tf.atomic import write_folder  # noqa: E402
-from improved_gan_tf.errors import UserError  # noqa: E402
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.files import temporary_folder
 
 
 def main(arguments=None):
@@ -49,7 +49,7 @@ def _write(options):
     if options.saved_model and Path(options.saved_model).exists():
         raise UserError(f"{options.saved_model} exists already; remove it or name another place")
     if options.random_weights is not None:
-        weights = inception.make_random_weights(options.random_weights)
+        weights = inception.random_weights(options.random_weights)
     else:
         weights = inception.load_weights(options.weights, check=not options.any_weights)
     print(inception.write_graph(options.out, weights))
@@ -67,7 +67,9 @@ def _saved_model(path, model):
     archive.track(model)
     spec = tf.TensorSpec((None, None, None, 3), tf.float32, name="images")
     archive.add_endpoint("serve", lambda images: model(images, training=False), [spec])
-    return write_folder(path, lambda name: archive.write_out(name, verbose=False))
+    with temporary_folder(path) as name:
+        archive.write_out(str(name), verbose=False)
+    return path
 
 
 if __name__ == "__main__":

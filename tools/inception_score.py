@@ -1,6 +1,6 @@
 """Inception score, FID and KID of images: `improved-gan score` as a script.
 
-    python tools/inception_score.py samples/ --reference real_statistics.npz
+python tools/inception_score.py samples/ --reference real_statistics.npz
 """
 
 import argparse
@@ -9,8 +9,8 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from improved_gan_tf.errors import UserError  # noqa: E402
-from improved_gan_tf.inception import command  # noqa: E402
+from improved_gan_tf.cli import score as command
+from improved_gan_tf.errors import UserError
 
 
 def main(arguments=None):

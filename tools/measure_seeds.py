@@ -16,8 +16,8 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from improved_gan_tf.atomic import write_file  # noqa: E402
-from improved_gan_tf.errors import UserError  # noqa: E402
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.files import write_json
 
 
 def main():
@@ -50,8 +50,7 @@ def main():
         **_means(results),
         "seeds": results,
     }
-    text = json.dumps(summary, indent=2) + "\n"
-    write_file(options.json, lambda stream: stream.write(text.encode()))
+    write_json(options.json, summary)
     print(json.dumps(_means(results), indent=2))
     return 0
 
@@ -60,7 +59,7 @@ def _run(options, seed, out):
     """The results of one seed; it chooses the labelled subset too."""
     from improved_gan_tf import experiments
     from improved_gan_tf.experiments import recipes
-    from improved_gan_tf.run_folder import RunFolder
+    from improved_gan_tf.runs.folder import RunFolder
 
     values = recipes.given(options, ("epochs", "learning_rate", "mixed_precision"))
     recipe = recipes.override(

@@ -13,8 +13,8 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from improved_gan_tf.atomic import write_file  # noqa: E402
-from improved_gan_tf.errors import UserError  # noqa: E402
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.files import write_json
 
 
 def main():
@@ -31,10 +31,9 @@ def main():
     except UserError as error:
         print(f"sample_classes: error: {error}", file=sys.stderr)
         return 2
-    text = json.dumps(result, indent=2)
-    print(text)
+    print(json.dumps(result, indent=2))
     if options.json:
-        write_file(options.json, lambda stream: stream.write(f"{text}\n".encode()))
+        write_json(options.json, result)
     return 0
 
 

@@ -6,16 +6,26 @@ libraries that read particular formats; they come in when they are needed.
 """
 
 from improved_gan_tf.data.arrays import Arrays, checked_arrays
-from improved_gan_tf.data.image_stream import ImageStream, load_stream
-from improved_gan_tf.data.labeled import custom_labeled_indices, labeled_indices, labels_from_file
-from improved_gan_tf.data.loading import load
+from improved_gan_tf.data.labels import custom_labeled_indices, labeled_indices, labels_from_file
 from improved_gan_tf.data.order import Epoch, EpochOrder
 from improved_gan_tf.data.pipeline import SemiSupervisedData
 from improved_gan_tf.data.scaling import Scaling
+from improved_gan_tf.data.semi_supervised import load
 from improved_gan_tf.data.sources import read
+from improved_gan_tf.data.stream import ImageStream, load_stream
 
 __all__ = [
-    "Arrays", "Epoch", "EpochOrder", "ImageStream", "Scaling", "SemiSupervisedData",
-    "checked_arrays", "custom_labeled_indices", "labeled_indices", "labels_from_file", "load",
-    "load_stream", "read",
+    "Arrays",
+    "Epoch",
+    "EpochOrder",
+    "ImageStream",
+    "Scaling",
+    "SemiSupervisedData",
+    "checked_arrays",
+    "custom_labeled_indices",
+    "labeled_indices",
+    "labels_from_file",
+    "load",
+    "load_stream",
+    "read",
 ]

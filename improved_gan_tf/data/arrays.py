@@ -37,8 +37,9 @@ class Arrays:
         return tuple(self.train_images.shape[1:])
 
 
-def checked_arrays(train_images, train_labels, test_images, test_labels, name: str,
-                   class_names=None) -> Arrays:
+def checked_arrays(
+    train_images, train_labels, test_images, test_labels, name: str, class_names=None
+) -> Arrays:
     """Makes `Arrays` of what a user's file holds, or says in one line why it cannot be used.
 
     Args:
@@ -79,8 +80,14 @@ def checked_arrays(train_images, train_labels, test_images, test_labels, name: s
     if class_names is None:
         class_names = tuple(map(str, range(classes)))
     return Arrays(
-        train_images, train_labels, test_images, test_labels, num_classes=classes, name=name,
-        class_names=tuple(class_names), maximum=255.0 if train_images.dtype == np.uint8 else 1.0,
+        train_images,
+        train_labels,
+        test_images,
+        test_labels,
+        num_classes=classes,
+        name=name,
+        class_names=tuple(class_names),
+        maximum=255.0 if train_images.dtype == np.uint8 else 1.0,
     )
 
 
@@ -100,8 +107,10 @@ def _checked_images(images, what: str) -> np.ndarray:
     if 0 in images.shape:
         raise UserError(f"{what} have shape {images.shape}; there must be at least one image.")
     if images.shape[3] not in (1, 3):
-        hint = "move the channels to the last axis" if images.shape[1] in (1, 3) else (
-            "store grey images with 1 channel and colour ones with 3"
+        hint = (
+            "move the channels to the last axis"
+            if images.shape[1] in (1, 3)
+            else ("store grey images with 1 channel and colour ones with 3")
         )
         raise UserError(
             f"{what} have shape {images.shape}, that is {images.shape[3]} channels; expected 1 "

@@ -32,6 +32,12 @@ def read_digits() -> Arrays:
     shuffled = np.random.RandomState(0).permutation(len(labels))
     test, train = np.sort(shuffled[:TEST_SIZE]), np.sort(shuffled[TEST_SIZE:])
     return Arrays(
-        images[train], labels[train], images[test], labels[test], num_classes=10, name="digits",
-        class_names=tuple("0123456789"), maximum=16.0,
+        images[train],
+        labels[train],
+        images[test],
+        labels[test],
+        num_classes=10,
+        name="digits",
+        class_names=tuple("0123456789"),
+        maximum=16.0,
     )

@@ -9,8 +9,9 @@ import numpy as np
 from improved_gan_tf.data.arrays import Arrays, checked_arrays
 from improved_gan_tf.errors import UserError
 
-SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm",
-                      ".pgm"))
+SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+)
 _GREY = frozenset(("1", "L", "LA"))
 _COLOUR = frozenset(("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB", "RGBX", "RGBa"))
 
@@ -62,7 +63,11 @@ def read_folder(path, image_size=None, test_fraction: float = 0.2, split_seed: i
         raise UserError(f"{name}: no picture is left for testing; add some or hold out more.")
     (train_images, test_images) = _decode([_flat(train), _flat(test)], name, size)
     return checked_arrays(
-        train_images, _labels(train), test_images, _labels(test), name=name,
+        train_images,
+        _labels(train),
+        test_images,
+        _labels(test),
+        name=name,
         class_names=class_names,
     )
 
@@ -86,7 +91,8 @@ def list_pictures(folder: Path, name: str, allow_empty: bool = False):
     files = {}
     for number, class_name in enumerate(classes):
         files[number] = sorted(
-            p for p in (folder / class_name).iterdir()
+            p
+            for p in (folder / class_name).iterdir()
             if p.suffix.lower() in SUFFIXES and p.name[0] != "." and p.is_file()
         )
         if not files[number] and not allow_empty:
@@ -105,7 +111,7 @@ def _split(files, class_names, name, test_fraction, split_seed):
         )
     train, test = {}, {}
     for number, paths in files.items():
-        held = int(round(test_fraction * len(paths)))
+        held = round(test_fraction * len(paths))
         if held == len(paths):
             raise UserError(
                 f"{name}: class {class_names[number]!r} has {len(paths)} pictures, all held out "
@@ -142,9 +148,7 @@ def _decode(parts, name, size):
                     f"{shape[0]} x {shape[1]}; make them equal or choose an image size."
                 )
         # A grey picture among colour ones has three equal channels.
-        stacked.append(np.stack(
-            [np.broadcast_to(picture, (*shape, channels)) for picture in part]
-        ))
+        stacked.append(np.stack([np.broadcast_to(picture, (*shape, channels)) for picture in part]))
     return stacked
 
 

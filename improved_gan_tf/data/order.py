@@ -105,9 +105,9 @@ class EpochOrder:
             self._rewind()
         while self._done < epoch:
             self._advance()
-        return Epoch(*map(self._batches, (
-            self._labeled, self._unlabeled, self._unlabeled_generator
-        )))
+        return Epoch(
+            *map(self._batches, (self._labeled, self._unlabeled, self._unlabeled_generator))
+        )
 
     def _batches(self, rows: np.ndarray) -> np.ndarray:
         shape = (self.steps_per_epoch, self.batch_size)

@@ -26,8 +26,15 @@ class SemiSupervisedData:
     Source: the minibatch loops of the original's train_*.py scripts, and their data sections.
     """
 
-    def __init__(self, arrays: Arrays, labeled_indices, order: EpochOrder, scaling: Scaling,
-                 initialization_rows, test_batch_size: int = 500):
+    def __init__(
+        self,
+        arrays: Arrays,
+        labeled_indices,
+        order: EpochOrder,
+        scaling: Scaling,
+        initialization_rows,
+        test_batch_size: int = 500,
+    ):
         self.arrays = arrays
         self.labeled_indices = np.asarray(labeled_indices)
         self.order = order

@@ -37,9 +37,7 @@ class Scaling:
     def __post_init__(self):
         object.__setattr__(self, "name", _ALIASES.get(self.name, self.name))
         if self.name not in _AFFINE:
-            raise UserError(
-                f"unknown scaling {self.name!r}; choose one of {', '.join(NAMES)}."
-            )
+            raise UserError(f"unknown scaling {self.name!r}; choose one of {', '.join(NAMES)}.")
 
     @property
     def range(self) -> tuple[float, float]:

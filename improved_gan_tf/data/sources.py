@@ -6,13 +6,16 @@ from improved_gan_tf.data.arrays import Arrays
 from improved_gan_tf.errors import UserError
 
 NAMES = (
-    "digits (no network needed)", "npz:FILE", "folder:DIR",
+    "digits (no network needed)",
+    "npz:FILE",
+    "folder:DIR",
     "a TensorFlow Datasets name such as mnist, fashion_mnist, cifar10, svhn_cropped",
 )
 
 
-def read(name: str, data_dir=None, download: bool = True, image_size=None,
-         test_fraction: float = 0.2) -> Arrays:
+def read(
+    name: str, data_dir=None, download: bool = True, image_size=None, test_fraction: float = 0.2
+) -> Arrays:
     """Reads a data set into memory.
 
     Args:

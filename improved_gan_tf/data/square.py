@@ -54,7 +54,7 @@ def square_tensor(image, size: int):
     height, width = tf.unstack(tf.shape(image)[:2])
     side = tf.minimum(height, width)
     top, left = (height - side + 1) // 2, (width - side + 1) // 2
-    square = tf.cast(image[top:top + side, left:left + side], tf.float32)
+    square = tf.cast(image[top : top + side, left : left + side], tf.float32)
 
     def resized():
         return tf.image.resize(square, (size, size), "bilinear", antialias=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from improved_gan_tf.data import folder_source, sources
-from improved_gan_tf.data.record_files import open_records
-from improved_gan_tf.data.stream_records import RecordSource
+from improved_gan_tf.data.records.files import open_records
+from improved_gan_tf.data.records.source import RecordSource
 from improved_gan_tf.data.stream_sources import (
     ArraySource,
     Pictures,
@@ -25,8 +25,14 @@ from improved_gan_tf.errors import UserError
 FULLY_CHECKED = 20_000  # pictures: folders of more are not decoded before training
 
 
-def open_source(name: str, image_size=None, data_dir=None, skip_unreadable: bool = False,
-                download: bool = True, num_classes=None) -> Source:
+def open_source(
+    name: str,
+    image_size=None,
+    data_dir=None,
+    skip_unreadable: bool = False,
+    download: bool = True,
+    num_classes=None,
+) -> Source:
     """The source that a name stands for; arguments as of `load_stream`.
 
     Raises:
@@ -91,7 +97,8 @@ def open_folder(path, image_size=None, skip_unreadable: bool = False) -> Picture
 def _pictures(files) -> Pictures:
     paths = tuple(str(p) for number in sorted(files) for p in files[number])
     labels = np.repeat(
-        np.array(sorted(files), np.int32), [len(files[number]) for number in sorted(files)])
+        np.array(sorted(files), np.int32), [len(files[number]) for number in sorted(files)]
+    )
     return Pictures(paths, labels)
 
 
@@ -123,7 +130,8 @@ def _warn_of_empty(class_names, train, name) -> None:
     if not counts.all():
         warnings.warn(
             f"{name}: class {class_names[int(np.argmin(counts))]!r} has no readable picture.",
-            stacklevel=4)
+            stacklevel=4,
+        )
 
 
 def _common_size(paths, name):

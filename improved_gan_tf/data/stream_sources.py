@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from improved_gan_tf.data import records
 from improved_gan_tf.data.arrays import Arrays
 from improved_gan_tf.data.order import mixed_order
+from improved_gan_tf.data.records import format as records
 from improved_gan_tf.data.square import square_tensor
 from improved_gan_tf.errors import UserError
 
@@ -109,8 +109,9 @@ def shuffled_rows(count: int, seed: int, epoch, part: Part):
     import tensorflow as tf
 
     rows = tf.random.experimental.stateless_shuffle(
-        tf.range(count, dtype=tf.int64), seed=seed_of(seed, epoch))
-    rows = rows[:part.total * part.workers]
+        tf.range(count, dtype=tf.int64), seed=seed_of(seed, epoch)
+    )
+    rows = rows[: part.total * part.workers]
     rows = tf.reshape(rows, (part.steps, part.workers, part.rows))[:, part.worker]
     return tf.data.Dataset.from_tensor_slices(tf.reshape(rows, [-1]))
 
@@ -179,8 +180,9 @@ class PictureSource(Source):
         image_size: side of the squares to make of them.
     """
 
-    def __init__(self, name, class_names, train: Pictures, test: Pictures, size=None,
-                 image_size=None):
+    def __init__(
+        self, name, class_names, train: Pictures, test: Pictures, size=None, image_size=None
+    ):
         self.name, self.class_names = name, tuple(class_names)
         self.num_train, self.num_test = len(train.paths), len(test.paths)
         self._train, self._test = train, test

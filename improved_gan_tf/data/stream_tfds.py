@@ -7,9 +7,9 @@ import warnings
 
 import numpy as np
 
-from improved_gan_tf.data import records
-from improved_gan_tf.data.record_files import RecordFiles
-from improved_gan_tf.data.stream_records import RecordSource
+from improved_gan_tf.data.records import format as records
+from improved_gan_tf.data.records.files import RecordFiles
+from improved_gan_tf.data.records.source import RecordSource
 from improved_gan_tf.data.stream_sources import ArraySource, Source
 from improved_gan_tf.data.tfds_source import image_and_classes, open_builder, read_tfds
 from improved_gan_tf.errors import UserError
@@ -17,8 +17,9 @@ from improved_gan_tf.errors import UserError
 IN_MEMORY = 2**30  # bytes of decoded training images
 
 
-def open_tfds(name: str, image_size=None, data_dir=None, skip_unreadable: bool = False,
-              download: bool = True) -> Source:
+def open_tfds(
+    name: str, image_size=None, data_dir=None, skip_unreadable: bool = False, download: bool = True
+) -> Source:
     """A TFDS data set of labelled images, of one size or of many.
 
     One with images of one size, train and test splits and at most 1 GiB of decoded images is read
@@ -78,7 +79,8 @@ def _files(builder, name, split, class_names, skip) -> RecordFiles:
     if not kept:
         raise UserError(f"{name}: split {split} in {builder.data_path} is empty; {again}.")
     return RecordFiles(
-        tuple(path for path, _ in kept), tuple(count for _, count in kept), class_names)
+        tuple(path for path, _ in kept), tuple(count for _, count in kept), class_names
+    )
 
 
 def _readable(name, path) -> int:
@@ -86,5 +88,6 @@ def _readable(name, path) -> int:
     if found.damage is not None:
         warnings.warn(
             f"{name}: {path} {found.damage}; {len(found.labels)} records of it are used.",
-            stacklevel=5)
+            stacklevel=5,
+        )
     return len(found.labels)

@@ -54,13 +54,21 @@ def read_tfds(name: str, data_dir=None, download: bool = True) -> Arrays:
     shape, class_names = _checked_features(builder, name)
     train_images, train_labels = _read_split(tfds, builder, name, "train", shape)
     test_images, test_labels = _read_split(tfds, builder, name, "test", shape)
-    if (name == "mnist" and len(train_labels) >= 10
-            and tuple(train_labels[:10]) != _MNIST_BEGINNING):
+    if name == "mnist" and len(train_labels) >= 10 and tuple(train_labels[:10]) != _MNIST_BEGINNING:
         warnings.warn(
             "mnist: the prepared data are not in the order of the original files; the labelled "
-            "subsets will be others than the original's.", stacklevel=2)
-    return Arrays(train_images, train_labels, test_images, test_labels,
-                  num_classes=len(class_names), name=name, class_names=class_names)
+            "subsets will be others than the original's.",
+            stacklevel=2,
+        )
+    return Arrays(
+        train_images,
+        train_labels,
+        test_images,
+        test_labels,
+        num_classes=len(class_names),
+        name=name,
+        class_names=class_names,
+    )
 
 
 def unknown_name(name: str) -> UserError:
@@ -98,7 +106,7 @@ def open_builder(name: str, data_dir=None, download: bool = True):
     root = default_data_dir(data_dir)
     prepared = prepared_folder(root, name)
     if prepared is None:
-        from improved_gan_tf.data.tfds_download import builder_with_data
+        from improved_gan_tf.data.tfds_builder import builder_with_data
 
         return tfds, builder_with_data(tfds, name, root, download)
     try:
@@ -132,8 +140,13 @@ def prepared_folder(root: Path, name: str) -> Path | None:
     folder = root / name
     if not folder.is_dir():
         return None
-    found = [p for p in folder.iterdir() if (p / "features.json").is_file()
-             and re.fullmatch(r"\d+\.\d+\.\d+", p.name) and version in ("", p.name)]
+    found = [
+        p
+        for p in folder.iterdir()
+        if (p / "features.json").is_file()
+        and re.fullmatch(r"\d+\.\d+\.\d+", p.name)
+        and version in ("", p.name)
+    ]
     return max(found, key=lambda p: tuple(map(int, p.name.split("."))), default=None)
 
 
@@ -205,8 +218,10 @@ def _read_records(builder, name, split, shape, has_id):
     """
     import tensorflow as tf
 
-    spec = {"image": tf.io.FixedLenFeature([], tf.string),
-            "label": tf.io.FixedLenFeature([], tf.int64)}
+    spec = {
+        "image": tf.io.FixedLenFeature([], tf.string),
+        "label": tf.io.FixedLenFeature([], tf.int64),
+    }
     if has_id:
         spec["id"] = tf.io.FixedLenFeature([], tf.string)
 

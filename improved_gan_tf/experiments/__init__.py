@@ -10,14 +10,14 @@ from improved_gan_tf.experiments.recipes import RECIPES, ImageNetRecipe, Recipe,
 
 _MODULES = {
     "WorkerLost": "distribution",
-    "build": "building",
-    "experiment": "building",
-    "load_data": "building",
-    "evaluate": "training",
-    "load_generator": "training",
-    "load_run": "training",
-    "train": "training",
-    "value_range": "building",
+    "build": "build",
+    "experiment": "build",
+    "load_data": "build",
+    "evaluate": "run",
+    "load_generator": "run",
+    "load_run": "run",
+    "train": "run",
+    "value_range": "build",
 }
 
 __all__ = ["RECIPES", "ImageNetRecipe", "Recipe", "get", "override", *sorted(_MODULES)]

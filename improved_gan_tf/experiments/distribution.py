@@ -146,8 +146,6 @@ def distributed(chosen, make):
 
     def part(context):
         workers = context.num_input_pipelines
-        return make(
-            chosen.num_replicas_in_sync // workers, workers, context.input_pipeline_id
-        )
+        return make(chosen.num_replicas_in_sync // workers, workers, context.input_pipeline_id)
 
     return chosen.distribute_datasets_from_function(part)

@@ -3,7 +3,7 @@
 from improved_gan_tf import data as data_sets
 from improved_gan_tf.layers import initialize_from_data
 from improved_gan_tf.models import SemiSupervisedGAN
-from improved_gan_tf.optimizers import Adam, FinalDecay
+from improved_gan_tf.optimizers import FinalDecay, InnerEpsilonAdam
 
 
 def load_data(recipe, data_dir):
@@ -60,7 +60,7 @@ def _adam(recipe, steps_per_epoch, updates):
     if recipe.learning_rate_decay:
         steps = None if steps_per_epoch is None else updates * steps_per_epoch
         rate = FinalDecay(rate, steps, recipe.epochs, recipe.learning_rate_decay)
-    return Adam(rate, beta_1=recipe.beta_1)
+    return InnerEpsilonAdam(rate, beta_1=recipe.beta_1)
 
 
 def fit(gan, recipe, data, first, callbacks, strategy=None):

@@ -10,8 +10,8 @@ import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
-from improved_gan_tf.atomic import cannot_write
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.files import cannot_write
 from improved_gan_tf.inception import weights
 
 TIMEOUT = 20.0  # seconds without a sign of life
@@ -124,7 +124,9 @@ def _copy(response, stream, file, progress):
             end = "\n" if done == file.size else ""
             print(
                 f"\r{file.name}: {done / 1e6:.1f} of {file.size / 1e6:.1f} MB",
-                end=end, file=sys.stderr, flush=True,
+                end=end,
+                file=sys.stderr,
+                flush=True,
             )
     if done != file.size:
         raise ValueError(f"only {done} of {file.size} bytes came; download removed")

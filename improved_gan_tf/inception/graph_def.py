@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from improved_gan_tf.atomic import write_file
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.files import write_bytes
 from improved_gan_tf.inception import network
 
 # BatchNormWithGlobalNormalization, as the original has it, could ignore its gamma.
@@ -55,7 +55,7 @@ def read(data, source):
     return found
 
 
-def write(path, weights):
+def write_graph(path, weights):
     """Writes the network as a frozen GraphDef with the original's node names.
 
     A program written for classify_image_graph_def.pb runs on it unchanged: it may feed
@@ -74,7 +74,7 @@ def write(path, weights):
         The path.
     """
     data = graph_def(weights).SerializeToString(deterministic=True)
-    return write_file(path, lambda stream: stream.write(data))
+    return write_bytes(path, data)
 
 
 def graph_def(weights):

@@ -291,7 +291,7 @@ class _KerasBuilder:
         return {"pool_3": pool_3, "logits": logits, "biased_logits": biased}
 
 
-def inception(weights=None):
+def build_network(weights=None):
     """The network as a functional `keras.Model`, for inference.
 
     Input: float32 or uint8 (N, H, W, 3), values 0..255, any N, H, W of 1 or more. Outputs, float32:
@@ -300,7 +300,7 @@ def inception(weights=None):
     A row does not depend on the others.
 
     Args:
-        weights: {name: array} as `weights.load` returns; None leaves them random.
+        weights: {name: array} as `weights.load_weights` returns; None leaves them random.
     """
     images = keras.Input((None, None, 3), name="ExpandDims")
     model = keras.Model(images, architecture(_KerasBuilder(), images), name="inception_2015_12_05")

@@ -6,7 +6,7 @@
 | inception-2015-12-05.tgz | 88,931,400 | that of the .pb inside |
 | pt_inception-2015-12-05-6726825d.pth, weights-inception-2015-12-05-6726825d.pth | 95,628,359 | \
 SHA-256 6726825d... |
-| *.npz, by `save` | about 95,600,000 | a fingerprint of the arrays, kept inside |
+| *.npz, by `save_weights` | about 95,600,000 | a fingerprint of the arrays, kept inside |
 
 All hold the same numbers. A file is recognised by its content, not its name.
 """
@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from improved_gan_tf.atomic import write_file
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.files import temporary
 from improved_gan_tf.inception import graph_def, names, pth
 from improved_gan_tf.inception.network import parameters
 
@@ -50,7 +50,7 @@ class Weights(dict):
         self.source, self.digest, self.published = str(source), digest, published
 
 
-def load(path=None, check=True):
+def load_weights(path=None, check=True):
     """The network's weights, as `Weights`.
 
     Args:
@@ -112,8 +112,10 @@ def _from_graph(data, title, path, check):
 
 
 def _not_published(title, size, expected_size, kind, digest, expected):
-    short = f"{size} bytes instead of {expected_size}" if size != expected_size else (
-        f"{kind} {digest[:12]}... instead of {expected[:12]}..."
+    short = (
+        f"{size} bytes instead of {expected_size}"
+        if size != expected_size
+        else (f"{kind} {digest[:12]}... instead of {expected[:12]}...")
     )
     return UserError(
         f"{title} is not the published file of Inception weights ({short}): truncated, damaged or "
@@ -174,7 +176,7 @@ def fingerprint(weights):
     return digest.hexdigest()
 
 
-def save(path, weights):
+def save_weights(path, weights):
     """Writes the weights in our own format, an .npz that loads without PyTorch and TensorFlow.
 
     Args:
@@ -189,7 +191,9 @@ def save(path, weights):
         "published": bool(getattr(weights, "published", False)),
     }
     text = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    return write_file(path, lambda stream: np.savez(stream, about=text, **arrays))
+    with temporary(path) as name, open(name, "wb") as stream:
+        np.savez(stream, about=text, **arrays)
+    return Path(path)
 
 
 def _load_own(path, check):
@@ -218,9 +222,11 @@ def _load_own(path, check):
 
 def _hash_file(path, kind):
     with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, kind).hexdigest() if hasattr(
-            hashlib, "file_digest"
-        ) else hashlib.new(kind, stream.read()).hexdigest()
+        return (
+            hashlib.file_digest(stream, kind).hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else hashlib.new(kind, stream.read()).hexdigest()
+        )
 
 
 def _cached_or_downloaded():

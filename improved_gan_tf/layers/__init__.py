@@ -1,10 +1,10 @@
 """The paper's layers, in `keras.ops` alone: for the TensorFlow, JAX and PyTorch backends."""
 
-from improved_gan_tf.layers.batch_normalization import BatchNormalization
-from improved_gan_tf.layers.conv_transpose import Conv2DTranspose
+from improved_gan_tf.layers.batch_normalization import UnbiasedBatchNormalization
+from improved_gan_tf.layers.conv_transpose import CenteredConv2DTranspose
 from improved_gan_tf.layers.cross_batch_norm import CrossBatchNorm
 from improved_gan_tf.layers.freeze_reference import freeze_reference
-from improved_gan_tf.layers.gaussian_noise import GaussianNoise
+from improved_gan_tf.layers.gaussian_noise import HashedGaussianNoise
 from improved_gan_tf.layers.initialize import initialize_from_data
 from improved_gan_tf.layers.joint_minibatch_discrimination import JointMinibatchDiscrimination
 from improved_gan_tf.layers.minibatch_discrimination import MinibatchDiscrimination
@@ -13,14 +13,14 @@ from improved_gan_tf.layers.virtual_batch_norm import VirtualBatchNorm
 from improved_gan_tf.layers.weight_norm import WeightNorm
 
 __all__ = [
-    "BatchNormalization",
-    "Conv2DTranspose",
+    "CenteredConv2DTranspose",
     "CrossBatchNorm",
     "DropReference",
-    "GaussianNoise",
+    "HashedGaussianNoise",
     "JointMinibatchDiscrimination",
     "MinibatchDiscrimination",
     "ReferenceBatch",
+    "UnbiasedBatchNormalization",
     "VirtualBatchNorm",
     "WeightNorm",
     "freeze_reference",

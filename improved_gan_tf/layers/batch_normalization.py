@@ -5,7 +5,7 @@ from keras import ops
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
-class BatchNormalization(keras.layers.BatchNormalization):
+class UnbiasedBatchNormalization(keras.layers.BatchNormalization):
     """(x - m) / sqrt(epsilon + v) + beta, with m and v of the batch in training.
 
     It is Keras' layer with the original's constants, no gamma (the next layer's weights can take

@@ -5,7 +5,7 @@ from keras import ops
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
-class Conv2DTranspose(keras.layers.Conv2DTranspose):
+class CenteredConv2DTranspose(keras.layers.Conv2DTranspose):
     """Upsamples by exactly `strides`, the kernel centred: output[s p + a - k // 2] += x[p] w[a].
 
     Keras' padding="same" puts the smaller half of the padding first (for a 5x5 kernel with stride
@@ -34,21 +34,21 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
         fixed = (self.padding, self.output_padding, self.dilation_rate, self.data_format)
         if fixed != ("valid", None, (1, 1), "channels_last"):
             raise ValueError(
-                "Conv2DTranspose has its own padding and takes no padding, output_padding, "
+                "CenteredConv2DTranspose has its own padding and takes no padding, output_padding, "
                 f"dilation_rate or data_format other than the defaults, not {fixed}."
             )
         pairs = zip(self.kernel_size, self.strides, strict=True)
         if any(k % 2 == 0 or s >= k for k, s in pairs):
             raise ValueError(
-                "Conv2DTranspose needs an odd kernel_size and strides smaller than it, "
+                "CenteredConv2DTranspose needs an odd kernel_size and strides smaller than it, "
                 f"not {self.kernel_size} and {self.strides}."
             )
 
     def build(self, input_shape):
         if len(input_shape) != 4 or input_shape[-1] is None:
             raise ValueError(
-                "Conv2DTranspose needs an input (batch, height, width, channels) with known "
-                f"channels, not shape {tuple(input_shape)}."
+                "CenteredConv2DTranspose needs an input (batch, height, width, channels) with "
+                f"known channels, not shape {tuple(input_shape)}."
             )
         super().build(input_shape)
 

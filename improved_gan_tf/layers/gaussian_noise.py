@@ -7,7 +7,7 @@ from improved_gan_tf import random
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
-class GaussianNoise(keras.layers.Layer):
+class HashedGaussianNoise(keras.layers.Layer):
     """x + stddev * n, n ~ N(0, 1) independent per element, in training only.
 
     Keras' own `GaussianNoise` refuses a `stddev` above 1 and draws by `keras.random`, which under

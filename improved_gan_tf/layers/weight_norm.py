@@ -3,13 +3,13 @@
 import keras
 from keras import ops
 
-from improved_gan_tf.layers.conv_transpose import Conv2DTranspose
+from improved_gan_tf.layers.conv_transpose import CenteredConv2DTranspose
 
 _OUTPUT_AXIS = {
     keras.layers.Dense: -1,
     keras.layers.Conv2D: -1,
     keras.layers.Conv2DTranspose: -2,
-    Conv2DTranspose: -2,
+    CenteredConv2DTranspose: -2,
 }
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from improved_gan_tf import losses, random
 from improved_gan_tf.layers import MinibatchDiscrimination
 from improved_gan_tf.models.gan import GAN, full, watch
-from improved_gan_tf.optimizers import Adam, debiased, update_average
+from improved_gan_tf.optimizers import InnerEpsilonAdam, debiased, update_average
 
 OBJECTIVES = ("feature_matching", "minibatch_discrimination", "supervised")
 AVERAGES = ("debiased", "original", "none")
@@ -98,7 +98,7 @@ class SemiSupervisedGAN(GAN):
         """Sets the objective and both optimizers.
 
         Args:
-            generator_optimizer: default the recipes' `Adam(3e-3, beta_1=0.5)`.
+            generator_optimizer: default the recipes' `InnerEpsilonAdam(3e-3, beta_1=0.5)`.
             discriminator_optimizer: likewise, another object.
             objective: the generator's, "feature_matching" or "minibatch_discrimination"; or
                 "supervised": the discriminator alone, on the labelled rows alone (the baseline).
@@ -136,7 +136,7 @@ class SemiSupervisedGAN(GAN):
 
     @staticmethod
     def default_optimizer():
-        return Adam(learning_rate=3e-3, beta_1=0.5)
+        return InnerEpsilonAdam(learning_rate=3e-3, beta_1=0.5)
 
     @property
     def trains_generator(self):
@@ -230,9 +230,7 @@ class SemiSupervisedGAN(GAN):
             fake = self._fake(v.shape[0])
             if self.objective == "feature_matching":
                 features_fake = full(self.features(fake, training=True))
-                loss = losses.feature_matching(
-                    features_real, features_fake, self.feature_distance
-                )
+                loss = losses.feature_matching(features_real, features_fake, self.feature_distance)
             else:
                 loss = losses.minibatch_generator(*self._logits(fake))
             scaled = self.generator_optimizer.scale_loss(loss)
@@ -295,7 +293,7 @@ class SemiSupervisedGAN(GAN):
         states = self._random_states()
         for i, variable in enumerate(states):
             variable.assign(store[f"random_state_{i}"])
-        own = {key: store[key] for key in store.keys() if not key.startswith("random_state_")}
+        own = {key: store[key] for key in store if not key.startswith("random_state_")}
         super().load_own_variables(own)
 
     def _random_states(self):

@@ -6,10 +6,10 @@ import keras
 from keras import layers
 
 from improved_gan_tf.layers import (
-    BatchNormalization,
-    Conv2DTranspose,
-    GaussianNoise,
+    CenteredConv2DTranspose,
+    HashedGaussianNoise,
     MinibatchDiscrimination,
+    UnbiasedBatchNormalization,
     WeightNorm,
 )
 from improved_gan_tf.networks.activations import leaky_relu
@@ -44,12 +44,14 @@ def generator(image_shape=(32, 32, 3), latent_dim=100, channels=(512, 256, 128),
     start = (image_shape[0] // factor, image_shape[1] // factor, channels[0])
     z = keras.Input((latent_dim,), name="z")
     x = layers.Dense(math.prod(start), use_bias=False, kernel_initializer=_start())(z)
-    x = layers.Activation("relu")(BatchNormalization()(x))
+    x = layers.Activation("relu")(UnbiasedBatchNormalization()(x))
     x = layers.Reshape(start)(x)
     for n in channels[1:]:
-        x = Conv2DTranspose(n, 5, 2, use_bias=False, kernel_initializer=_start())(x)
-        x = layers.Activation("relu")(BatchNormalization()(x))
-    last = Conv2DTranspose(image_shape[-1], 5, 2, activation="tanh", kernel_initializer=_start())
+        x = CenteredConv2DTranspose(n, 5, 2, use_bias=False, kernel_initializer=_start())(x)
+        x = layers.Activation("relu")(UnbiasedBatchNormalization()(x))
+    last = CenteredConv2DTranspose(
+        image_shape[-1], 5, 2, activation="tanh", kernel_initializer=_start()
+    )
     images = WeightNorm(last, train_scale=True, initial_stddev=0.1, name="images")(x)
     return keras.Model(z, images, name="generator")
 
@@ -105,7 +107,7 @@ def discriminator(
     if input_dropout:
         x = layers.Dropout(input_dropout)(x)
     if input_noise:
-        x = GaussianNoise(input_noise)(x)
+        x = HashedGaussianNoise(input_noise)(x)
     x = layers.Dropout(dropout)(block(x, channels[0]))
     x = layers.Dropout(dropout)(block(x, channels[1]))
     x = conv(channels[1], padding="valid")(x)

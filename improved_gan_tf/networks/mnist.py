@@ -6,9 +6,9 @@ import keras
 from keras import layers
 
 from improved_gan_tf.layers import (
-    BatchNormalization,
-    GaussianNoise,
+    HashedGaussianNoise,
     MinibatchDiscrimination,
+    UnbiasedBatchNormalization,
     WeightNorm,
 )
 from improved_gan_tf.networks.width import scaled
@@ -30,7 +30,7 @@ def generator(image_shape=(28, 28, 1), latent_dim=100, units=(500, 500), width=1
     x = z
     for n in scaled(units, width):
         x = layers.Dense(n, use_bias=False)(x)
-        x = BatchNormalization()(x)
+        x = UnbiasedBatchNormalization()(x)
         x = layers.Activation("softplus")(x)
     last = layers.Dense(math.prod(image_shape), activation="sigmoid")
     x = WeightNorm(last, train_scale=True, initial_stddev=None)(x)
@@ -71,11 +71,11 @@ def discriminator(
     units = scaled(units, width)
     noise = input_noise
     for i, n in enumerate(units):
-        x = GaussianNoise(noise)(x)
+        x = HashedGaussianNoise(noise)(x)
         x = dense(n, "relu", name="features" if i == len(units) - 1 else None)(x)
         noise = hidden_noise
     if minibatch_kernels:
         x = MinibatchDiscrimination(minibatch_kernels, minibatch_dims)(x)
-    x = GaussianNoise(noise)(x)
+    x = HashedGaussianNoise(noise)(x)
     logits = dense(num_classes, train_scale=True, name="logits")(x)
     return keras.Model(images, logits, name="discriminator")

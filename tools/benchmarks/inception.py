@@ -23,7 +23,10 @@ def add_arguments(parser):
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument(
-        "--memory", type=int, nargs=2, metavar=("FEW", "MANY"),
+        "--memory",
+        type=int,
+        nargs=2,
+        metavar=("FEW", "MANY"),
         help="instead: growth of peak memory from FEW to MANY images, e.g. 1000 10000",
     )
 
@@ -44,10 +47,10 @@ def _speed(options):
     import keras
     import tensorflow as tf
 
-    from improved_gan_tf import inception
+    from improved_gan_tf import inception, metrics
 
-    weights = inception.make_random_weights(0)
-    ours = inception.Inception(weights)
+    weights = inception.random_weights(0)
+    ours = metrics.Inception(weights)
     shape = (options.images, options.size, options.size, 3)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     plain = keras.applications.InceptionV3(weights=None)
@@ -134,7 +137,9 @@ def _memory(few, many, size, batch_size):
             )
             arguments = ["|".join(sys.path), folder, str(count), str(batch_size)]
             shown = subprocess.run(
-                [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True,
+                [sys.executable, "-c", code, *arguments],
+                stdout=subprocess.PIPE,
+                text=True,
                 check=True,
             )
             peaks[count] = float(shown.stdout.split()[-1])
@@ -146,13 +151,13 @@ def _memory(few, many, size, batch_size):
 
 def peak(folder, count, batch_size):
     """Prints the peak memory, in MiB, of score and statistics of a folder's first images."""
-    from improved_gan_tf import inception
-    from improved_gan_tf.inception import measure
+    from improved_gan_tf import inception, metrics
+    from improved_gan_tf.metrics import evaluate as measure
 
-    network = inception.Inception(inception.make_random_weights(0))
-    source = inception.open_images(folder, count=int(count))
+    network = metrics.Inception(inception.random_weights(0))
+    source = metrics.open_images(folder, count=int(count))
     statistics = measure.new_statistics(network)
     with measure.LogitFile() as logits:
         measure.extract(source, network, logits, statistics, int(batch_size), progress="memory")
-        inception.score_from_logits(logits, 10)
+        metrics.score_from_logits(logits, 10)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -1,0 +1,200 @@
+"""Labelled images in TFRecord files: what a record may be, writing one, parsing one, scanning many.
+
+Every record is a `tf.train.Example`. Its picture and its label stand under the names of one of
+these kinds; which, is seen record by record:
+
+| picture | label | kind |
+|---|---|---|
+| `image/encoded` JPEG or PNG | `image/class/label` | ours |
+| `image_raw` H*W*3 bytes | `label` | the original's, with `height`, `width`, `depth` |
+| `image` JPEG or PNG | `label` | TensorFlow Datasets' |
+
+Ours also have `image/class/synset` and `image/filename`, which are for people. Labels are int64 and
+count from 0 in the order of the sorted class names. Raw pictures without `height` and `width` are
+square.
+
+Source: the ImageNet code's conversion to records and its reader (read_and_decode).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+NO_LABEL = -(2**40)
+_BATCH = 512  # records parsed together
+FRAME = 16  # bytes of a TFRecord beside its content: length, its checksum, the content's checksum
+
+
+def example(jpeg: bytes, label: int, synset: str, filename: str) -> bytes:
+    """One record of our kind, the same bytes for the same arguments.
+
+    Args:
+        jpeg: the encoded picture.
+        label: class number from 0.
+        synset: the class's name.
+        filename: where the picture came from.
+    """
+    import tensorflow as tf
+
+    def text(value):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+    features = {
+        "image/encoded": text(jpeg),
+        "image/class/label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+        "image/class/synset": text(synset.encode()),
+        "image/filename": text(os.fsencode(filename)),
+    }
+    record = tf.train.Example(features=tf.train.Features(feature=features))
+    return record.SerializeToString(deterministic=True)
+
+
+def _features():
+    import tensorflow as tf
+
+    text = tf.io.FixedLenFeature([], tf.string, "")
+    label = tf.io.FixedLenFeature([], tf.int64, NO_LABEL)
+    number = tf.io.FixedLenFeature([], tf.int64, 0)
+    return {
+        "image/encoded": text,
+        "image": text,
+        "image_raw": text,
+        "image/class/label": label,
+        "label": label,
+        "height": number,
+        "width": number,
+    }
+
+
+def parse(record, channels: int = 3):
+    """One record's picture and label, in a graph.
+
+    Args:
+        record: scalar string, a serialized Example of any of the kinds.
+        channels: 1 or 3; raw pictures have 3.
+
+    Returns:
+        (image [H, W, channels] uint8, H and W unknown until it runs; label int32).
+    """
+    import tensorflow as tf
+
+    found = tf.io.parse_single_example(record, _features())
+    raw = found["image_raw"]
+
+    def from_bytes():
+        pixels = tf.io.decode_raw(raw, tf.uint8)
+        side = tf.cast(tf.round(tf.sqrt(tf.size(pixels) / 3)), tf.int64)
+        height = tf.where(found["height"] > 0, found["height"], side)
+        width = tf.where(found["width"] > 0, found["width"], side)
+        return tf.reshape(pixels, tf.stack([height, width, 3]))
+
+    def from_code():
+        encoded = found["image/encoded"]
+        encoded = tf.where(tf.strings.length(encoded) > 0, encoded, found["image"])
+        return decode_picture(encoded, channels)
+
+    if channels == 3:
+        image = tf.cond(tf.strings.length(raw) > 0, from_bytes, from_code)
+    else:
+        image = from_code()
+    label = tf.maximum(found["image/class/label"], found["label"])
+    return tf.ensure_shape(image, (None, None, channels)), tf.cast(label, tf.int32)
+
+
+def decode_picture(encoded, channels: int = 3):
+    """An encoded picture (JPEG, PNG, GIF, BMP) as [H, W, channels] uint8, in a graph.
+
+    CMYK becomes RGB, alpha is dropped, of an animation the first frame counts.
+    """
+    import tensorflow as tf
+
+    image = tf.cond(
+        tf.io.is_jpeg(encoded),
+        # TensorFlow's default for JPEG trades accuracy for speed; this one gives Pillow's bytes.
+        lambda: tf.io.decode_jpeg(encoded, channels, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_image(encoded, channels, expand_animations=False),
+    )
+    return tf.ensure_shape(image, (None, None, channels))
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a file holds, found by reading all of it without decoding pictures.
+
+    Attributes:
+        labels: [N] int64 of the whole records before the first damage.
+        damage: what is wrong, a phrase that follows the file's name; None if nothing is.
+    """
+
+    labels: np.ndarray
+    damage: str | None
+
+
+def scan(path) -> Scan:
+    """Reads a TFRecord file from end to end, its checksums included."""
+    import tensorflow as tf
+
+    size = os.path.getsize(path)
+    dataset = tf.data.TFRecordDataset(str(path))
+    labels, used, damage = [], 0, None
+    # An error spoils the whole batch that it is in: from there on, record by record.
+    for batch in (_BATCH, 1):
+        damage = None
+        done = sum(map(len, labels))
+        try:
+            facts = dataset.skip(done).batch(batch).map(_facts)
+            for found, bad, length in facts.as_numpy_iterator():
+                if bad.any():
+                    keep = int(np.argmax(bad))
+                    damage = f"has no picture of a known kind in record {done + keep}"
+                    labels.append(found[:keep])
+                    break
+                labels.append(found)
+                done += len(found)
+                used += int(length)
+        except tf.errors.DataLossError:
+            damage = f"is damaged or truncated after {done} whole records"
+        except tf.errors.InvalidArgumentError:
+            damage = f"has a record {done} that is no tf.train.Example of a known kind"
+        except tf.errors.OpError as error:
+            damage = f"cannot be read ({' '.join(error.message.split())[:100]})"
+        else:
+            break
+    labels = np.concatenate([np.zeros(0, np.int64), *labels])
+    if damage is None and used != size:  # TensorFlow takes a cut length for the end
+        damage = f"is damaged or truncated after {len(labels)} whole records"
+    elif size == 0:
+        damage = "is empty"
+    return Scan(labels, damage)
+
+
+def _facts(records):
+    """Labels, which records have no picture, and bytes in the file, of a batch of records."""
+    import tensorflow as tf
+
+    found = tf.io.parse_example(records, _features())
+    raw = tf.cast(tf.strings.length(found["image_raw"]), tf.int64)
+    encoded = tf.strings.length(found["image/encoded"]) + tf.strings.length(found["image"])
+    side = tf.cast(tf.round(tf.sqrt(tf.cast(raw, tf.float64) / 3)), tf.int64)
+    height = tf.where(found["height"] > 0, found["height"], side)
+    width = tf.where(found["width"] > 0, found["width"], side)
+    bad = tf.where(raw > 0, raw != height * width * 3, encoded == 0)
+    labels = tf.maximum(found["image/class/label"], found["label"])
+    return labels, bad, tf.reduce_sum(tf.cast(tf.strings.length(records), tf.int64) + FRAME)
+
+
+def count(path) -> tuple[int, bool]:
+    """The number of whole records, by the lengths before them; whether the file ends there."""
+    size = os.path.getsize(path)
+    position = number = 0
+    with open(path, "rb", buffering=0) as stream:
+        while position + FRAME <= size:
+            stream.seek(position)
+            following = position + FRAME + int.from_bytes(stream.read(8), "little")
+            if following > size:
+                break
+            position, number = following, number + 1
+    return number, position == size and number > 0

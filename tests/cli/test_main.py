@@ -1,0 +1,208 @@
+"""The command line, in this process: what it prints, its exit codes, what it leaves alone."""
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from improved_gan_tf.cli import main as cli
+
+SMALL = ["--set", "generator.units=[16,16]", "--set", "discriminator.units=[32,16]", "--no-jit"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("cli") / "digits"
+    arguments = ["train", "digits", "--out", str(out), "--epochs", "2", "--quiet", *SMALL]
+    assert cli.main(arguments) == 0
+    return out
+
+
+def test_help_needs_no_tensorflow():
+    script = (
+        "import sys, improved_gan_tf.cli.main as cli\n"
+        "try: cli.main(['train', '--help'])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "assert not {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)"
+    )
+    start = time.perf_counter()
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert "--labels-per-class" in shown.stdout
+    assert time.perf_counter() - start < 30  # a hang, not a benchmark
+
+
+def test_train_prints_both_error_rates(tmp_path, capsys):
+    out = tmp_path / "run"
+    code = cli.main(["train", "digits", "--out", str(out), "--epochs", "1", *SMALL])
+    shown = capsys.readouterr().out
+    assert code == 0
+    results = json.loads((out / "results.json").read_text())
+    gan = 100 * results["test_error"]
+    alone = 100 * results["baseline"]["test_error"]
+    assert f"semi-supervised GAN   {gan:6.2f} %" in shown
+    assert f"labelled images only  {alone:6.2f} %" in shown
+    assert "epoch 1/1: error" in shown
+
+
+def test_recipe_values_can_be_set(tmp_path, capsys):
+    out = tmp_path / "run"
+    options = ["--labels-per-class", "5", "--seed", "3", "--seed-data", "4", "--no-baseline"]
+    options += ["--learning-rate", "0.001", "--set", "discriminator.input_noise=0.1"]
+    assert (
+        cli.main(
+            ["train", "digits", "--out", str(out), "--epochs", "1", "--quiet", *options, *SMALL]
+        )
+        == 0
+    )
+    recipe = json.loads((out / "config.json").read_text())["recipe"]
+    assert recipe["labels_per_class"] == 5 and recipe["seed"] == 3 and recipe["seed_data"] == 4
+    assert recipe["discriminator"] == {"input_noise": 0.1, "units": [32, 16]}
+    assert recipe["jit_compile"] is False and recipe["learning_rate"] == 0.001
+    assert len(np.load(out / "labeled_indices.npy")) == 50
+
+
+def test_resume_needs_no_repeated_options(run, tmp_path):
+    out = str(tmp_path / "run")
+    begin = ["train", "digits", "--out", out, "--quiet", "--no-baseline"]
+    assert cli.main([*begin, "--epochs", "1", *SMALL]) == 0
+    assert cli.main(["train", "digits", "--out", out, "--resume", "--epochs", "2", "--quiet"]) == 0
+    ours = json.loads((tmp_path / "run/results.json").read_text())
+    whole = json.loads((run / "results.json").read_text())
+    assert ours["test_error"] == whole["test_error"]
+
+
+def test_evaluate(run, capsys):
+    assert cli.main(["evaluate", str(run), "--json"]) == 0
+    errors = json.loads(capsys.readouterr().out)
+    assert errors["test_error"] == json.loads((run / "results.json").read_text())["test_error"]
+    assert cli.main(["evaluate", str(run)]) == 0
+    shown = capsys.readouterr().out
+    count = round(errors["test_error"] * 500)
+    assert f"averaged parameters     {100 * errors['test_error']:6.2f} %  ({count} errors)" in shown
+
+
+def test_sample(run, tmp_path, capsys):
+    command = ["sample", str(run), "--count", "6", "--seed", "5", "--out"]
+    names = ["grid.png", "images.npz", "path.gif", "folder"]
+    for name in names:
+        assert cli.main([*command, str(tmp_path / name)]) == 0
+    assert capsys.readouterr().out.splitlines() == [str(tmp_path / name) for name in names]
+    with np.load(tmp_path / "images.npz") as archive:
+        assert archive["images"].shape == (6, 8, 8, 1) and archive["images"].dtype == np.uint8
+        assert archive["z"].shape == (6, 50)
+        images = archive["images"]
+    for i in range(6):
+        picture = np.asarray(Image.open(tmp_path / "folder" / f"{i:05d}.png"))
+        np.testing.assert_array_equal(picture, images[i, :, :, 0])
+    assert Image.open(tmp_path / "path.gif").n_frames == 6 * 15
+    assert cli.main([*command[:-1]]) == 0
+    assert (run / "sample.png").is_file()
+
+
+def test_report(run, capsys):
+    assert cli.main(["report", str(run)]) == 0
+    paths = capsys.readouterr().out.splitlines()
+    assert paths[-1].endswith("report.html")
+
+
+def test_recipes(capsys):
+    assert cli.main(["recipes"]) == 0
+    assert "mnist-feature-matching" in capsys.readouterr().out
+    assert cli.main(["recipes", "digits"]) == 0
+    assert "epochs" in capsys.readouterr().out
+
+
+def _bad(*arguments):
+    return pytest.param(arguments[:-1], arguments[-1], id=arguments[-1][:40])
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        _bad("train", "digit", "no recipe 'digit'; choose one of digits"),
+        _bad("train", "digits", "--epochs", "0", "epochs must be at least 1, not 0"),
+        _bad("train", "digits", "--set", "learning_rate=x", 'learning_rate must be float, not "x"'),
+        _bad("train", "digits", "--set", "lr=1", "a recipe has no value 'lr'"),
+        _bad("train", "digits", "--set", "epochs", "--set takes KEY=VALUE"),
+        _bad("train", "digits", "--set", "discriminator.depth=3", "networks cannot be made"),
+        _bad("train", "digits", "--set", 'network="resnet"', "no network 'resnet'"),
+        _bad("train", "digits", "--mixed-precision", "int8", "mixed_precision must be one of"),
+        _bad("train", "digits", "--labels-per-class", "500", "labels per class"),
+        _bad("train", "digits", "--batch-size", "5000", "batch size 5000"),
+        _bad("train", "digits", "--seed", "-1", "seed must be at least 0"),
+        _bad("train", "digits", "--data", "npz:absent.npz", "absent.npz"),
+        _bad("train", "digits", "--data", "folder:absent", "absent"),
+        _bad("train", "digits", "--data", "no_such_data_set", "no_such_data_set"),
+        _bad("train", "mnist-custom-labels", "needs its labels: --labels-file FILE"),
+        _bad("evaluate", "absent", "absent is not the folder of a run"),
+        _bad("export", "absent", "absent is not the folder of a run"),
+        _bad("report", "absent", "absent"),
+        _bad("sample", "absent", "--count", "0", "--count must be at least 1"),
+    ],
+)
+def test_bad_input(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(list(arguments)) == 2
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert shown.err.startswith("improved-gan: error: ") and shown.err.count("\n") == 1
+    assert not list(tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train"], ["nothing"], ["train", "digits", "--epochs", "x"]]
+)
+def test_bad_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_dataset_absent_without_network(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("IMPROVED_GAN_TF_DATA", str(tmp_path / "none"))
+    out = tmp_path / "run"
+    assert cli.main(["train", "mnist-feature-matching", "--out", str(out)]) == 2
+    shown = capsys.readouterr().err
+    assert "mnist" in shown and shown.count("\n") == 1
+    assert not out.exists()
+
+
+def test_unknown_export_format(run, capsys):
+    assert cli.main(["export", str(run), "--format", "pickle"]) == 2
+    assert "unknown format 'pickle'" in capsys.readouterr().err
+
+
+def test_out_is_a_file(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert cli.main(["train", "digits", "--out", str(tmp_path / "file")]) == 2
+    assert "is a file" in capsys.readouterr().err
+
+
+def test_custom_labels_on_mnist(shared_data, tmp_path, capsys):
+    """MNIST by TFDS, labels from a file: trains on 8,000 of the test images, tests on the rest."""
+    with np.load(shared_data / "mnist.npz") as archive:
+        labels = archive["y_test"][:8000].astype(int)
+    labels[::3] = -1
+    file = tmp_path / "labels.txt"
+    np.savetxt(file, labels, fmt="%d")
+    out = tmp_path / "run"
+    command = ["train", "mnist-custom-labels", "--out", str(out), "--epochs", "1", "--quiet"]
+    command += ["--data-dir", str(shared_data / "tfds"), *SMALL]
+    assert cli.main([*command, "--labels-file", str(file)]) == 0
+    results = json.loads((out / "results.json").read_text())
+    assert (results["test_images"], results["steps"], results["labels"]) == (2000, 80, 100)
+    assert "labelled images only" not in capsys.readouterr().out
+    chosen = np.load(out / "labeled_indices.npy")
+    assert (labels[chosen] >= 0).all()
+    for bad, message in ((labels[:-1], "7999"), (np.where(labels < 0, 10, labels), "10")):
+        np.savetxt(file, bad, fmt="%d")
+        assert cli.main([*command, "--labels-file", str(file), "--out", str(tmp_path / "x")]) == 2
+        shown = capsys.readouterr().err
+        assert message in shown and shown.count("\n") == 1
+        assert not (tmp_path / "x").exists()

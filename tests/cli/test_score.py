@@ -1,0 +1,182 @@
+"""The commands of the Inception tool, and what they are given: runs, exported generators."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from improved_gan_tf import inception, metrics
+from improved_gan_tf.cli import score as command
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.metrics import small_classifier as mnist_classifier
+from tests.helpers.paths import ROOT
+
+pytestmark = pytest.mark.filterwarnings("ignore:the Inception score of:UserWarning")
+
+
+@pytest.fixture(scope="module")
+def digits_classifier(tmp_path_factory):
+    path = tmp_path_factory.mktemp("classifier") / "digits.keras"
+    return path, mnist_classifier.train("digits", path, epochs=8, verbose=False)
+
+
+def test_the_classifier_command_records_what_it_made(digits_classifier, tmp_path):
+    path, about = digits_classifier
+    assert about == json.loads(path.with_suffix(".json").read_text())
+    assert about["test_images"] == 500 and about["epochs"] == 8
+    # 8 of the default 40 epochs; a tenth would be chance for nobody.
+    assert about["test_error"] < 0.10
+    with pytest.raises(UserError, match="written as a .keras file"):
+        mnist_classifier.train("digits", tmp_path / "x.h5")
+
+
+def _command(*arguments):
+    """The result of `score` as a program sees it."""
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    command.add_command(parser.add_subparsers())
+    options = parser.parse_args(["score", *map(str, arguments), "--quiet"])
+    options.command(options)
+
+
+def test_score_command(digits_classifier, tmp_path, capsys):
+    model = ("--classifier", digits_classifier[0])
+    _command("digits@test", *model, "--save-statistics", tmp_path / "s.npz", "--no-score", "--kid")
+    _command(
+        "digits",
+        *model,
+        "--reference",
+        tmp_path / "s.npz",
+        "--kid",
+        "--kid-subset-size",
+        100,
+        "--kid-subsets",
+        4,
+        "--best",
+        0.01,
+        "--best-out",
+        tmp_path / "best",
+        "--per-image",
+        tmp_path / "p.csv",
+        "--shuffle",
+        7,
+        "--out",
+        tmp_path / "r.json",
+        "--json",
+    )
+    captured = capsys.readouterr()
+    printed = json.loads(captured.out.splitlines()[-1])
+    assert printed == json.loads((tmp_path / "r.json").read_text())
+    assert "1297 images is biased" in captured.err
+    # Ten kinds of digit, told apart with few errors.
+    assert 7 < printed["inception_score"]["mean"] <= 10
+    assert 0 < printed["fid"] < 20 and abs(printed["kid"]["mean"]) < 0.5
+    assert printed["protocol"]["shuffle_seed"] == 7 and printed["protocol"]["count"] == 1297
+    assert printed["best"]["count"] == 13 == len(list((tmp_path / "best").iterdir()))
+    rows = (tmp_path / "p.csv").read_text().splitlines()
+    assert len(rows) == 1298
+    kl = np.array([float(row.split(",")[1]) for row in rows[1:]])
+    assert printed["best"]["mean_kl_nats"] == pytest.approx(np.sort(kl)[-13:].mean(), abs=1e-4)
+    # The best ones are those images.
+    best = np.asarray(Image.open(tmp_path / "best" / "00000.png"))
+    originals = list(metrics.open_images("digits").images(lambda image: image, 1))
+    np.testing.assert_array_equal(best, originals[int(kl.argmax())][..., 0])
+    _command(tmp_path / "best", *model, "--splits", 1)
+    text = capsys.readouterr().out
+    for word in ("Inception score", "digits.keras", "1 splits, in order", "13"):
+        assert word in text
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["digits", "--splits", "0"], "--splits must be at least 1"),
+        (["digits", "--best", "0.1"], "go together"),
+        (["digits", "--kid"], "--kid needs --reference"),
+        (["digits", "--no-score"], "leaves nothing to do"),
+        (["digits", "--classifier", "x", "--weights", "y"], "takes Inception's place"),
+        (["digits", "--classifier", "/absent.keras"], "no such classifier"),
+        (["digits", "--weights", "/absent.pth"], "no such file of Inception weights"),
+        (["digits", "--count", "5", "--weights", "/absent.pth"], "5 images cannot be split"),
+        (["digits", "--reference", "/absent/x", "--classifier", "/y"], "no such file or folder"),
+    ],
+)
+def test_score_command_refuses_early(arguments, message):
+    with pytest.raises(UserError, match=message):
+        _command(*arguments)
+
+
+def test_tools_print_one_line_for_bad_input(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for tool, arguments in (
+        ("inception_score.py", [tmp_path]),
+        ("inception_graph.py", [tmp_path / "o.pb", "--weights", tmp_path / "absent"]),
+    ):
+        found = subprocess.run(
+            [sys.executable, ROOT / "tools" / tool, *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        lines = [line for line in found.stderr.splitlines() if "error:" in line]
+        assert found.returncode == 2 and len(lines) == 1 and "Traceback" not in found.stderr
+    assert not (tmp_path / "o.pb").exists()
+
+
+def test_graph_tool_writes_all_three(tmp_path):
+    sys.path.insert(0, str(ROOT / "tools"))
+    try:
+        import inception_graph
+    finally:
+        sys.path.pop(0)
+    out = [tmp_path / name for name in ("g.pb", "sm", "own.npz")]
+    arguments = [out[0], "--random-weights", 3, "--saved-model", out[1], "--own", out[2]]
+    assert inception_graph.main(list(map(str, arguments))) == 0
+    weights = inception.load_weights(out[0], check=False)
+    own = inception.load_weights(out[2], check=False)
+    assert all((weights[name] == own[name]).all() for name in weights)
+    x = np.random.default_rng(0).uniform(0, 255, (1, 40, 30, 3)).astype(np.float32)
+    loaded = tf.saved_model.load(str(out[1]))  # its functions live as long as it does
+    served = loaded.serve(x)
+    expected = inception.build_network(own)(x, training=False)
+    scale = np.abs(expected["logits"]).max()
+    np.testing.assert_allclose(served["logits"], expected["logits"], atol=1e-5 * scale)
+    # The written graph serves as weights, and Inception by name is its digest.
+    assert metrics.Inception(weights).digest.startswith("md5:")
+
+
+def test_generators_and_runs(tmp_path, digits_classifier):
+    """An exported generator, and the folder of a run, drawn from as they are."""
+    from improved_gan_tf import experiments, export
+    from improved_gan_tf.runs.folder import RunFolder
+
+    # A run as `train` leaves it, after no step.
+    recipe = experiments.get("digits")
+    run = tmp_path / "run"
+    folder, data = RunFolder(run), experiments.load_data(recipe)
+    gan = experiments.build(recipe, data)
+    sizes = {"image_shape": data.image_shape, "num_classes": data.num_classes}
+    config = {"recipe": dataclasses.asdict(recipe), "data": sizes}
+    folder.start(config, data.labeled_indices)
+    folder.save_checkpoint(gan, 1)
+    export.saved_model(gan.generator, folder.generator)
+    classifier = metrics.load_classifier(digits_classifier[0])
+    of_run = metrics.score(run, 2, classifier=classifier, count=220, seed=4)
+    again = metrics.score(run, 2, classifier=classifier, count=220, seed=4)
+    assert of_run == again
+    assert "epoch 1" in of_run.protocol["images"] and "seed 4" in of_run.protocol["images"]
+    exported = run / "generator"
+    with pytest.raises(UserError, match="state its range"):
+        metrics.score(exported, 2, classifier=classifier, count=220)
+    found = metrics.score(exported, 2, classifier=classifier, count=220, value_range=(0, 1))
+    assert 1 <= found.mean <= 10
+    tf.saved_model.save(tf.Module(), str(tmp_path / "empty"))
+    with pytest.raises(UserError, match=r"has no sample\(n, seed\)"):
+        metrics.open_images(tmp_path / "empty")

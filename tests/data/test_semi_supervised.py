@@ -1,0 +1,398 @@
+"""`load` and the pipeline: what comes out of it, in which order, scaled how."""
+
+import numpy as np
+import pytest
+
+from improved_gan_tf import data
+from improved_gan_tf.errors import UserError
+
+
+def made_arrays(n=50, n_test=23, shape=(4, 5, 1), classes=5, **changes):
+    rng = np.random.RandomState(0)
+    arrays = {
+        "train_images": rng.randint(0, 256, (n, *shape)).astype(np.uint8),
+        "train_labels": np.arange(n, dtype=np.int32) % classes,
+        "test_images": rng.randint(0, 256, (n_test, *shape)).astype(np.uint8),
+        "test_labels": np.arange(n_test, dtype=np.int32) % classes,
+    }
+    return data.Arrays(
+        **arrays,
+        num_classes=classes,
+        name="made",
+        class_names=tuple(map(str, range(classes))),
+        **changes,
+    )
+
+
+def made(scaling="unit", seed=1, batch_size=10, **changes):
+    arrays = made_arrays(**changes)
+    chosen = data.labeled_indices(arrays.train_labels, 2, 1)
+    order = data.EpochOrder(len(arrays.train_labels), len(chosen), batch_size, seed)
+    return data.SemiSupervisedData(
+        arrays,
+        chosen,
+        order,
+        data.Scaling(scaling, arrays.maximum),
+        np.arange(7),
+        test_batch_size=8,
+    )
+
+
+def batches(dataset):
+    return list(dataset.as_numpy_iterator())
+
+
+def same(a, b):
+    import tensorflow as tf
+
+    a, b = tf.nest.flatten(a), tf.nest.flatten(b)
+    return len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+# the pipeline
+
+
+@pytest.mark.parametrize("scaling", ["unit", "cifar10", "symmetric"])
+@pytest.mark.parametrize("maximum", [255.0, 300.0])
+def test_batches_are_the_rows_of_the_order(scaling, maximum):
+    d = made(scaling, maximum=maximum)
+    arrays, order = d.arrays, data.EpochOrder(50, 10, 10, 1)
+    for epoch in range(3):
+        rows, got = order.epoch(epoch), batches(d.train)
+        assert len(got) == 5
+        for t, batch in enumerate(got):
+            labeled = d.labeled_indices[rows.labeled[t]]
+            x, y = batch["labeled"]
+            # TensorFlow and NumPy do the same float32 operations: equality.
+            np.testing.assert_array_equal(x, d.scale(arrays.train_images[labeled]))
+            np.testing.assert_array_equal(y, arrays.train_labels[labeled])
+            for name in ("unlabeled", "unlabeled_generator"):
+                images = arrays.train_images[getattr(rows, name)[t]]
+                np.testing.assert_array_equal(batch[name], d.scale(images))
+
+
+def test_static_shapes_types_and_cardinality():
+    import tensorflow as tf
+
+    d = made()
+    image = tf.TensorSpec((10, 4, 5, 1), tf.float32)
+    assert d.train.element_spec == {
+        "labeled": (image, tf.TensorSpec((10,), tf.int32)),
+        "unlabeled": image,
+        "unlabeled_generator": image,
+    }
+    assert int(d.train.cardinality()) == d.steps_per_epoch == len(d.train) == 5
+    assert d.train is d.train  # one object: `fit` and a callback count the same epochs
+
+
+def test_test_set_is_whole_and_in_order():
+    d = made("cifar10")
+    got = batches(d.test)
+    assert [len(y) for _, y in got] == [8, 8, 7] and int(d.test.cardinality()) == 3
+    np.testing.assert_array_equal(
+        np.concatenate([x for x, _ in got]), d.scale(d.arrays.test_images)
+    )
+    labels = np.concatenate([y for _, y in got])
+    np.testing.assert_array_equal(labels, d.arrays.test_labels)
+    assert labels.dtype == np.int32
+    assert same(got, batches(d.test))
+
+
+@pytest.mark.parametrize("stored", ["class by class", "mixed", "one class"])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_test_batches_have_all_classes(tmp_path, stored, streamed):
+    """Rows stored class by class are mixed, all of them, always alike; others stay as they are."""
+    count = 60
+    images = np.arange(count, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8)
+    labels = {
+        "class by class": np.arange(count) // 20,
+        "mixed": np.arange(count) % 3,
+        "one class": np.zeros(count, int),
+    }[stored]
+    file = tmp_path / "made.npz"
+    np.savez(file, x_train=images, y_train=np.arange(count) % 3, x_test=images, y_test=labels)
+
+    def tested(**seeds):
+        if streamed:
+            d = data.load_stream(
+                f"npz:{file}", image_size=None, batch_size=20, scaling="unit", **seeds
+            )
+        else:
+            d = data.load(f"npz:{file}", 2, batch_size=10, test_batch_size=20, **seeds)
+        return batches(d.test)
+
+    rows = np.concatenate([np.rint(255 * x[:, 0, 0, 0]) for x, _ in tested()]).astype(int)
+    batch_labels = [y for _, y in tested()]
+    np.testing.assert_array_equal(np.concatenate(batch_labels), labels[rows])
+    if stored == "class by class":
+        assert all(len(np.unique(y)) == 3 for y in batch_labels)
+        np.testing.assert_array_equal(np.sort(rows), np.arange(count))
+        assert same(tested(seed=2), tested())
+    else:
+        np.testing.assert_array_equal(rows, np.arange(count))
+
+
+def test_start_epoch_brings_an_epoch_back():
+    d = made()
+    epochs = [batches(d.train) for _ in range(4)]
+    assert d.start_epoch == 4
+    assert not same(epochs[0], epochs[1])
+    for epoch in (2, 0, 3):
+        d.start_epoch = epoch
+        assert same(batches(d.train), epochs[epoch])
+        assert d.start_epoch == epoch + 1
+    other = made()
+    other.start_epoch = 3  # as a resumed process does
+    assert same(batches(other.train), epochs[3])
+    assert not same(batches(made(seed=2).train), epochs[0])
+    with pytest.raises(UserError, match="start epoch -1 given"):
+        d.start_epoch = -1
+
+
+def test_an_iteration_counts_from_its_first_batch():
+    d = made()
+    iterator = iter(d.train)
+    assert d.start_epoch == 0
+    next(iterator)
+    assert d.start_epoch == 1
+    del iterator
+    epoch_1 = batches(d.train)
+    again = made()
+    again.start_epoch = 1
+    assert same(batches(again.train), epoch_1)
+
+
+def test_fit_runs_one_epoch_of_the_order_an_epoch():
+    import keras
+
+    seen = []
+
+    class Recorder(keras.Model):
+        def train_step(self, batch):
+            import tensorflow as tf
+
+            tf.py_function(lambda y: seen.append(y.numpy()), [batch["labeled"][1]], [])
+            return {"zero": tf.constant(0.0)}
+
+        def test_step(self, batch):
+            return {"zero": batch[0][0, 0, 0, 0] * 0.0}
+
+    d = made()
+    model = Recorder()
+    model.built = True
+    model.compile(optimizer=None)
+    model.fit(d.train, epochs=3, validation_data=d.test, verbose=0)
+    assert d.start_epoch == 3
+    order = data.EpochOrder(50, 10, 10, 1)
+    expected = np.concatenate([order.epoch(e).labeled for e in range(3)])
+    labels = d.arrays.train_labels[d.labeled_indices]
+    np.testing.assert_array_equal(np.array(seen), labels[expected])
+
+
+def test_small_facts():
+    d = made()
+    assert (d.name, d.image_shape, d.num_classes, d.num_train, d.num_test, d.batch_size) == (
+        "made",
+        (4, 5, 1),
+        5,
+        50,
+        23,
+        10,
+    )
+    assert d.class_names == ("0", "1", "2", "3", "4")
+    np.testing.assert_array_equal(
+        d.initialization_images, d.arrays.train_images[:7].astype(np.float32) / 255
+    )
+    x, y = d.labeled
+    np.testing.assert_array_equal(x, d.scale(d.arrays.train_images[d.labeled_indices]))
+    np.testing.assert_array_equal(y, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4])
+
+
+# scaling
+
+
+@pytest.mark.parametrize(
+    ("name", "formula", "ends"),
+    [
+        ("unit", lambda p: p / 255, (0, 1)),
+        ("cifar10", lambda p: (p - 127.5) / 128, (-127.5 / 128, 127.5 / 128)),
+        ("symmetric", lambda p: (p - 127.5) / 127.5, (-1, 1)),
+        ("svhn", lambda p: (p - 127.5) / 127.5, (-1, 1)),
+    ],
+)
+def test_scaling_and_back(name, formula, ends):
+    pixels = np.arange(256, dtype=np.uint8)
+    scaling = data.Scaling(name)
+    scaled = scaling.scale(pixels)
+    assert scaled.dtype == np.float32 and scaling.range == ends
+    # One rounding in float32 of numbers up to 1: 6e-8.
+    np.testing.assert_allclose(scaled, formula(pixels.astype(np.float64)), rtol=0, atol=6e-8)
+    back = scaling.unscale(scaled)
+    assert back.dtype == np.uint8
+    np.testing.assert_array_equal(back, pixels)
+    np.testing.assert_array_equal(scaling.unscale([-9.0, 9.0]), [0, 255])
+
+
+def test_scaling_of_other_pixel_ranges():
+    np.testing.assert_array_equal(
+        data.Scaling("unit", 16).scale(np.arange(17)), np.arange(17, dtype=np.float32) / 16
+    )
+    halves = np.array([0, 0.5, 1], np.float32)
+    np.testing.assert_array_equal(data.Scaling("unit", 1).scale(halves), halves)
+    np.testing.assert_array_equal(data.Scaling("symmetric", 1).scale(halves), [-1, 0, 1])
+    np.testing.assert_array_equal(data.Scaling("unit", 16).unscale([0, 0.5, 1]), [0, 128, 255])
+    with pytest.raises(UserError, match="unknown scaling 'tanh'; choose one of unit, cifar10"):
+        data.Scaling("tanh")
+
+
+# load
+
+
+def saved(tmp_path, n=50, n_test=25, shape=(4, 5, 3)):
+    arrays = made_arrays(n, n_test, shape)
+    path = tmp_path / "made.npz"
+    np.savez(
+        path,
+        x_train=arrays.train_images,
+        y_train=arrays.train_labels,
+        x_test=arrays.test_images,
+        y_test=arrays.test_labels,
+    )
+    return f"npz:{path}", arrays
+
+
+def test_load_digits():
+    d = data.load("digits")
+    assert (d.num_train, d.num_test, d.steps_per_epoch, d.batch_size) == (1297, 500, 12, 100)
+    assert d.scaling == data.Scaling("unit", 16.0) and d.range == (0.0, 1.0)
+    np.testing.assert_array_equal(
+        d.labeled_indices, data.labeled_indices(d.arrays.train_labels, 10, 1)
+    )
+    expected = np.random.RandomState(1).permutation(1297)[:500]
+    np.testing.assert_array_equal(
+        d.initialization_images, d.arrays.train_images[expected] / np.float32(16)
+    )
+    batch = next(iter(d.train))
+    assert batch["unlabeled"].shape == (100, 8, 8, 1)
+
+
+def test_load_seeds_choose_different_things(tmp_path):
+    name, _ = saved(tmp_path)
+    options = {"labels_per_class": 2, "batch_size": 10}
+    base = data.load(name, **options)
+    for seeds, same_labels, same_order in (
+        ({"seed": 2}, True, False),
+        ({"seed_data": 2}, False, True),
+    ):
+        other = data.load(name, **options, **seeds)
+        assert np.array_equal(base.labeled_indices, other.labeled_indices) == same_labels
+        rows = base.order.epoch(0).unlabeled, other.order.epoch(0).unlabeled
+        assert np.array_equal(*rows) == same_order
+
+
+def test_load_initialization(tmp_path):
+    name, arrays = saved(tmp_path)
+    d = data.load(name, 2, batch_size=10, initialization_size=20)
+    rows = np.random.RandomState(1).permutation(50)[:20]
+    np.testing.assert_array_equal(d.initialization_images, d.scale(arrays.train_images[rows]))
+    assert len(data.load(name, 2, batch_size=10).initialization_images) == 50  # all there are
+    d = data.load(name, 2, batch_size=10, initialization="labeled", initialization_size=20)
+    first = np.concatenate([b["labeled"][0] for b in batches(d.train)])[:20]
+    np.testing.assert_array_equal(d.initialization_images, first)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "expected"),
+    [
+        ((4, 5, 1), {}, "unit"),
+        ((4, 5, 3), {}, "symmetric"),
+        ((4, 5, 3), {"scaling": "cifar10"}, "cifar10"),
+        ((4, 5, 1), {"scaling": "svhn"}, "symmetric"),
+    ],
+)
+def test_load_scaling(tmp_path, shape, options, expected):
+    name, _ = saved(tmp_path, shape=shape)
+    assert data.load(name, 1, batch_size=10, **options).scaling.name == expected
+
+
+def test_load_custom_labels(tmp_path):
+    name, arrays = saved(tmp_path, n_test=50)
+    labels = np.full(40, -1)
+    labels[:20] = (np.arange(20) + 1) % 5  # not the true ones
+    np.save(tmp_path / "labels.npy", labels)
+    d = data.load(name, 3, batch_size=10, labels_file=tmp_path / "labels.npy")
+    np.testing.assert_array_equal(d.arrays.train_images, arrays.test_images[:40])
+    np.testing.assert_array_equal(d.arrays.test_images, arrays.test_images[40:])
+    np.testing.assert_array_equal(d.arrays.test_labels, arrays.test_labels[40:])
+    assert (d.num_train, d.num_test, d.steps_per_epoch) == (40, 10, 4)
+    assert len(d.labeled_indices) == 15 and d.labeled_indices.max() < 20
+    np.testing.assert_array_equal(labels[d.labeled_indices], np.repeat(np.arange(5), 3))
+    for batch in batches(d.train):
+        assert batch["labeled"][1].min() >= 0
+    d = data.load(name, None, batch_size=10, labels_file=tmp_path / "labels.npy", balance=False)
+    np.testing.assert_array_equal(np.sort(d.labeled_indices), np.arange(20))
+
+
+def test_load_custom_labels_of_mnist(shared_data, tmp_path):
+    """8,000 of the test set, as the original's script; here with true labels for all 10,000."""
+    name = f"npz:{shared_data / 'mnist.npz'}"
+    with np.load(shared_data / "mnist.npz") as mnist:
+        np.save(tmp_path / "labels.npy", mnist["y_test"])
+        truth = mnist["y_test"][:8000]
+    permuted = np.random.RandomState(1).permutation(8000)
+    expected = {
+        True: np.concatenate([[i for i in permuted if truth[i] == j][:10] for j in range(10)]),
+        False: permuted[:100],
+        "original": np.concatenate([permuted[truth == j][:10] for j in range(10)]),
+    }
+    for balance, rows in expected.items():
+        d = data.load(name, 10, labels_file=tmp_path / "labels.npy", balance=balance)
+        np.testing.assert_array_equal(d.labeled_indices, rows)
+        assert (d.num_train, d.num_test, d.steps_per_epoch) == (8000, 2000, 80)
+        np.testing.assert_array_equal(
+            d.initialization_images, d.scale(d.arrays.train_images[permuted[:500]])
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"labels_per_class": 11},
+            "11 labels per class asked for, but class 0 has only 10 examples",
+        ),
+        ({"labels_per_class": 0}, "0 labels per class given"),
+        ({"labels_per_class": None}, "give labels per class, or a labels file"),
+        ({"batch_size": 51}, "batch size 51 is more than the 50 training images"),
+        ({"batch_size": 0}, "batch size 0 given"),
+        ({"seed": -1}, "seed -1 given"),
+        ({"seed_data": -1}, "data seed -1 given"),
+        ({"scaling": "tanh"}, "unknown scaling 'tanh'"),
+        (
+            {"initialization": "none"},
+            "unknown initialization 'none'; choose training_set or labeled",
+        ),
+        ({"initialization_size": 0}, "initialization size 0 given"),
+        ({"test_batch_size": 0}, "test batch size 0 given"),
+        ({"labels_file": "/no/such/file"}, "does not exist; expected 20 integers"),
+    ],
+)
+def test_load_refuses(tmp_path, options, message):
+    name, _ = saved(tmp_path)
+    with pytest.raises(UserError, match=message) as caught:
+        data.load(name, **{"labels_per_class": 2, "batch_size": 10, **options})
+    assert "\n" not in str(caught.value)
+
+
+def test_load_a_class_without_example(tmp_path):
+    path = tmp_path / "made.npz"
+    arrays = made_arrays()
+    np.savez(
+        path,
+        x_train=arrays.train_images,
+        y_train=arrays.train_labels + 1,
+        x_test=arrays.test_images,
+        y_test=arrays.test_labels + 1,
+    )
+    with pytest.raises(UserError, match="class 0 of 6 has no example"):
+        data.load(f"npz:{path}", 1, batch_size=10)

@@ -1,0 +1,241 @@
+"""Runs: what a folder holds, exact resume after a kill, what is refused."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from improved_gan_tf import data, experiments
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.runs import report
+from improved_gan_tf.runs.folder import RunFolder
+from tests.helpers import checkpoints
+
+# A small network, whose 64 steps an epoch take long enough for a kill to land inside.
+SMALL = {
+    "generator": {"units": [16, 16]},
+    "discriminator": {"units": [32, 16]},
+    "batch_size": 20,
+    "epochs": 3,
+    "jit_compile": False,
+    "baseline": False,
+}
+
+
+def _recipe(**values):
+    return experiments.override(experiments.get("digits"), **{**SMALL, **values})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """An uninterrupted run."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    results = experiments.train(_recipe(), out, verbose=False)
+    return out, results
+
+
+def test_folder(run):
+    out, results = run
+    names = {p.name for p in out.iterdir()}
+    assert names == {
+        "config.json",
+        "labeled_indices.npy",
+        "log.csv",
+        "tensorboard",
+        "samples",
+        "checkpoints",
+        "generator",
+        "results.json",
+    }
+    assert {p.name for p in (out / "samples").iterdir()} == {f"epoch-000{i}.png" for i in (1, 2, 3)}
+    with open(out / "log.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert rows[-1]["steps"] == "192"
+    assert float(rows[-1]["val_error"]) == pytest.approx(results["test_error"], abs=1e-6)
+    assert json.loads((out / "results.json").read_text()) == results
+    config = json.loads((out / "config.json").read_text())
+    assert config["overrides"].keys() == SMALL.keys()
+    chosen = np.load(out / "labeled_indices.npy")
+    labels = data.read("digits").train_labels[chosen]
+    assert np.bincount(labels).tolist() == [10] * 10
+    assert not list(out.rglob("*tmp*"))
+    assert len(report.report(out)) == 4
+
+
+def test_killed_in_an_epoch_and_resumed(run, tmp_path):
+    out = tmp_path / "killed"
+    command = [sys.executable, "-m", "improved_gan_tf", "train", "digits", "--out", str(out)]
+    options = ["--quiet", "--no-baseline", "--no-jit", "--epochs", "3", "--batch-size", "20"]
+    options += ["--set", "generator.units=[16,16]", "--set", "discriminator.units=[32,16]"]
+    process = subprocess.Popen([*command, *options])
+    _wait_for(lambda: (out / "checkpoints" / "epoch-0001.weights.h5").exists(), process)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (out / "checkpoints" / "epoch-0003.weights.h5").exists()
+    finished = subprocess.run([*command, "--resume", "--quiet"], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    last = "checkpoints/epoch-0003.weights.h5"
+    checkpoints.assert_same(out / last, run[0] / last)
+    # The log has each epoch once, and the same values but for the time taken.
+    logs = []
+    for folder in (out, run[0]):
+        with open(folder / "log.csv", newline="") as stream:
+            logs.append([{**row, "seconds": None} for row in csv.DictReader(stream)])
+    assert logs[0] == logs[1]
+
+
+_KILLED_WHILE_WRITING = """
+import os, signal, sys
+from improved_gan_tf import experiments, models
+from improved_gan_tf.runs.folder import RunFolder
+save = models.SemiSupervisedGAN.save_own_variables
+def killed(self, store):
+    save(self, store)
+    if int(self.average_steps) == 128:   # the checkpoint of the second epoch is half-written
+        os.kill(os.getpid(), signal.SIGKILL)
+models.SemiSupervisedGAN.save_own_variables = killed
+values = {values!r}
+recipe = experiments.override(experiments.get("digits"), **values)
+experiments.train(recipe, sys.argv[1], verbose=False)
+"""
+
+
+def test_killed_while_a_checkpoint_is_written(run, tmp_path):
+    out = tmp_path / "killed"
+    script = _KILLED_WHILE_WRITING.replace("{values!r}", repr(SMALL))
+    process = subprocess.run([sys.executable, "-c", script, str(out)], capture_output=True)
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    assert (out / "checkpoints" / ".writing.weights.h5").exists()
+    assert RunFolder(out).latest_checkpoint()[0] == 1
+    experiments.train(_recipe(), out, resume=True, verbose=False)
+    last = "checkpoints/epoch-0003.weights.h5"
+    checkpoints.assert_same(out / last, run[0] / last)
+
+
+def _wait_for(condition, process, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_more_epochs_by_resume(run, tmp_path):
+    out = tmp_path / "run"
+    experiments.train(_recipe(epochs=2), out, verbose=False)
+    experiments.train(_recipe(epochs=3), out, resume=True, verbose=False)
+    last = "checkpoints/epoch-0003.weights.h5"
+    checkpoints.assert_same(out / last, run[0] / last)
+    with pytest.raises(UserError, match="has 3 epochs already"):
+        experiments.train(_recipe(epochs=1), out, resume=True)
+
+
+def test_load_run(run):
+    recipe, loaded, gan, epochs = experiments.load_run(run[0])
+    assert recipe == _recipe() and epochs == 3
+    errors = experiments.evaluate(recipe, loaded, gan)
+    assert errors["test_error"] == run[1]["test_error"]
+    assert errors["test_error_raw"] == run[1]["test_error_raw"]
+
+
+def _tree(folder):
+    return {str(p): p.stat().st_mtime_ns for p in sorted(folder.rglob("*"))}
+
+
+def test_supervised_beside_it(tmp_path):
+    """Resuming takes the finished one as it is, and trains it on where there are more epochs."""
+    out = tmp_path / "run"
+    results = experiments.train(_recipe(baseline=True, epochs=1), out, verbose=False)
+    assert results["baseline"]["objective"] == "supervised"
+    assert (out / "baseline/results.json").is_file()
+    assert not (out / "baseline/samples").exists()
+    before = _tree(out / "baseline")
+    again = experiments.train(_recipe(baseline=True, epochs=1), out, resume=True, verbose=False)
+    assert again == results and _tree(out / "baseline") == before
+    longer = experiments.train(_recipe(baseline=True, epochs=2), out, resume=True, verbose=False)
+    assert longer["baseline"]["epochs"] == 2
+    assert RunFolder(out / "baseline").latest_checkpoint()[0] == 2
+
+
+def test_used_folder_is_refused_and_untouched(run):
+    before = _tree(run[0])
+    with pytest.raises(UserError, match="not empty.*--resume"):
+        experiments.train(_recipe(), run[0])
+    with pytest.raises(UserError, match="was begun with learning_rate = 0.003, not 0.1"):
+        experiments.train(_recipe(learning_rate=0.1), run[0], resume=True)
+    assert _tree(run[0]) == before
+
+
+def test_resume_needs_a_run(tmp_path):
+    with pytest.raises(UserError, match="no config.json"):
+        experiments.train(_recipe(), tmp_path / "absent", resume=True)
+    assert not (tmp_path / "absent").exists()
+    (tmp_path / "config.json").write_text("{broken")
+    with pytest.raises(UserError, match="config.json cannot be read"):
+        experiments.train(_recipe(), tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "text"])
+def test_bad_checkpoint(run, tmp_path, damage):
+    """A damaged file, and one of another network, are named; nothing is overwritten."""
+    folder = RunFolder(tmp_path / "run")
+    recipe = _recipe()
+    folder.start(RunFolder(run[0]).config(), np.load(run[0] / "labeled_indices.npy"))
+    folder.checkpoints.mkdir()
+    path = folder.checkpoints / "epoch-0002.weights.h5"
+    whole = (run[0] / "checkpoints/epoch-0002.weights.h5").read_bytes()
+    if damage == "truncated":
+        path.write_bytes(whole[: len(whole) // 2])
+    elif damage == "text":
+        path.write_text("no checkpoint")
+    else:
+        gan = experiments.build(_recipe(discriminator={"units": [8, 8]}), data.load("digits"))
+        gan.save_weights(path)
+    before = _tree(folder.path)
+    with pytest.raises(UserError, match="epoch-0002.weights.h5 is damaged or not a checkpoint"):
+        experiments.train(recipe, folder.path, resume=True)
+    with pytest.raises(UserError, match="is damaged or not a checkpoint"):
+        experiments.load_run(folder.path)
+    assert _tree(folder.path) == before
+
+
+def test_other_data_are_refused(run, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.start(RunFolder(run[0]).config(), np.arange(100))
+    with pytest.raises(UserError, match="the data are not those"):
+        experiments.train(_recipe(), folder.path, resume=True)
+
+
+def test_disk_full_while_checkpointing(tmp_path, monkeypatch):
+    """The run stops with one line; the checkpoint before is whole and can be gone on from."""
+    import improved_gan_tf.models as models
+
+    out = tmp_path / "run"
+    save = models.SemiSupervisedGAN.save_weights
+
+    def full(self, path, **kwargs):
+        save(self, path, **kwargs)
+        if int(self.average_steps) == 128:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(models.SemiSupervisedGAN, "save_weights", full)
+    with pytest.raises(UserError, match="cannot write the checkpoint.*No space left.*--resume"):
+        experiments.train(_recipe(), out, verbose=False)
+    assert os.listdir(out / "checkpoints") == ["epoch-0001.weights.h5"]
+    _, _, gan, epochs = experiments.load_run(out)
+    assert epochs == 1 and int(gan.average_steps) == 64
+
+
+def test_nan_stops_training(tmp_path):
+    # A learning rate at which float32 overflows within an epoch.
+    with pytest.raises(UserError, match="became nan|became inf"):
+        experiments.train(_recipe(learning_rate=1e30), tmp_path / "run", verbose=False)
+    assert RunFolder(tmp_path / "run").latest_checkpoint()[1] is None
+    assert not (tmp_path / "run/results.json").exists()

@@ -1,0 +1,250 @@
+"""Weights files: every format gives the same arrays; nothing else is let in."""
+
+import functools
+import hashlib
+import http.server
+import tarfile
+import threading
+import zipfile
+
+import numpy as np
+import pytest
+
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.inception import download, graph_def, names, network, pth, weights
+from improved_gan_tf.inception.random_weights import random_weights
+from tests.helpers import pth_writer
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    return random_weights(1, random_gamma=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, arrays):
+    """The same arrays in every kind of file."""
+    folder = tmp_path_factory.mktemp("weights")
+    state = {
+        other: pth_writer.to_pytorch(arrays[name]) for name, other in names.pytorch_names().items()
+    }
+    pth_writer.write(folder / "zip.pth", state)
+    pth_writer.write(folder / "legacy.pth", state, legacy=True)
+    graph_def.write_graph(folder / weights.GRAPH_FILE, arrays)
+    with tarfile.open(folder / "archive.tgz", "w:gz", compresslevel=0) as archive:
+        archive.add(folder / weights.GRAPH_FILE, arcname=f"./{weights.GRAPH_FILE}")
+    weights.save_weights(folder / "own.npz", arrays)
+    return folder
+
+
+KINDS = ("zip.pth", "legacy.pth", weights.GRAPH_FILE, "archive.tgz", "own.npz")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_file_gives_the_same_arrays(folder, arrays, kind):
+    found = weights.load_weights(folder / kind, check=False)
+    assert list(found) == list(network.parameters())
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+    assert not found.published and found.digest
+    assert weights.fingerprint(found) == weights.fingerprint(arrays)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_files_that_are_not_the_published_ones_are_refused(folder, kind):
+    with pytest.raises(UserError, match="published file of Inception weights.*any-weights"):
+        weights.load_weights(folder / kind)
+
+
+def test_a_published_file_is_known_by_its_hash(folder, monkeypatch, tmp_path):
+    digest = weights._hash_file(folder / "zip.pth", "sha256")
+    monkeypatch.setattr(weights, "PTH_SHA256", digest)
+    monkeypatch.setenv(weights.VARIABLE, str(folder / "zip.pth"))
+    found = weights.load_weights()
+    assert found.published and found.digest == f"sha256:{digest}"
+    # Our own format remembers that.
+    weights.save_weights(tmp_path / "own.npz", found)
+    again = weights.load_weights(tmp_path / "own.npz")
+    assert again.published and again.digest == found.digest
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("part", (0.999, 0.01))
+def test_truncated_files_are_never_used(folder, tmp_path, kind, part):
+    data = (folder / kind).read_bytes()
+    path = tmp_path / kind
+    path.write_bytes(data[: int(part * len(data))])
+    for check in (True, False):
+        with pytest.raises(UserError) as error:
+            weights.load_weights(path, check=check)
+        assert "\n" not in str(error.value) and str(path) in str(error.value)
+
+
+def test_one_changed_bit_of_our_own_format_is_noticed(folder, tmp_path):
+    data = bytearray((folder / "own.npz").read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "own.npz").write_bytes(data)
+    with pytest.raises(UserError, match="damaged"):
+        weights.load_weights(tmp_path / "own.npz", check=False)
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path):
+    """The file names os.system; reading it must fail before anything is called."""
+    marker = tmp_path / "ran"
+    call = b"cos\nsystem\n" + b"(" + pth_writer._text(f"touch {marker}") + b"tR"
+    for legacy in (False, True):
+        path = pth_writer.write(
+            tmp_path / "evil.pth",
+            {"a": np.zeros(3)},
+            legacy,
+            extra=pth_writer._text("b") + call,
+        )
+        with pytest.raises(UserError, match=r"it names os\.system"):
+            pth.read(path)
+    assert not marker.exists()
+
+
+def test_tensors_beyond_their_storage_are_refused(tmp_path):
+    shape = pth_writer._tuple(pth_writer._number(4), pth_writer._number(5))
+    larger = pth_writer._tuple(pth_writer._number(400), pth_writer._number(5))
+    pairs = [("a", np.zeros((4, 5), np.float32))]
+    pickled = pth_writer.state_pickle(pairs, False).replace(shape, larger, 1)
+    path = tmp_path / "a.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("w/data.pkl", pickled)
+        archive.writestr("w/data/0", np.zeros(20, "<f4").tobytes())
+    with pytest.raises(UserError, match="beyond its storage"):
+        pth.read(path)
+
+
+def test_pytorch_reads_what_the_tests_write_and_the_reverse(tmp_path):
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    state = {"x": np.arange(24, dtype=np.float32).reshape(2, 3, 4), "y": np.float32([1, 2])}
+    for legacy in (False, True):
+        path = pth_writer.write(tmp_path / "ours.pth", state, legacy)
+        for name, value in torch.load(path, weights_only=True).items():
+            np.testing.assert_array_equal(value.numpy(), state[name])
+        tensors = {name: torch.from_numpy(value) for name, value in state.items()}
+        tensors["view"] = tensors["x"][:, 1:].transpose(0, 2)
+        tensors["count"] = torch.tensor(7)
+        torch.save(tensors, path, _use_new_zipfile_serialization=not legacy)
+        found = pth.read(path)
+        assert set(found) == set(tensors)
+        for name, value in found.items():
+            np.testing.assert_array_equal(value, tensors[name].numpy())
+
+
+def test_graphs_of_the_original_s_time(arrays):
+    """Constants as value lists, one value for all, and a batch normalisation without its gamma."""
+    graph = graph_def.graph_def(arrays)
+    constants = {node.name: node for node in graph.node if node.op == "Const"}
+    gamma = constants["conv/batchnorm/gamma"].attr["value"].tensor
+    gamma.tensor_content = b""
+    gamma.float_val.append(1.5)
+    beta = constants["conv/batchnorm/beta"].attr["value"].tensor
+    beta.tensor_content = b""
+    beta.float_val.extend(arrays["conv/batchnorm/beta"].tolist())
+    for node in graph.node:
+        if node.name == "conv_1/batchnorm":
+            node.op = "BatchNormWithGlobalNormalization"
+            node.attr["scale_after_normalization"].b = False
+    found = graph_def.read(graph.SerializeToString(), "test")
+    assert (found["conv/batchnorm/gamma"] == 1.5).all()
+    np.testing.assert_array_equal(found["conv/batchnorm/beta"], arrays["conv/batchnorm/beta"])
+    assert (found["conv_1/batchnorm/gamma"] == 1).all()
+
+
+def test_other_files_and_other_networks(tmp_path, arrays):
+    with pytest.raises(UserError, match="no such file"):
+        weights.load_weights(tmp_path / "absent.pb")
+    with pytest.raises(UserError, match="is a folder"):
+        weights.load_weights(tmp_path)
+    (tmp_path / "x.pb").write_text("<html>not found</html>" * 10)
+    with pytest.raises(UserError, match="not a complete GraphDef|lacks 472"):
+        weights.load_weights(tmp_path / "x.pb", check=False)
+    few = {other: np.zeros(3) for other in ("fc.bias", "fc.weight")}
+    pth_writer.write(tmp_path / "x.pth", {"fc.weight": few["fc.weight"]})
+    with pytest.raises(UserError, match="lacks 471 of the network's 472 arrays"):
+        weights.load_weights(tmp_path / "x.pth", check=False)
+    pth_writer.write(tmp_path / "x.pth", {o: np.zeros(3) for o in names.pytorch_names().values()})
+    with pytest.raises(UserError, match="another network"):
+        weights.load_weights(tmp_path / "x.pth", check=False)
+    np.savez(tmp_path / "x.npz", a=np.zeros(3))
+    with pytest.raises(UserError, match="not a file of Inception weights"):
+        weights.load_weights(tmp_path / "x.npz", check=False)
+    with pytest.raises(UserError, match="not finite"):
+        weights.save_weights(
+            tmp_path / "y.npz", {**arrays, "conv/batchnorm/beta": np.full(32, np.nan)}
+        )
+    assert not (tmp_path / "y.npz").exists()
+
+
+# --- downloads, from a server of our own ---
+
+
+@pytest.fixture
+def server(tmp_path):
+    (tmp_path / "www").mkdir()
+    handler = functools.partial(_Quiet, directory=tmp_path / "www")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as service:
+        thread = threading.Thread(target=service.serve_forever, daemon=True)
+        thread.start()
+        yield tmp_path / "www", f"http://127.0.0.1:{service.server_port}/"
+        service.shutdown()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+def _published(url, data):
+    return download.Published("w.pth", url + "w.pth", len(data), hashlib.sha256(data).hexdigest())
+
+
+def test_download_is_checked_before_it_gets_its_name(server, tmp_path, capsys):
+    www, url = server
+    data = bytes(range(256)) * 4000
+    file = _published(url, data)
+    into = tmp_path / "cache"
+    for wrong, reason in (
+        (data[:-5], "only 1023995 of 1024000 bytes"),
+        (b"\x01" + data[1:], "SHA-256"),
+        (data + b"x", "more than the expected"),
+    ):
+        (www / "w.pth").write_bytes(wrong)
+        with pytest.raises(UserError, match=reason):
+            download.download([file], into)
+        assert list(into.iterdir()) == []
+    (www / "w.pth").write_bytes(data)
+    capsys.readouterr()
+    path = download.download([file], into)
+    assert path.read_bytes() == data and [p.name for p in into.iterdir()] == ["w.pth"]
+    assert "w.pth: 1.0 of 1.0 MB" in capsys.readouterr().err
+
+
+def test_archives_without_the_right_graph_are_removed(server, tmp_path):
+    www, url = server
+    (tmp_path / weights.GRAPH_FILE).write_bytes(b"another graph")
+    with tarfile.open(www / "w.pth", "w:gz") as archive:
+        archive.add(tmp_path / weights.GRAPH_FILE, arcname=weights.GRAPH_FILE)
+    size = (www / "w.pth").stat().st_size
+    file = download.Published("w.pth", url + "w.pth", size, None)
+    with pytest.raises(UserError, match="does not hold the right"):
+        download.download([file], tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_without_a_network_one_line_says_what_to_do(tmp_path, monkeypatch):
+    file = download.Published("w.pth", "http://127.0.0.1:1/w.pth", 10, "00")
+    with pytest.raises(UserError) as error:
+        download.download([file, file], tmp_path / "cache")
+    for word in ("could not be downloaded", "--weights FILE", weights.VARIABLE, "--classifier"):
+        assert word in str(error.value)
+    assert "\n" not in str(error.value)
+    # The next file is tried where the first is not to be had; the cache comes before either.
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert download.cached() is None
+    (tmp_path / "improved_gan_tf").mkdir()
+    (tmp_path / "improved_gan_tf" / weights.GRAPH_FILE).write_bytes(b"")
+    assert download.cached().name == weights.GRAPH_FILE

@@ -1,0 +1,254 @@
+"""What can be scored: arrays, files, folders, archives, data sets, generators; and what cannot."""
+
+import io
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.metrics.sources import Drawn, open_images
+
+
+def images_of(what, **options):
+    """All images of a source, as they come."""
+    return list(open_images(what, **options).images(lambda image: image, 3))
+
+
+def _pixels(seed, shape=(9, 8, 3)):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def _png(pixels, mode=None, file_format="PNG"):
+    stream = io.BytesIO()
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    (picture.convert(mode) if mode else picture).save(stream, file_format)
+    return stream.getvalue()
+
+
+def _same(found, expected):
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+
+
+def test_arrays(tmp_path):
+    x = _pixels(0, (600, 5, 4, 3))
+    _same(images_of(x), list(x))
+    _same(images_of(x.astype(np.int64)), list(x))
+    _same(images_of(x.astype(np.float32)), list(x.astype(np.float32)))
+    _same(images_of(x[..., 0]), list(x[..., :1]))  # grey without a channel axis
+    _same(images_of(np.concatenate([x, x[..., :1]], -1)), list(x))  # alpha is dropped
+    _same(images_of(x, count=7), list(x[:7]))
+    # Floats with a range become the bytes that they stand for.
+    _same(images_of(x / np.float32(255), value_range=(0, 1)), list(x))
+    _same(images_of((x / 127.5 - 1).astype("f4"), value_range=(-1, 1)), list(x))
+    for save, name in ((np.save, "a.npy"), (np.savez, "a.npz"), (np.savez_compressed, "b.npz")):
+        save(tmp_path / name, x)
+        _same(images_of(tmp_path / name), list(x))
+    np.savez(tmp_path / "two.npz", x_train=x, x_test=x[:3], y=np.zeros(600))
+    _same(images_of(f"{tmp_path}/two.npz@x_test"), list(x[:3]))
+    with pytest.raises(UserError, match="x_train, x_test, y; name the one.*two.npz@x_train"):
+        open_images(tmp_path / "two.npz")
+
+
+def test_lists_of_several_sizes():
+    x = [_pixels(0, (5, 4, 3)), _pixels(1, (7, 9, 1)), np.zeros((3, 3, 3), np.uint8)]
+    _same(images_of(x), x)
+    with pytest.raises(UserError, match="state their range"):
+        open_images([a / 255 for a in x])
+
+
+@pytest.mark.parametrize(
+    "array, message",
+    [
+        (np.random.rand(4, 5, 5, 3), r"0\.\.1, expected 0\.\.255.*--range 0 1"),
+        (np.random.rand(4, 5, 5, 3) * 2 - 1, r"-1\.\.1, expected 0\.\.255.*--range -1 1"),
+        (np.ones((4, 5, 5, 3), np.uint8), "multiply them by 255"),
+        (np.full((4, 5, 5, 3), 300), "300 to 300; expected 0..255"),
+        (np.full((4, 5, 5, 3), -3.0), "expected 0..255"),
+        (np.zeros((4, 3, 5, 5), np.uint8), "move the channels to the last axis"),
+        (np.zeros((4, 5), np.uint8), r"shape \(4, 5\)"),
+        (np.zeros((0, 5, 5, 3), np.uint8), "at least one image"),
+        (np.array(["a"] * 4).reshape(1, 2, 2, 1), "expected numbers"),
+    ],
+)
+def test_arrays_that_are_refused(array, message):
+    with pytest.raises(UserError, match=message) as error:
+        images_of(array)
+    assert "\n" not in str(error.value)
+
+
+def test_not_a_number_is_noticed_wherever_it_is():
+    x = np.full((600, 4, 4, 3), 100.0)
+    x[500, 1, 1, 1] = np.nan
+    with pytest.raises(UserError, match="nan"):
+        images_of(x)
+    with pytest.raises(UserError, match="beyond the stated range"):
+        images_of(np.full((4, 4, 4, 3), 1.5), value_range=(0, 1))
+
+
+def _write_tree(folder):
+    """Six pictures of several kinds; returns what should be read, in order."""
+    colour, grey, other = _pixels(1), _pixels(2, (9, 8, 1)), _pixels(3, (20, 31, 3))
+    alpha = np.concatenate([other, _pixels(4, (20, 31, 1))], -1)
+    files = {
+        "a/1.png": _png(colour),
+        "a/2.PNG": _png(grey),
+        "b/c/3.bmp": _png(other, file_format="BMP"),
+        "b/c/4.png": _png(alpha),
+        "b/palette.png": _png(grey, "P"),
+        "z.ppm": _png(other, file_format="PPM"),
+        "a/notes.txt": b"no picture",
+        ".hidden.png": b"",
+        "__MACOSX/1.png": b"",
+    }
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return {
+        "a/1.png": colour,
+        "a/2.PNG": grey,
+        "b/c/3.bmp": other,
+        "b/c/4.png": other,
+        "b/palette.png": np.repeat(grey, 3, axis=2),
+        "z.ppm": other,
+    }
+
+
+def test_folders_and_archives(tmp_path):
+    folder = tmp_path / "tree"
+    expected = _write_tree(folder)
+    _same(images_of(folder), list(expected.values()))
+    names = [str(p.relative_to(folder)) for p in sorted(folder.rglob("*")) if p.is_file()]
+    with zipfile.ZipFile(tmp_path / "t.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.write(folder / name, name)
+        archive.writestr("__MACOSX/a.png", b"not a picture")
+    ordered = [expected[name] for name in names if name in expected]
+    _same(images_of(tmp_path / "t.zip"), ordered)
+    for mode, name in (("w", "t.tar"), ("w:gz", "t.tar.gz"), ("w:xz", "t.txz")):
+        with tarfile.open(tmp_path / name, mode) as archive:
+            for member in names:
+                archive.add(folder / member, f"./{member}")
+        source = open_images(tmp_path / name)
+        assert source.count == 6
+        for _ in range(2):  # a source can be read again
+            _same(list(source.images(lambda image: image, 2)), ordered)
+
+
+def test_unreadable_pictures_are_named_or_skipped_and_counted(tmp_path):
+    expected = _write_tree(tmp_path)
+    (tmp_path / "b" / "bad.png").write_bytes((tmp_path / "a" / "1.png").read_bytes()[:60])
+    deep = Image.fromarray(np.full((5, 5), 40_000, np.uint16))
+    deep.save(tmp_path / "deep.png")
+    with pytest.raises(UserError, match=r"bad\.png cannot be read.*--skip-unreadable"):
+        images_of(tmp_path)
+    source = open_images(tmp_path, skip_unreadable=True)
+    _same(list(source.images(lambda image: image, 2)), list(expected.values()))
+    # The truncated one and the one of 16 bits a channel.
+    assert [name.split("/")[-1] for name in source.skipped] == ["bad.png", "deep.png"]
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        archive.writestr("a.png", _png(_pixels(0)))
+        archive.writestr("b.png", b"?")
+    data = bytearray((tmp_path / "t.zip").read_bytes())
+    data[60] ^= 1  # inside the first picture: its checksum is wrong
+    (tmp_path / "t.zip").write_bytes(data)
+    with pytest.raises(UserError, match=r"t\.zip/a\.png cannot be read"):
+        images_of(tmp_path / "t.zip")
+    source = open_images(tmp_path / "t.zip", skip_unreadable=True)
+    assert list(source.images(lambda image: image, 2)) == [] and len(source.skipped) == 2
+
+
+def test_nothing_to_score(tmp_path):
+    for what, message in (
+        (tmp_path, "holds no pictures"),
+        (tmp_path / "absent", "no such file or folder"),
+        (tmp_path / "absent.npz", "no such file or folder"),
+        ("no-data-set?", "not the name of a data set"),
+        ("digits@validation", "splits train and test"),
+    ):
+        with pytest.raises(UserError, match=message) as error:
+            open_images(what)
+        assert "\n" not in str(error.value)
+    (tmp_path / "x.bin").write_bytes(b"12345678" * 100)
+    with pytest.raises(UserError, match="none of the files that can be scored"):
+        open_images(tmp_path / "x.bin")
+    for name in ("x.zip", "x.tar", "x.tgz", "x.npz", "x.npy"):
+        (tmp_path / name).write_bytes(b"PK\x03\x04 truncated")
+        with pytest.raises(UserError, match="damaged|no .np"):
+            open_images(tmp_path / name)
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w") as archive:
+        archive.writestr("readme.txt", "nothing")
+    with pytest.raises(UserError, match="holds no pictures"):
+        open_images(tmp_path / "empty.zip")
+    with pytest.raises(UserError, match="at least 1 image"):
+        open_images(np.zeros((1, 2, 2, 3), np.uint8), count=0)
+
+
+@pytest.mark.parametrize("name", ("../a.png", "a/../../b.png", "/etc/a.png", "C:\\a.png"))
+def test_archives_that_would_unpack_outside_their_folder_are_refused(tmp_path, name):
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        archive.writestr("fine.png", _png(_pixels(0)))
+        archive.writestr(zipfile.ZipInfo(name), _png(_pixels(0)))
+    with tarfile.open(tmp_path / "t.tar", "w") as archive:
+        member = tarfile.TarInfo(name)
+        archive.addfile(member)
+    for archive in ("t.zip", "t.tar"):
+        with pytest.raises(UserError, match="would unpack outside its folder"):
+            open_images(tmp_path / archive)
+
+
+def test_tar_links_out_of_the_archive_are_refused(tmp_path):
+    with tarfile.open(tmp_path / "t.tar", "w") as archive:
+        member = tarfile.TarInfo("a.png")
+        member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(member)
+    with pytest.raises(UserError, match="would unpack outside its folder"):
+        open_images(tmp_path / "t.tar")
+
+
+def test_truncated_arrays_are_noticed(tmp_path):
+    np.savez(tmp_path / "a.npz", images=_pixels(0, (600, 8, 8, 3)))
+    data = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "a.npz").write_bytes(data[:-2000])
+    with pytest.raises(UserError, match=r"a\.npz is no \.npz file"):
+        open_images(tmp_path / "a.npz")
+
+
+def test_digits_are_bytes():
+    found = images_of("digits@test")
+    assert len(found) == 500 and found[0].shape == (8, 8, 1)
+    assert found[0].dtype == np.uint8 and max(x.max() for x in found) == 255
+
+
+def test_tfds(shared_data):
+    source = open_images("mnist@test", count=5)
+    with np.load(shared_data / "mnist.npz") as arrays:
+        _same(list(source.images(lambda image: image, 2)), list(arrays["x_test"][:5, ..., None]))
+    # Images of several sizes are streamed.
+    source = open_images("imagenet2012", count=6)
+    shapes = {image.shape for image in source.images(lambda image: image, 2)}
+    assert len(shapes) > 1 and all(shape[2] in (1, 3) for shape in shapes)
+    with pytest.raises(UserError, match="has no split 'nonsense'"):
+        open_images("imagenet2012@nonsense")
+
+
+def test_drawn_images_are_the_same_for_the_same_seed():
+    def draw(n, seed):
+        return np.random.default_rng(seed).uniform(-1, 1, (n, 4, 4, 3))
+
+    found = [images_of(Drawn(draw, 230, seed, (-1, 1))) for seed in (1, 1, 2)]
+    _same(found[0], found[1])
+    assert len(found[0]) == 230
+    assert not np.array_equal(found[0][0], found[2][0])
+    # No draw repeats another.
+    assert len({image.tobytes() for run in (found[0], found[2]) for image in run}) == 460
+    with pytest.raises(UserError, match="state its range"):
+        images_of(Drawn(draw, 10))
+    with pytest.raises(UserError, match="drew an array of shape"):
+        images_of(Drawn(lambda n, seed: np.zeros((n, 4, 4)), 10))

@@ -10,14 +10,14 @@ from improved_gan_tf.experiments.recipes import RECIPES, ImageNetRecipe, Recipe,
 
 _MODULES = {
     "WorkerLost": "distribution",
-    "build": "build",
-    "experiment": "build",
-    "load_data": "build",
+    "build": "building",
+    "experiment": "building",
+    "load_data": "building",
     "evaluate": "run",
     "load_generator": "run",
     "load_run": "run",
     "train": "run",
-    "value_range": "build",
+    "value_range": "building",
 }
 
 __all__ = ["RECIPES", "ImageNetRecipe", "Recipe", "get", "override", *sorted(_MODULES)]

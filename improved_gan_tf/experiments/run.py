@@ -10,7 +10,7 @@ import keras
 from improved_gan_tf import __version__, callbacks, export
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import distribution, recipes
-from improved_gan_tf.experiments.build import Sizes, build, experiment, load_data
+from improved_gan_tf.experiments.building import Sizes, build, experiment, load_data
 from improved_gan_tf.runs.folder import RunFolder
 
 _PACKAGES = ("keras", "numpy", "tensorflow", "tensorflow-datasets")

@@ -293,7 +293,7 @@ class SemiSupervisedGAN(GAN):
         states = self._random_states()
         for i, variable in enumerate(states):
             variable.assign(store[f"random_state_{i}"])
-        own = {key: store[key] for key in store if not key.startswith("random_state_")}
+        own = {key: store[key] for key in store.keys() if not key.startswith("random_state_")}
         super().load_own_variables(own)
 
     def _random_states(self):

@@ -67,7 +67,7 @@ def test_resize_is_tensorflow_1_s():
 
 
 def test_resize_equals_torch_fidelity(pictures):
-    from torch_fidelity_peer import peer
+    from tests.helpers.torch_fidelity_peer import peer
 
     torch = pytest.importorskip("torch", reason="the comparison needs PyTorch")
     module = peer("interpolate_compat_tensorflow")

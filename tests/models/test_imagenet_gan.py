@@ -202,7 +202,7 @@ def test_networks_that_do_not_fit():
 
 def test_real_size():
     """Shapes and numbers of parameters of the original's graph at its full size."""
-    from imagenet_golden import INDEX, variable
+    from tests.helpers.imagenet_golden import INDEX, variable
 
     real = INDEX["layers_real_size"]
     generator = networks.imagenet.generator()

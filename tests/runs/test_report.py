@@ -351,7 +351,7 @@ def test_matplotlib_absent_is_one_clear_line(tmp_path, monkeypatch):
 def test_light_imports():
     """Neither module costs TensorFlow, Keras or, before a picture is drawn, matplotlib."""
     code = (
-        "import sys, improved_gan_tf.images, improved_gan_tf.report;"
+        "import sys, improved_gan_tf.images, improved_gan_tf.runs.report;"
         "print([m for m in ('tensorflow', 'keras', 'matplotlib') if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

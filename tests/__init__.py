@@ -1,0 +1,1 @@
+"""Tests of improved_gan_tf; they mirror the package."""

@@ -23,6 +23,7 @@ _PARTS = (
     "models",
     "networks",
     "optimizers",
+    "quantities",
     "random",
     "runs",
 )

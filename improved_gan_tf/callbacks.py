@@ -174,7 +174,7 @@ class Progress(keras.callbacks.Callback):
         "error": "error",
         "running_error": "running",
         "val_error": "val",
-        "val_error_raw": "val raw",
+        "val_error_current": "val raw",
         "supervised_loss": "supervised",
         "unsupervised_loss": "unsupervised",
         "real_loss": "real",

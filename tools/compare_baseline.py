@@ -16,7 +16,7 @@ from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import temporary, write_text
 
 _LOSSES = ("supervised_loss", "unsupervised_loss", "generator_loss", "error")
-_ERRORS = {"val_error": "error_averaged", "val_error_raw": "error_current"}
+_ERRORS = {"val_error": "error_averaged", "val_error_current": "error_current"}
 
 
 def main():

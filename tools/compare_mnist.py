@@ -53,8 +53,8 @@ def _table(ours, original):
     columns = (
         "epoch",
         "error_averaged",
-        "error_raw",
-        "original_raw",
+        "error_current",
+        "original_current",
         "supervised_loss",
         "unsupervised_loss",
         "generator_loss",
@@ -70,8 +70,8 @@ def _table(ours, original):
         theirs = original.get(row["epoch"], {})
         values = {name: row[name] for name in columns if name in row}
         values["error_averaged"] = f"{float(row['val_error']):.4f}"
-        values["error_raw"] = f"{float(row['val_error_raw']):.4f}"
-        values["original_raw"] = theirs.get("test_err_raw_params", "")
+        values["error_current"] = f"{float(row['val_error_current']):.4f}"
+        values["original_current"] = theirs.get("test_err_raw_params", "")
         values["original_supervised_loss"] = theirs.get("loss_lab", "")
         values["original_unsupervised_loss"] = theirs.get("loss_unl", "")
         values["original_generator_loss"] = theirs.get("loss_gen", "")
@@ -93,7 +93,7 @@ def _plot(ours, original, stream):
     def line(rows, key, **style):
         axes.plot([int(r["epoch"]) for r in rows], [float(r[key]) for r in rows], **style)
 
-    line(ours, "val_error_raw", color="#8fb8de", lw=1, label="ours, current parameters")
+    line(ours, "val_error_current", color="#8fb8de", lw=1, label="ours, current parameters")
     line(ours, "val_error", color="#1f5f9f", lw=2, label="ours, averaged parameters (debiased)")
     line(
         original,

@@ -82,7 +82,7 @@ def _means(results):
     """Mean error rates over the seeds, and their standard deviation (of a sample)."""
     found = {}
     for name, rows in (("gan", results), ("baseline", [r["baseline"] for r in results])):
-        for key in ("test_error", "test_error_raw"):
+        for key in ("test_error", "test_error_current"):
             values = [row[key] for row in rows]
             found[f"{name}_{key}_mean"] = round(statistics.mean(values), 6)
             if len(values) > 1:

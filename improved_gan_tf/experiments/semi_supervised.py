@@ -106,7 +106,7 @@ def trained(results):
         rows = [("labelled images only", results)]
     for name, row in rows:
         if row is not None:
-            averaged, current = 100 * row["test_error"], 100 * row["test_error_raw"]
+            averaged, current = 100 * row["test_error"], 100 * row["test_error_current"]
             yield f"  {name:22s}{averaged:6.2f} % ({current:6.2f} %)"
 
 
@@ -115,7 +115,7 @@ def evaluated(found):
     for name, key in (
         ("averaged parameters", "test_error"),
         ("the original's average", "test_error_original_average"),
-        ("current parameters", "test_error_raw"),
+        ("current parameters", "test_error_current"),
     ):
         count = round(found[key] * found["test_images"])
         yield f"  {name:24s}{100 * found[key]:6.2f} %  ({count} errors)"
@@ -126,7 +126,7 @@ def evaluate(gan, data):
 
     Returns:
         {"test_images": N, "test_error": debiased average, "test_error_original_average": the
-        average as the original has it, "test_error_raw": parameters without averaging}, each in
+        average as the original has it, "test_error_current": parameters without averaging}, each in
         0 .. 1.
     """
     found = {"test_images": data.num_test}
@@ -139,7 +139,9 @@ def evaluate(gan, data):
             logs = gan.evaluate(data.test, verbose=0, return_dict=True)
             # Whole errors over whole images: float32 means are off in the last digits.
             found[name] = round(logs["error"] * data.num_test) / data.num_test
-            found["test_error_raw"] = round(logs["error_raw"] * data.num_test) / data.num_test
+            found["test_error_current"] = (
+                round(logs["error_current"] * data.num_test) / data.num_test
+            )
     finally:
         gan.average = chosen
         gan.make_test_function(force=True)

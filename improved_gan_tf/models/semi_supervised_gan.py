@@ -54,7 +54,7 @@ class SemiSupervisedGAN(GAN):
         "generator_loss",
         "error",
         "val_error",
-        "val_error_raw",
+        "val_error_current",
     )
 
     def __init__(
@@ -132,7 +132,7 @@ class SemiSupervisedGAN(GAN):
                 keras.metrics.Mean(name="generator_loss"),
             ]
         self._error = keras.metrics.Mean(name="error")
-        self._error_raw = keras.metrics.Mean(name="error_raw")
+        self._error_current = keras.metrics.Mean(name="error_current")
 
     @staticmethod
     def default_optimizer():
@@ -144,7 +144,7 @@ class SemiSupervisedGAN(GAN):
 
     @property
     def metrics(self):
-        return [*self._train_metrics, self._error, self._error_raw] if self.compiled else []
+        return [*self._train_metrics, self._error, self._error_current] if self.compiled else []
 
     def latent(self, n):
         """n fresh latent vectors z, U[0, 1), float (n, Z)."""
@@ -241,7 +241,7 @@ class SemiSupervisedGAN(GAN):
         x, y = data
         report = {
             self._error: losses.error_rate(y, full(self(x, training=False))),
-            self._error_raw: losses.error_rate(y, full(self.discriminator(x, training=False))),
+            self._error_current: losses.error_rate(y, full(self.discriminator(x, training=False))),
         }
         for metric, value in report.items():
             metric.update_state(value, sample_weight=tf.shape(y)[0])

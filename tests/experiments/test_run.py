@@ -143,7 +143,7 @@ def test_load_run(run):
     assert recipe == _recipe() and epochs == 3
     errors = experiments.evaluate(recipe, loaded, gan)
     assert errors["test_error"] == run[1]["test_error"]
-    assert errors["test_error_raw"] == run[1]["test_error_raw"]
+    assert errors["test_error_current"] == run[1]["test_error_current"]
 
 
 def _tree(folder):

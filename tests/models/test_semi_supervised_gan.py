@@ -75,7 +75,7 @@ def test_fit_reports_losses_and_errors(objective, jit_compile):
         "generator_loss",
         "error",
         "val_error",
-        "val_error_raw",
+        "val_error_current",
     }
     assert all(np.isfinite(values).all() for values in history.values())
     steps = arguments.get("generator_steps", 1)
@@ -227,7 +227,7 @@ def test_evaluate_counts_a_partial_batch_by_its_rows():
     logs = gan.evaluate(_test_set(25), verbose=0, return_dict=True)
     x, y = (np.concatenate(parts) for parts in zip(*_test_set(25).as_numpy_iterator(), strict=True))
     expected = np.mean(np.argmax(np.asarray(gan.discriminator(x)), -1) != y)
-    np.testing.assert_allclose([logs["error"], logs["error_raw"]], expected, rtol=1e-6)
+    np.testing.assert_allclose([logs["error"], logs["error_current"]], expected, rtol=1e-6)
 
 
 def test_samples():

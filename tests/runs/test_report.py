@@ -28,7 +28,7 @@ COLUMNS = [
     "generator_loss",
     "error",
     "val_error",
-    "val_error_raw",
+    "val_error_current",
     "learning_rate",
 ]
 CONFIG = {
@@ -50,7 +50,7 @@ RESULTS = {
     "epochs": 30,
     "steps": 18000,
     "test_error": 0.0273,
-    "test_error_raw": 0.0206,
+    "test_error_current": 0.0206,
     "baseline": {"test_error": 0.091},
     "seconds": 5025.0,
 }
@@ -193,7 +193,7 @@ def test_run_that_is_still_training(tmp_path):
 def test_run_without_averaged_weights(tmp_path):
     """ImageNet's model has none, and its log no column of the raw ones."""
     folder = write_run(tmp_path / "run", results=None)
-    kept = [name for name in COLUMNS if name != "val_error_raw"]
+    kept = [name for name in COLUMNS if name != "val_error_current"]
     with open(folder / "log.csv", newline="") as stream:
         log = list(csv.DictReader(stream))
     with open(folder / "log.csv", "w", newline="") as stream:

@@ -13,7 +13,7 @@ from tests.helpers.paths import ROOT
 TOOL = ROOT / "tools/compare_baseline.py"
 COLUMNS = (
     "epoch,steps,seconds,supervised_loss,unsupervised_loss,generator_loss,error,val_error,"
-    "val_error_raw,learning_rate"
+    "val_error_current,learning_rate"
 )
 
 

@@ -29,8 +29,8 @@ def write_results(run, recipe_values, error):
     run.mkdir(parents=True)
     config = {"recipe": vars(recipe), "versions": {"keras": "3"}}
     (run / "config.json").write_text(json.dumps(config))
-    results = {"test_error": error, "test_error_raw": 2 * error}
-    results["baseline"] = {"test_error": 4 * error, "test_error_raw": 8 * error}
+    results = {"test_error": error, "test_error_current": 2 * error}
+    results["baseline"] = {"test_error": 4 * error, "test_error_current": 8 * error}
     (run / "results.json").write_text(json.dumps(results))
 
 
@@ -60,7 +60,7 @@ def test_summary_and_refusal(tmp_path):
     summary = json.loads((tmp_path / "digits.json").read_text())
     assert summary["gan_test_error_mean"] == pytest.approx(0.03)
     assert summary["gan_test_error_stdev"] == pytest.approx(0.02 / 2**0.5, abs=1e-6)
-    assert summary["baseline_test_error_raw_mean"] == pytest.approx(0.24)
+    assert summary["baseline_test_error_current_mean"] == pytest.approx(0.24)
     assert summary["gan_over_baseline"] == 0.25
     (tmp_path / "digits.json").unlink()
     found = measure(tmp_path, "--seeds", "1", "2", "--learning-rate", ".5")

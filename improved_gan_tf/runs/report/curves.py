@@ -143,14 +143,14 @@ def strip(samples):
 
 def averages(run):
     """Whether the run's model tests averaged weights (beside the raw ones): ImageNet's has none."""
-    return "val_error_raw" in (run.log or {})
+    return "val_error_current" in (run.log or {})
 
 
 def error_curves(run):
     """[(label, epochs, values)] of the errors drawn."""
     curves = [
         _curve(run, "val_error", "averaged weights" if averages(run) else "validation error"),
-        _curve(run, "val_error_raw", "raw weights"),
+        _curve(run, "val_error_current", "raw weights"),
     ]
     curves = [curve for curve in curves if curve]
     if curves:

@@ -26,11 +26,11 @@ LOG_COLUMNS = {
     "error": "training error",
     "running_error": "running top-1 error",
     "val_error": "validation error",
-    "val_error_raw": "validation error, raw weights",
+    "val_error_current": "validation error, raw weights",
 }
 RESULT_NAMES = {
     "test_error": "test error, averaged weights",
-    "test_error_raw": "test error, raw weights",
+    "test_error_current": "test error, raw weights",
     "baseline.test_error": "test error, labelled images alone",
     "seconds": "time",
 }
@@ -95,7 +95,7 @@ def _tiles(run):
     """The figures that matter most, or nothing where there are none."""
     tiles = []
     results = run.results or {}
-    averaged, raw = number(results.get("test_error")), number(results.get("test_error_raw"))
+    averaged, raw = number(results.get("test_error")), number(results.get("test_error_current"))
     if averaged is not None:
         more = "averaged weights"
         if run.baseline:

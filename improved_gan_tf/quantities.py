@@ -1,0 +1,160 @@
+"""Every reported loss, error and result: its key, label, short label and kind, in one table.
+
+The log, the progress bar, the curves, the report, the tables and the command line's result lines
+read it, so that one quantity has one name and one form everywhere. Files hold plain numbers (errors
+as fractions in 0..1, seconds); people are shown per cent and minutes.
+"""
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+AVERAGED = "averaged parameters"
+CURRENT = "current parameters"
+BASELINE = "supervised-only baseline"
+KINDS = ("error", "loss", "rate", "count", "duration", "other")
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantity:
+    """One reported quantity.
+
+    Attributes:
+        key: Its name in logs, in log.csv and in results.json.
+        label: What people read.
+        short: The label where there is little room, as in the progress bar.
+        kind: One of `KINDS`: "error" (a fraction in 0..1), "loss" (nats), "rate" (a learning rate),
+            "count", "duration" (seconds) or "other".
+    """
+
+    key: str
+    label: str
+    short: str
+    kind: str
+
+    def text(self, value: Any) -> str:
+        """`value` as people read it: errors in per cent, seconds as a duration.
+
+        Example:
+
+        >>> quantity("test_error").text(0.0206)
+        '2.06 %'
+        """
+        if number(value) is None:
+            return _plain(value)
+        if self.kind == "error":
+            return f"{100 * value:.2f} %"
+        if self.kind in ("loss", "rate"):
+            return f"{value:#.4g}" if self.kind == "loss" else f"{value:.6g}"
+        if self.kind == "duration":
+            return _duration(value)
+        if self.kind == "count":
+            return f"{value:,.0f}"
+        return _plain(value)
+
+
+# Errors first: where there is little room, the end is cut off.
+QUANTITIES = tuple(
+    Quantity(*row)
+    for row in (
+        ("error", "training error", "error", "error"),
+        ("running_error", "training error, running average", "running", "error"),
+        ("val_error", "validation error", "val", "error"),
+        ("val_error_current", f"validation error, {CURRENT}", "val current", "error"),
+        ("test_error", "test error", "test", "error"),
+        ("test_error_current", f"test error, {CURRENT}", "test current", "error"),
+        ("test_error_original_average", "test error, the original's average", "original", "error"),
+        ("supervised_loss", "supervised loss", "supervised", "loss"),
+        ("unsupervised_loss", "unsupervised loss", "unsupervised", "loss"),
+        ("real_loss", "discriminator loss, real images", "real", "loss"),
+        ("fake_loss", "discriminator loss, generated images", "fake", "loss"),
+        ("class_loss", "class loss", "class", "loss"),
+        ("generator_loss", "generator loss", "generator", "loss"),
+        ("learning_rate", "learning rate", "rate", "rate"),
+        ("epoch", "epoch", "epoch", "count"),
+        ("epochs", "epochs", "epochs", "count"),
+        ("steps", "steps", "steps", "count"),
+        ("labels", "labelled images", "labels", "count"),
+        ("train_images", "training images", "train", "count"),
+        ("test_images", "test images", "images", "count"),
+        ("seconds", "training time", "time", "duration"),
+    )
+)
+_BY_KEY = {quantity.key: quantity for quantity in QUANTITIES}
+
+
+def quantity(key: str) -> Quantity:
+    """The quantity called `key`.
+
+    One that is not in the table, of a model of the user's own say, gets its label and kind from its
+    name: "..._loss" is a loss, "..._error" an error. `val_` and `baseline.` may stand before a key.
+
+    Args:
+        key: The name in a log or in results.json; dots lead into nested results.
+
+    Example:
+
+    >>> quantity("baseline.test_error").label
+    'supervised-only baseline: test error'
+    """
+    if key in _BY_KEY:
+        return _BY_KEY[key]
+    for prefix, said in (("val_", "validation: "), ("baseline.", f"{BASELINE}: ")):
+        if key.startswith(prefix):
+            known = quantity(key.removeprefix(prefix))
+            return dataclasses.replace(known, key=key, label=said + known.label)
+    words = key.rsplit(".", 1)[-1].split("_")
+    kind = next((kind for kind in ("error", "loss") if kind in words), "other")
+    return Quantity(key, key.replace("_", " "), words[0], kind)
+
+
+def labels(keys: Iterable[str]) -> dict[str, str]:
+    """The label of each key; errors of averaged and of current parameters are kept apart.
+
+    Args:
+        keys: Keys that are shown together. Where both KEY and KEY_current are among them, the label
+            of KEY says that it is of the averaged parameters.
+
+    Example:
+
+    >>> labels(["test_error", "test_error_current"])["test_error"]
+    'test error, averaged parameters'
+    """
+    keys = list(keys)
+    return {
+        key: quantity(key).label + (f", {AVERAGED}" if f"{key}_current" in keys else "")
+        for key in keys
+    }
+
+
+def number(value: Any) -> float | None:
+    """`value` as a float where it is a finite number; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _plain(value: Any) -> str:
+    """A value of a recipe, a setting or an unknown result."""
+    if value is None or value == {} or value == []:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(item) for item in value)
+    return str(value)
+
+
+def _duration(seconds: float) -> str:
+    """5025 -> "1 h 24 min"."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min"

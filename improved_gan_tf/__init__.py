@@ -1,15 +1,36 @@
 """Improved Techniques for Training GANs (Salimans et al., 2016) for Keras 3 and TensorFlow.
 
-The parts: `layers`, `losses`, `optimizers`, `networks`, `models`, `data`, `experiments`,
-`callbacks`, `images`, `inception`, `metrics`, `runs`, `export`. They are imported when first used,
-so that `import improved_gan_tf` and the command line's help do not wait for TensorFlow.
+The rooms below are imported when they are first used, so that `import improved_gan_tf` and the
+command line's help do not wait for TensorFlow.
 """
 
 import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:  # so that editors and type checkers know the rooms
+    from improved_gan_tf import (
+        callbacks,
+        data,
+        errors,
+        experiments,
+        export,
+        images,
+        inception,
+        layers,
+        losses,
+        metrics,
+        models,
+        networks,
+        optimizers,
+        random,
+        runs,
+    )
 
-_PARTS = (
+__version__ = "0.2.0"
+
+__all__ = [
+    "__version__",
     "callbacks",
     "data",
     "errors",
@@ -26,16 +47,14 @@ _PARTS = (
     "quantities",
     "random",
     "runs",
-)
-
-__all__ = [*_PARTS, "__version__"]
+]
 
 
-def __getattr__(name):
-    if name in _PARTS:
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
-    return sorted(__all__)
+def __dir__() -> list[str]:
+    return __all__

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from improved_gan_tf import __version__
+from improved_gan_tf.cli import convert as convert_commands
 from improved_gan_tf.cli import score as score_command
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import recipes
@@ -99,6 +100,7 @@ def _parser():
 
     _run_command(commands, "report", "plots and one self-contained HTML page", _report)
     score_command.add_command(commands)
+    convert_commands.add_commands(commands)
     return parser
 
 

@@ -1,69 +1,33 @@
-"""The two naming schemes of the published weights: the original graph's and the PyTorch port's."""
+"""The names of the weights in the original graph and in the PyTorch files."""
+
+import numpy as np
 
 from improved_gan_tf.inception.network import parameters
 
-_STEM = ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3")
-_SINGLE = {"conv": "branch1x1", "tower_2/conv": "branch_pool"}
-
-
-def _chain(tower, branch, length):
-    """tower/conv, tower/conv_1 ... -> branch_1, branch_2 ..."""
-    nodes = [f"{tower}/conv"] + [f"{tower}/conv_{i}" for i in range(1, length)]
-    return {node: f"{branch}_{i + 1}" for i, node in enumerate(nodes)}
-
-
-def _pair(tower, branch):
-    return {f"{tower}/mixed/conv": f"{branch}a", f"{tower}/mixed/conv_1": f"{branch}b"}
-
-
-_BLOCK_35 = {**_SINGLE, **_chain("tower", "branch5x5", 2), **_chain("tower_1", "branch3x3dbl", 3)}
-_BLOCK_17 = {**_SINGLE, **_chain("tower", "branch7x7", 3), **_chain("tower_1", "branch7x7dbl", 5)}
-_BLOCK_8 = {
-    **_SINGLE,
-    **_chain("tower", "branch3x3", 1),
-    **_pair("tower", "branch3x3_2"),
-    **_chain("tower_1", "branch3x3dbl", 2),
-    **_pair("tower_1", "branch3x3dbl_3"),
+# The convolutions' PyTorch names, in the order of the original graph.
+_STEM = "Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 Conv2d_3b_1x1 Conv2d_4a_3x3"
+_BLOCK_35 = "1x1 5x5_1 5x5_2 3x3dbl_1 3x3dbl_2 3x3dbl_3 _pool"
+_BLOCK_17 = "1x1 7x7_1 7x7_2 7x7_3 7x7dbl_1 7x7dbl_2 7x7dbl_3 7x7dbl_4 7x7dbl_5 _pool"
+_BLOCK_8 = "1x1 3x3_1 3x3_2a 3x3_2b 3x3dbl_1 3x3dbl_2 3x3dbl_3a 3x3dbl_3b _pool"
+_BRANCHES = {
+    **dict.fromkeys(("Mixed_5b", "Mixed_5c", "Mixed_5d"), _BLOCK_35),
+    "Mixed_6a": "3x3 3x3dbl_1 3x3dbl_2 3x3dbl_3",
+    **dict.fromkeys(("Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"), _BLOCK_17),
+    "Mixed_7a": "3x3_1 3x3_2 7x7x3_1 7x7x3_2 7x7x3_3 7x7x3_4",
+    **dict.fromkeys(("Mixed_7b", "Mixed_7c"), _BLOCK_8),
 }
-_BLOCKS = {
-    "mixed": ("Mixed_5b", _BLOCK_35),
-    "mixed_1": ("Mixed_5c", _BLOCK_35),
-    "mixed_2": ("Mixed_5d", _BLOCK_35),
-    "mixed_3": ("Mixed_6a", {"conv": "branch3x3", **_chain("tower", "branch3x3dbl", 3)}),
-    "mixed_4": ("Mixed_6b", _BLOCK_17),
-    "mixed_5": ("Mixed_6c", _BLOCK_17),
-    "mixed_6": ("Mixed_6d", _BLOCK_17),
-    "mixed_7": ("Mixed_6e", _BLOCK_17),
-    "mixed_8": (
-        "Mixed_7a",
-        {**_chain("tower", "branch3x3", 2), **_chain("tower_1", "branch7x7x3", 4)},
-    ),
-    "mixed_9": ("Mixed_7b", _BLOCK_8),
-    "mixed_10": ("Mixed_7c", _BLOCK_8),
-}
-_PARTS = {
-    "conv2d_params": "conv.weight",
-    "batchnorm/beta": "bn.bias",
-    "batchnorm/gamma": "bn.weight",
-    "batchnorm/moving_mean": "bn.running_mean",
-    "batchnorm/moving_variance": "bn.running_var",
-}
+_PARTS = ("conv.weight", "bn.bias", "bn.weight", "bn.running_mean", "bn.running_var")
 
 
-def pytorch_names():
-    """{the original's name of each array: its name in the .pth files}."""
-    modules = {f"conv_{i}" if i else "conv": name for i, name in enumerate(_STEM)}
-    for block, (prefix, branches) in _BLOCKS.items():
-        modules |= {f"{block}/{node}": f"{prefix}.{branch}" for node, branch in branches.items()}
-    names = {
-        f"{node}/{part}": f"{module}.{pytorch_part}"
-        for node, module in modules.items()
-        for part, pytorch_part in _PARTS.items()
-    }
-    names |= {"softmax/weights": "fc.weight", "softmax/biases": "fc.bias"}
-    return {name: names[name] for name in parameters()}
+def pytorch_names() -> dict[str, str]:
+    """{name of an array in the original graph: its name in the .pth files}."""
+    modules = _STEM.split()
+    for block, branches in _BRANCHES.items():
+        modules += [f"{block}.branch{branch}" for branch in branches.split()]
+    names = [f"{module}.{part}" for module in modules for part in _PARTS]
+    return dict(zip(parameters(), [*names, "fc.weight", "fc.bias"], strict=True))
 
 
-def from_pytorch(name, array):
+def from_pytorch(array: np.ndarray) -> np.ndarray:
     """The array in the original's layout: kernels OIHW -> HWIO, the last matrix transposed."""
     return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T

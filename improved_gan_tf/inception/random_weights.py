@@ -1,4 +1,4 @@
-"""Random weights for the network: for tests, benchmarks and trying the tools without a download."""
+"""Random weights for the network: for tests, benchmarks and trying things without a download."""
 
 import numpy as np
 
@@ -6,16 +6,25 @@ from improved_gan_tf.inception.network import parameters
 from improved_gan_tf.inception.weights import Weights
 
 
-def random_weights(seed=0, random_gamma=False):
-    """`Weights` that keep activations near unit size through all layers. Scores by them mean
-    nothing.
+def random_weights(seed: int = 0, random_gamma: bool = False) -> Weights:
+    """Draws weights that keep activations near unit size through all layers.
 
-    Kernels are normal with variance 2 / fan-in, the statistics of the batch normalisation are not
-    trivial: beta and moving mean N(0, .1), variance U(.5, 1.5).
+    Scores by them mean nothing. Kernels are normal with variance 2 / fan-in; of the batch
+    normalization, beta and the moving mean are N(0, 0.1) and the moving variance U(0.5, 1.5).
 
     Args:
-        seed: of all of them.
-        random_gamma: gamma U(.8, 1.2) instead of the published weights' ones.
+        seed: Seed of all the weights. Defaults to 0.
+        random_gamma: Whether gamma is drawn from U(0.8, 1.2) instead of being 1, as it is in the
+            published weights. Defaults to False.
+
+    Returns:
+        The weights, as a `Weights` dictionary of float32 arrays.
+
+    Example:
+
+    >>> model = build_network(random_weights(seed=1))
+    >>> model(np.zeros((1, 64, 64, 3), "uint8"))["pool_3"].shape
+    TensorShape([1, 2048])
     """
     rng = np.random.default_rng(seed)
     arrays = {}
@@ -32,4 +41,4 @@ def random_weights(seed=0, random_gamma=False):
         else:
             value = rng.normal(0.0, 0.1, shape)
         arrays[name] = value.astype(np.float32)
-    return Weights(arrays, source=f"random weights of seed {seed}", digest=f"random:{seed}")
+    return Weights(arrays, f"random weights of seed {seed}", f"random:{seed}")

@@ -1,14 +1,11 @@
-"""Where the network's weights come from: the published files, our own format, a download.
+"""The network's weights: reading the published files and our own format, and writing the latter.
 
-| file | bytes | check |
-|---|---|---|
-| classify_image_graph_def.pb | 95,673,916 | MD5 e6bb154e... |
-| inception-2015-12-05.tgz | 88,931,400 | that of the .pb inside |
-| pt_inception-2015-12-05-6726825d.pth, weights-inception-2015-12-05-6726825d.pth | 95,628,359 | \
-SHA-256 6726825d... |
-| *.npz, by `save_weights` | about 95,600,000 | a fingerprint of the arrays, kept inside |
-
-All hold the same numbers. A file is recognised by its content, not its name.
+*Published* means proved by content: a file's hash is one of those in `published.py`. Our own
+format can prove no such thing. The hash of the published file cannot be computed from the arrays
+alone, and what an .npz says about its origin is a statement that anybody can write into it. A file
+in our own format is therefore never published: it is loaded with `check=False`, or with the
+`fingerprint` that its arrays must have, as printed by `improved-gan inception-graph --own` when it
+wrote the file. The fingerprint inside the file only detects damage.
 """
 
 import hashlib
@@ -16,107 +13,140 @@ import json
 import os
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import temporary
-from improved_gan_tf.inception import graph_def, names, pth
+from improved_gan_tf.inception import download, graph_def, names, pth, published
 from improved_gan_tf.inception.network import parameters
 
-VARIABLE = "IMPROVED_GAN_TF_INCEPTION"  # the environment variable that names a file of weights
-GRAPH_FILE = "classify_image_graph_def.pb"
-GRAPH_MD5 = "e6bb154e85f5d4331c22abcddb5dcf31"
-GRAPH_BYTES = 95_673_916
-TGZ_BYTES = 88_931_400
-PTH_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-PTH_BYTES = 95_628_359
 _FORMAT = "improved_gan_tf inception-2015-12-05 weights, version 1"
-_LARGEST = 400_000_000  # bytes: no file of these weights is near it
 
 
-class Weights(dict):
-    """{name: float32 array} of `network.parameters()`, in its order, and where they come from.
-
-    Attributes:
-        source: the file's path.
-        digest: "md5:..." or "sha256:..." of the published file, or "arrays:..." (`fingerprint`).
-        published: whether the file proved to be one of the published ones.
-    """
-
-    def __init__(self, arrays, source="", digest="", published=False):
-        super().__init__(arrays)
-        self.source, self.digest, self.published = str(source), digest, published
-
-
-def load_weights(path=None, check=True):
-    """The network's weights, as `Weights`.
+class Weights(dict[str, np.ndarray]):
+    """The network's arrays by their names in the original graph, and where they come from.
 
     Args:
-        path: a file of any of the kinds above. None: the file that the environment variable
+        arrays: float32 arrays by name, with the names and shapes of `network.parameters()`.
+        source: Where they come from, usually a file's path.
+        digest: Identifies the weights: "md5:..." or "sha256:..." of the file, or "arrays:..." with
+            the `fingerprint` where the file is in our own format.
+        published: Whether the file was proved to be one of the published ones.
+    """
+
+    def __init__(
+        self, arrays: Mapping[str, np.ndarray], source: str, digest: str, published: bool = False
+    ):
+        super().__init__(arrays)
+        self.source, self.digest, self.published = source, digest, published
+
+
+def load_weights(
+    path: str | os.PathLike | None = None,
+    check: bool = True,
+    expected_fingerprint: str | None = None,
+) -> Weights:
+    """Loads the network's weights from a file.
+
+    Args:
+        path: A published file (.pb, .tgz or .pth, see `published`) or an .npz by `save_weights`;
+            the kind is seen from the content. By default the file that the environment variable
             IMPROVED_GAN_TF_INCEPTION names, else a published file in the Keras cache
             (~/.keras/improved_gan_tf), else a checked download into it.
-        check: refuse a file that is not a published one (by its hash). False is for weights of
-            one's own in this network.
+        check: Whether to refuse every file that is not a published one. Defaults to True; False
+            is for other weights in this network.
+        expected_fingerprint: The `fingerprint` that the arrays must have. It is checked in place
+            of the file's hash, so that a file in our own format can be as safe as a published one.
+
+    Returns:
+        The weights, as a `Weights` dictionary.
 
     Raises:
-        UserError: absent, truncated, of another hash or another network; no network connection.
+        UserError: The file is absent, damaged, not the one that is asked for, or of another
+            network, or there is none and it cannot be downloaded.
+
+    Example:
+
+    >>> weights = load_weights("pt_inception-2015-12-05-6726825d.pth")  # doctest: +SKIP
+    >>> weights.published
+    True
     """
     if path is None:
-        path = os.environ.get(VARIABLE) or _cached_or_downloaded()
+        path = os.environ.get(published.VARIABLE) or download.cached() or download.download()
     path = Path(path).expanduser()
     try:
         size = path.stat().st_size
         if path.is_dir():
             raise UserError(f"{path} is a folder; name the file of the Inception weights")
-        if size > _LARGEST:
+        if size > published.LARGEST:
             raise UserError(f"{path} has {size} bytes, far more than the Inception weights")
-        with open(path, "rb") as stream:
-            start = stream.read(16)
-        return _load(path, size, start, check)
+        weights = _load(path, size, check and expected_fingerprint is None)
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file of Inception weights") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+    if expected_fingerprint not in (None, found := fingerprint(weights)):
+        raise UserError(
+            f"{path} holds arrays of the fingerprint {found}, not {expected_fingerprint}: other "
+            "weights than expected"
+        )
+    return weights
 
 
-def _load(path, size, start, check):
+def _load(path: Path, size: int, check: bool) -> Weights:
+    with open(path, "rb") as stream:
+        start = stream.read(16)
     if start[:2] == b"\x1f\x8b":
-        data = _graph_in_archive(path, size)
-        return _from_graph(data, f"{path} ({GRAPH_FILE})", path, check)
+        title = f"{path} ({published.GRAPH_FILE})"
+        return _from_graph(_archived_graph(path, size), title, path, check)
     if start.startswith(pth.LEGACY_START) or _is_pytorch_zip(path):
-        digest = _hash_file(path, "sha256")
-        published = digest == PTH_SHA256
-        if check and not published:
-            raise _not_published(path, size, PTH_BYTES, "SHA-256", digest, PTH_SHA256)
-        found = pth.read(path)
-        arrays = {
-            name: names.from_pytorch(name, found[other])
-            for name, other in names.pytorch_names().items()
-            if other in found
-        }
-        return Weights(_checked(arrays, path), path, f"sha256:{digest}", published)
+        return _from_pytorch(path, size, check)
     if start[:2] == b"PK":
-        return _load_own(path, check)
-    return _from_graph(path.read_bytes(), path, path, check)
+        return _from_own(path, check)
+    return _from_graph(path.read_bytes(), str(path), path, check)
 
 
-def _from_graph(data, title, path, check):
-    digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    published = digest == GRAPH_MD5
-    if check and not published:
-        raise _not_published(title, len(data), GRAPH_BYTES, "MD5", digest, GRAPH_MD5)
+def _archived_graph(path: Path, size: int) -> bytes:
+    try:
+        data = published.graph_in_archive(path)
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        raise UserError(
+            f"{path} is damaged: {size} bytes, the published archive has {published.TGZ_BYTES}; "
+            "get it again"
+        ) from error
+    if data is None:
+        raise UserError(
+            f"{path} holds no {published.GRAPH_FILE}; expected inception-2015-12-05.tgz"
+        )
+    return data
+
+
+def _from_graph(data: bytes, title: str, path: Path, check: bool) -> Weights:
+    found, expected = published.graph_hash(data), published.GRAPH_MD5
+    if check and found != expected:
+        raise _other(title, len(data), published.GRAPH_BYTES, f"MD5 {found[:12]}...", expected)
     arrays = _checked(graph_def.read(data, title), title)
-    return Weights(arrays, path, f"md5:{digest}", published)
+    return Weights(arrays, str(path), f"md5:{found}", found == expected)
 
 
-def _not_published(title, size, expected_size, kind, digest, expected):
-    short = (
-        f"{size} bytes instead of {expected_size}"
-        if size != expected_size
-        else (f"{kind} {digest[:12]}... instead of {expected[:12]}...")
-    )
+def _from_pytorch(path: Path, size: int, check: bool) -> Weights:
+    found, expected = published.file_hash(path), published.PTH_SHA256
+    if check and found != expected:
+        raise _other(path, size, published.PTH_BYTES, f"SHA-256 {found[:12]}...", expected)
+    tensors, pairs = pth.read(path), names.pytorch_names().items()
+    arrays = {name: names.from_pytorch(tensors[key]) for name, key in pairs if key in tensors}
+    return Weights(_checked(arrays, path), str(path), f"sha256:{found}", found == expected)
+
+
+def _other(title: Any, size: int, expected_size: int, found: str, expected: str) -> UserError:
+    if size != expected_size:
+        short = f"{size} bytes instead of {expected_size}"
+    else:
+        short = f"{found} instead of {expected[:12]}..."
     return UserError(
         f"{title} is not the published file of Inception weights ({short}): truncated, damaged or "
         "another network; get it again, or say that you want these weights (check=False, "
@@ -124,23 +154,7 @@ def _not_published(title, size, expected_size, kind, digest, expected):
     )
 
 
-def _graph_in_archive(path, size):
-    """The bytes of the graph in the .tgz, which is not unpacked."""
-    try:
-        with tarfile.open(path, "r:gz") as archive:
-            for member in archive:
-                if member.isfile() and os.path.basename(member.name) == GRAPH_FILE:
-                    if member.size > _LARGEST:
-                        raise UserError(f"{path}: {member.name} is too large")
-                    return archive.extractfile(member).read()
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        raise UserError(
-            f"{path} is damaged: {size} bytes, the published archive has {TGZ_BYTES}; get it again"
-        ) from error
-    raise UserError(f"{path} holds no {GRAPH_FILE}; expected inception-2015-12-05.tgz")
-
-
-def _is_pytorch_zip(path):
+def _is_pytorch_zip(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.split("/")[-1] == "data.pkl" for name in archive.namelist())
@@ -148,7 +162,7 @@ def _is_pytorch_zip(path):
         return False
 
 
-def _checked(arrays, title):
+def _checked(arrays: Mapping[str, np.ndarray], title: str | os.PathLike) -> dict[str, np.ndarray]:
     """The arrays in order, as float32; an error where one is missing, misshapen or not finite."""
     expected = parameters()
     missing = [name for name in expected if name not in arrays]
@@ -167,69 +181,65 @@ def _checked(arrays, title):
     return {name: np.ascontiguousarray(arrays[name], np.float32) for name in expected}
 
 
-def fingerprint(weights):
-    """SHA-256 of all arrays in order (little-endian float32): the same for the same numbers,
-    whichever kind of file they came from."""
+def fingerprint(weights: Mapping[str, np.ndarray]) -> str:
+    """The SHA-256 of all arrays in order, as little-endian float32.
+
+    It is the same for the same numbers, whichever kind of file they were read from.
+    """
     digest = hashlib.sha256()
     for name in parameters():
         digest.update(np.ascontiguousarray(weights[name], "<f4").tobytes())
     return digest.hexdigest()
 
 
-def save_weights(path, weights):
-    """Writes the weights in our own format, an .npz that loads without PyTorch and TensorFlow.
+def save_weights(path: str | os.PathLike, weights: Mapping[str, np.ndarray]) -> Path:
+    """Writes weights in our own format, an .npz that NumPy alone can read.
 
     Args:
-        path: the file; it is whole or absent.
-        weights: `Weights`, or any {name: array} with the network's names.
+        path: The file, which is whole or absent.
+        weights: `Weights`, or any dictionary with the names and shapes of `network.parameters()`.
+
+    Returns:
+        The path.
+
+    Raises:
+        UserError: An array is missing, of another shape or not finite, or the file cannot be
+            written.
+
+    Example:
+
+    >>> path = save_weights("random.npz", random_weights(1))
+    >>> load_weights("random.npz", check=False)["conv/conv2d_params"].shape
+    (3, 3, 3, 32)
     """
-    arrays = _checked(dict(weights), "the weights")
-    about = {
-        "format": _FORMAT,
-        "fingerprint": fingerprint(arrays),
-        "digest": getattr(weights, "digest", ""),
-        "published": bool(getattr(weights, "published", False)),
-    }
-    text = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    arrays = _checked(weights, "the weights")
+    about = json.dumps({"format": _FORMAT, "fingerprint": fingerprint(arrays)})
+    content: dict[str, Any] = {"about": np.frombuffer(about.encode(), np.uint8), **arrays}
     with temporary(path) as name, open(name, "wb") as stream:
-        np.savez(stream, about=text, **arrays)
+        np.savez(stream, **content)
     return Path(path)
 
 
-def _load_own(path, check):
+def _from_own(path: Path, check: bool) -> Weights:
     try:
         with np.load(path, allow_pickle=False) as archive:
             about = json.loads(archive["about"].tobytes())
             if about["format"] != _FORMAT:
                 raise KeyError("format")
             arrays = {name: archive[name] for name in parameters() if name in archive}
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError) as error:
+    except Exception as error:  # NumPy, zipfile and json raise many kinds on damaged files
         raise UserError(
             f"{path} is damaged or not a file of Inception weights; expected a published file or "
-            "one written by tools/inception_graph.py"
+            "one written by improved-gan inception-graph --own"
         ) from error
     arrays = _checked(arrays, path)
-    if fingerprint(arrays) != about["fingerprint"]:
+    found = fingerprint(arrays)
+    if found != about["fingerprint"]:
         raise UserError(f"{path} is damaged: its arrays are not those it was written with")
-    if check and not about["published"]:
+    if check:
         raise UserError(
-            f"{path} was not written from a published file of Inception weights; if you want these "
-            "weights say so (check=False, --any-weights)"
+            f"{path} is not a published file of Inception weights, and our own format cannot prove "
+            "what it was made from; name the published file or the fingerprint that you expect, or "
+            "say that you want these weights (check=False, --any-weights)"
         )
-    digest = about["digest"] or f"arrays:{about['fingerprint']}"
-    return Weights(arrays, path, digest, about["published"])
-
-
-def _hash_file(path, kind):
-    with open(path, "rb") as stream:
-        return (
-            hashlib.file_digest(stream, kind).hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else hashlib.new(kind, stream.read()).hexdigest()
-        )
-
-
-def _cached_or_downloaded():
-    from improved_gan_tf.inception import download
-
-    return download.cached() or download.download()
+    return Weights(arrays, str(path), f"arrays:{found}")

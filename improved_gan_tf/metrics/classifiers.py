@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.inception import network
+from improved_gan_tf.inception import network, published
 from improved_gan_tf.inception import weights as weights_files
 
 _LARGE = 299 * 299 * 4  # pixels from which the resized floats of an image are the smaller
@@ -235,10 +235,10 @@ def load_classifier(path, value_range=(0.0, 255.0)):
             if model is None:
                 raise UserError(f"{path} has no signature serving_default or serve")
             model._keeps_alive = loaded
-            digest = weights_files._hash_file(path / "saved_model.pb", "sha256")
+            digest = published.file_hash(path / "saved_model.pb")
         elif path.is_file():
             model = keras.models.load_model(path, compile=False)
-            digest = weights_files._hash_file(path, "sha256")
+            digest = published.file_hash(path)
         else:
             raise UserError(
                 f"{path}: there is no such classifier; expected a .keras file or a "

@@ -1,4 +1,4 @@
-"""The network beside torch-fidelity's, by way of every reader, and as a GraphDef of old."""
+"""The network compared with torch-fidelity's through every reader, and the GraphDef it writes."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from improved_gan_tf.inception import graph_def, names, network, weights
 from improved_gan_tf.inception.random_weights import random_weights
 from improved_gan_tf.inception.resize import resize_bilinear
 from tests.helpers import pth_writer
-from tests.helpers.torch_fidelity_peer import extractor
+from tests.helpers.torch_fidelity_peer import extractor, peer
 
 SIZES = ((32, 32), (75, 120), (299, 299), (341, 500))  # height, width
 
@@ -67,8 +67,6 @@ def test_resize_is_tensorflow_1_s():
 
 
 def test_resize_equals_torch_fidelity(pictures):
-    from tests.helpers.torch_fidelity_peer import peer
-
     torch = pytest.importorskip("torch", reason="the comparison needs PyTorch")
     module = peer("interpolate_compat_tensorflow")
     for x in pictures.values():

@@ -1,17 +1,14 @@
-"""Weights files: every format gives the same arrays; nothing else is let in."""
+"""Files of weights: every format gives the same arrays, and no other file is accepted."""
 
-import functools
-import hashlib
-import http.server
+import json
 import tarfile
-import threading
 import zipfile
 
 import numpy as np
 import pytest
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.inception import download, graph_def, names, network, pth, weights
+from improved_gan_tf.inception import graph_def, names, network, pth, published, weights
 from improved_gan_tf.inception.random_weights import random_weights
 from tests.helpers import pth_writer
 
@@ -30,14 +27,14 @@ def folder(tmp_path_factory, arrays):
     }
     pth_writer.write(folder / "zip.pth", state)
     pth_writer.write(folder / "legacy.pth", state, legacy=True)
-    graph_def.write_graph(folder / weights.GRAPH_FILE, arrays)
+    graph_def.write_graph(folder / published.GRAPH_FILE, arrays)
     with tarfile.open(folder / "archive.tgz", "w:gz", compresslevel=0) as archive:
-        archive.add(folder / weights.GRAPH_FILE, arcname=f"./{weights.GRAPH_FILE}")
+        archive.add(folder / published.GRAPH_FILE, arcname=f"./{published.GRAPH_FILE}")
     weights.save_weights(folder / "own.npz", arrays)
     return folder
 
 
-KINDS = ("zip.pth", "legacy.pth", weights.GRAPH_FILE, "archive.tgz", "own.npz")
+KINDS = ("zip.pth", "legacy.pth", published.GRAPH_FILE, "archive.tgz", "own.npz")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -56,16 +53,57 @@ def test_files_that_are_not_the_published_ones_are_refused(folder, kind):
         weights.load_weights(folder / kind)
 
 
-def test_a_published_file_is_known_by_its_hash(folder, monkeypatch, tmp_path):
-    digest = weights._hash_file(folder / "zip.pth", "sha256")
-    monkeypatch.setattr(weights, "PTH_SHA256", digest)
-    monkeypatch.setenv(weights.VARIABLE, str(folder / "zip.pth"))
+def test_a_published_file_is_recognised_by_its_hash(folder, monkeypatch):
+    digest = published.file_hash(folder / "zip.pth")
+    monkeypatch.setattr(published, "PTH_SHA256", digest)
+    monkeypatch.setenv(published.VARIABLE, str(folder / "zip.pth"))
     found = weights.load_weights()
     assert found.published and found.digest == f"sha256:{digest}"
-    # Our own format remembers that.
+    graph = published.GRAPH_FILE
+    digest = published.graph_hash((folder / graph).read_bytes())
+    monkeypatch.setattr(published, "GRAPH_MD5", digest)
+    for kind in (graph, "archive.tgz"):
+        found = weights.load_weights(folder / kind)
+        assert found.published and found.digest == f"md5:{digest}"
+
+
+def _with_statement(path, arrays, **about):
+    """Our own format, with what a forger writes into it."""
+    about = {"format": weights._FORMAT, "fingerprint": weights.fingerprint(arrays), **about}
+    np.savez(path, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays)
+
+
+def test_our_own_format_is_never_published(folder, monkeypatch, tmp_path, arrays):
+    """Neither when it was made from a published file, nor when it says so itself."""
+    digest = published.file_hash(folder / "zip.pth")
+    monkeypatch.setattr(published, "PTH_SHA256", digest)
+    found = weights.load_weights(folder / "zip.pth")
     weights.save_weights(tmp_path / "own.npz", found)
-    again = weights.load_weights(tmp_path / "own.npz")
-    assert again.published and again.digest == found.digest
+    _with_statement(tmp_path / "forged.npz", arrays, published=True, digest=f"sha256:{digest}")
+    for name in ("own.npz", "forged.npz"):
+        with pytest.raises(UserError, match="cannot prove .*fingerprint.*any-weights"):
+            weights.load_weights(tmp_path / name)
+        again = weights.load_weights(tmp_path / name, check=False)
+        assert not again.published
+        assert again.digest == f"arrays:{weights.fingerprint(found)}"
+
+
+@pytest.mark.parametrize("kind", ["own.npz", "zip.pth"])
+def test_an_expected_fingerprint_takes_the_place_of_the_hash(folder, arrays, kind):
+    expected = weights.fingerprint(arrays)
+    found = weights.load_weights(folder / kind, expected_fingerprint=expected)
+    assert not found.published
+    np.testing.assert_array_equal(found["softmax/biases"], arrays["softmax/biases"])
+    for check in (True, False):
+        with pytest.raises(UserError, match=f"of the fingerprint {expected}, not 00"):
+            weights.load_weights(folder / kind, check, expected_fingerprint="00")
+
+
+@pytest.mark.parametrize("about", [b"[1]", b"[" * 100_000, b"\xff", b"{}"])
+def test_our_own_format_with_other_notes(tmp_path, about):
+    np.savez(tmp_path / "x.npz", about=np.frombuffer(about, np.uint8))
+    with pytest.raises(UserError, match="damaged or not a file of Inception weights"):
+        weights.load_weights(tmp_path / "x.npz", check=False)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -89,7 +127,7 @@ def test_one_changed_bit_of_our_own_format_is_noticed(folder, tmp_path):
 
 
 def test_a_pickle_that_would_run_code_is_refused(tmp_path):
-    """The file names os.system; reading it must fail before anything is called."""
+    """The file names os.system: reading it fails before anything is called."""
     marker = tmp_path / "ran"
     call = b"cos\nsystem\n" + b"(" + pth_writer._text(f"touch {marker}") + b"tR"
     for legacy in (False, True):
@@ -177,74 +215,3 @@ def test_other_files_and_other_networks(tmp_path, arrays):
             tmp_path / "y.npz", {**arrays, "conv/batchnorm/beta": np.full(32, np.nan)}
         )
     assert not (tmp_path / "y.npz").exists()
-
-
-# --- downloads, from a server of our own ---
-
-
-@pytest.fixture
-def server(tmp_path):
-    (tmp_path / "www").mkdir()
-    handler = functools.partial(_Quiet, directory=tmp_path / "www")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as service:
-        thread = threading.Thread(target=service.serve_forever, daemon=True)
-        thread.start()
-        yield tmp_path / "www", f"http://127.0.0.1:{service.server_port}/"
-        service.shutdown()
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
-def _published(url, data):
-    return download.Published("w.pth", url + "w.pth", len(data), hashlib.sha256(data).hexdigest())
-
-
-def test_download_is_checked_before_it_gets_its_name(server, tmp_path, capsys):
-    www, url = server
-    data = bytes(range(256)) * 4000
-    file = _published(url, data)
-    into = tmp_path / "cache"
-    for wrong, reason in (
-        (data[:-5], "only 1023995 of 1024000 bytes"),
-        (b"\x01" + data[1:], "SHA-256"),
-        (data + b"x", "more than the expected"),
-    ):
-        (www / "w.pth").write_bytes(wrong)
-        with pytest.raises(UserError, match=reason):
-            download.download([file], into)
-        assert list(into.iterdir()) == []
-    (www / "w.pth").write_bytes(data)
-    capsys.readouterr()
-    path = download.download([file], into)
-    assert path.read_bytes() == data and [p.name for p in into.iterdir()] == ["w.pth"]
-    assert "w.pth: 1.0 of 1.0 MB" in capsys.readouterr().err
-
-
-def test_archives_without_the_right_graph_are_removed(server, tmp_path):
-    www, url = server
-    (tmp_path / weights.GRAPH_FILE).write_bytes(b"another graph")
-    with tarfile.open(www / "w.pth", "w:gz") as archive:
-        archive.add(tmp_path / weights.GRAPH_FILE, arcname=weights.GRAPH_FILE)
-    size = (www / "w.pth").stat().st_size
-    file = download.Published("w.pth", url + "w.pth", size, None)
-    with pytest.raises(UserError, match="does not hold the right"):
-        download.download([file], tmp_path / "cache")
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
-def test_without_a_network_one_line_says_what_to_do(tmp_path, monkeypatch):
-    file = download.Published("w.pth", "http://127.0.0.1:1/w.pth", 10, "00")
-    with pytest.raises(UserError) as error:
-        download.download([file, file], tmp_path / "cache")
-    for word in ("could not be downloaded", "--weights FILE", weights.VARIABLE, "--classifier"):
-        assert word in str(error.value)
-    assert "\n" not in str(error.value)
-    # The next file is tried where the first is not to be had; the cache comes before either.
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    assert download.cached() is None
-    (tmp_path / "improved_gan_tf").mkdir()
-    (tmp_path / "improved_gan_tf" / weights.GRAPH_FILE).write_bytes(b"")
-    assert download.cached().name == weights.GRAPH_FILE

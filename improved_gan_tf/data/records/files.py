@@ -74,8 +74,8 @@ def open_records(path, skip_unreadable: bool = False, num_classes=None) -> Recor
     if index is None:
         if folder is not None and (Path(folder) / record_index.UNFINISHED).is_file():
             raise UserError(
-                f"{name}: its conversion has not finished; run tools/convert_imagenet.py again, "
-                f"which goes on where it stopped."
+                f"{name}: its conversion has not finished; run improved-gan convert again, "
+                f"which continues where it stopped"
             )
         return _without_index(paths, name, skip_unreadable, num_classes)
     classes = tuple(index["class_names"])
@@ -96,12 +96,12 @@ def _list(path: str, name: str) -> list[str]:
         if not paths and not os.path.exists(os.path.join(path, record_index.UNFINISHED)):
             raise UserError(
                 f"{name}: the folder has no file that ends in {' or '.join(SUFFIXES)}; "
-                f"tools/convert_imagenet.py makes some, other names need a pattern: "
+                f"improved-gan convert makes some, other names need a pattern: "
                 f"'records:{path}/*'."
             )
         if not paths:
             raise UserError(
-                f"{name}: its conversion has hardly begun; run tools/convert_imagenet.py again."
+                f"{name}: its conversion has hardly begun; run improved-gan convert again"
             )
     elif os.path.isfile(path):
         paths = [path]

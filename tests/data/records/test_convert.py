@@ -1,6 +1,5 @@
-"""tools/convert_imagenet.py: what it writes, what it lists, and that a kill does no harm."""
+"""`improved-gan convert`: what it writes, what it lists, and that a kill does no harm."""
 
-import importlib.util
 import io
 import json
 import os
@@ -14,24 +13,20 @@ import pytest
 from PIL import Image
 
 from improved_gan_tf import data
+from improved_gan_tf.cli.main import main
 from improved_gan_tf.data.records import convert as convert_records
 from improved_gan_tf.data.records import pictures as convert_pictures
 from improved_gan_tf.data.records.convert import convert
 from improved_gan_tf.errors import UserError
-from tests.helpers.paths import ROOT
 from tests.helpers.stream_data import class_folders, encoded, smooth, square
 
-TOOL = ROOT / "tools" / "convert_imagenet.py"
 COUNTS = {"n03": 9, "n01": 14, "n02": 11}
 
 
 @pytest.fixture(scope="module")
 def tool():
-    """The script's `main`, quiet."""
-    spec = importlib.util.spec_from_file_location("convert_imagenet", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+    """The command `convert` as a function of its arguments."""
+    return lambda arguments: main(["convert", *arguments])
 
 
 @pytest.fixture
@@ -160,7 +155,7 @@ def test_a_killed_conversion_goes_on_to_the_same_bytes(tmp_path, tool):
         (source / "a" / f"a_{i:03d}.JPEG").write_bytes(encoded(smooth(i, 30, 30), "PNG"))
         (source / "b" / f"b_{i:03d}.JPEG").write_text("no picture")
     options = ["--size", "64", "--shards", "100", "--workers", "2"]
-    command = [sys.executable, str(TOOL), str(source), str(out), *options]
+    command = [sys.executable, "-m", "improved_gan_tf", "convert", str(source), str(out), *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
     while len(list(out.glob("train-*.tfrecord"))) < 10:
@@ -173,7 +168,7 @@ def test_a_killed_conversion_goes_on_to_the_same_bytes(tmp_path, tool):
     assert not (out / "records.json").exists()
     kept = {p.name: p.stat().st_mtime_ns for p in out.glob(".train-*.json")}
     assert 9 <= len(kept) < 100
-    with pytest.raises(UserError, match="conversion has not finished; run tools/convert_imagenet"):
+    with pytest.raises(UserError, match="conversion has not finished; run improved-gan convert"):
         data.load_stream(f"records:{out}", batch_size=1)
     while any(map(alive, workers)):  # the decoding processes follow
         assert time.monotonic() < deadline
@@ -265,7 +260,7 @@ def refused(tool, capsys, tmp_path):
         capsys.readouterr()
         assert tool([*map(str, arguments)]) == 2
         (line,) = lines_of(capsys.readouterr().err)
-        assert line.startswith("convert_imagenet: error: ") and message in line
+        assert line.startswith("improved-gan: error: ") and message in line
         assert before == {p: p.read_bytes() if p.is_file() else None for p in tmp_path.rglob("*")}
 
     return check

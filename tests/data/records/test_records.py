@@ -311,7 +311,7 @@ def test_shards_that_are_not_all_there(tmp_path):
     numbered(tmp_path / "x-00000-of-00003.tfrecord", range(3))
     fails("x-00002-of-00003.tfrecord is missing, one of 3 shards", tmp_path)
     (tmp_path / "conversion.json").write_text("{}")
-    fails("its conversion has not finished; run tools/convert_imagenet.py again", tmp_path)
+    fails("its conversion has not finished; run improved-gan convert again", tmp_path)
     for path in tmp_path.glob("*.tfrecord"):
         path.unlink()
     fails("its conversion has hardly begun", tmp_path)

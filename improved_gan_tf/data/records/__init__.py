@@ -1,1 +1,1 @@
-"""TFRecord files of labelled images: their format, reading them, converting pictures to them."""
+"""TFRecord files of labelled images: format, reading, and conversion of pictures."""

@@ -1,51 +1,46 @@
-"""Class folders of pictures to sharded TFRecord files with an index: for `records:DIR`.
+"""Class folders of pictures to sharded TFRecord files with an index, for `records:DIR`.
 
 What is written depends on the pictures and the options alone, not on the number of processes nor
-on how often it was stopped: every shard appears whole, with a note of what it holds
-(.train-00000-of-00004.json) beside it until all are there; then the index records.json takes over.
+on how often it was stopped. Every shard appears whole, with a note of what it holds beside it
+(.train-00000-of-00004.json) until all are there; then the index records.json takes over.
 
-Source: the ImageNet code's conversion to records. It kept raw bytes; JPEGs of quality 95 take
-about a fifth of the room.
+Source: imagenet/convert_imagenet_to_records.py. It stores raw pixels; JPEGs of quality 95 take
+about a fifth of the space (D24).
 """
-
-from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from improved_gan_tf.data.records import format as records
 from improved_gan_tf.data.records import index as record_index
+from improved_gan_tf.data.records.index import UNFINISHED
 from improved_gan_tf.data.records.pictures import SKIPPED, prepare_all
 from improved_gan_tf.data.records.plan import Plan, plan_conversion
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.files import (
-    cannot_write,
-    is_temporary,
-    temporary,
-    write_bytes,
-    write_json,
-)
+from improved_gan_tf.files import cannot_write, is_temporary, temporary, write_bytes, write_json
 
 SKIPPED_FILE = "skipped.txt"
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a conversion left.
+    """The result of a conversion.
 
     Attributes:
-        out: the folder.
-        records: how many were written, in all.
-        skipped: pictures that could not be used.
-        noted: pictures that were used and are listed, with the reason.
-        classes: number of classes.
-        empty_classes: names of those without a record.
-        shards: number of files.
-        kept_shards: how many of them were there already.
+        out: The folder.
+        records: The number of records in all files.
+        skipped: The number of pictures that could not be used.
+        noted: The number of pictures that were used and are listed with a reason.
+        classes: The number of classes.
+        empty_classes: The names of the classes without a record.
+        shards: The number of files.
+        kept_shards: How many of the files were there already.
     """
 
     out: Path
@@ -59,98 +54,86 @@ class Conversion:
 
 
 def convert(
-    source,
-    out,
+    source: str | os.PathLike,
+    out: str | os.PathLike,
     *,
     size: int = 128,
-    shards=None,
+    shards: int | None = None,
     quality: int = 95,
-    workers=None,
+    workers: int | None = None,
     seed: int = 1,
-    synsets=None,
-    classes=None,
+    synsets: str | os.PathLike | None = None,
+    classes: int | None = None,
     progress: bool = True,
 ) -> Conversion:
-    """Converts a folder, or goes on with a conversion that was stopped.
+    """Converts a folder, or continues a conversion that was stopped.
 
     Args:
-        source, size, shards, quality, seed, synsets, classes: see `plan_conversion`.
-        out: the folder to write; absent, empty, or with an earlier conversion of the same
-            pictures by the same options.
-        workers: processes that decode; by default as many as there are processors.
-        progress: whether to show a progress bar on stderr.
+        source, size, shards, quality, seed, synsets, classes: See `plan_conversion`.
+        out: The folder to write; absent, empty, or with an earlier conversion of the same pictures
+            by the same options.
+        workers: The number of processes that decode. By default the number of processors.
+        progress: Whether to show a progress bar on stderr. Defaults to True.
 
     Returns:
-        Conversion.
+        What was written, as `Conversion`.
 
     Raises:
-        UserError: as `plan_conversion`; `out` is used by something else or by another
-            conversion, lies within `source`, or cannot be written; no picture can be read.
+        UserError: As `plan_conversion`; or `out` is used by something else or by another
+            conversion, lies within `source`, or cannot be written; or no picture can be read.
+
+    Example:
+
+    >>> convert("photos/", "photos_records/", size=64).records  # doctest: +SKIP
+    1000
     """
     workers = (os.cpu_count() or 1) if workers is None else workers
     if workers < 1:
-        raise UserError(f"{workers} workers given; expected 1 or more.")
+        raise UserError(f"{workers} workers given; expected 1 or more")
     out = Path(os.path.abspath(Path(out).expanduser()))
     plan = plan_conversion(source, size, shards, quality, seed, synsets, classes)
     if out == plan.source or plan.source in out.parents:
-        raise UserError(f"{out} lies within {plan.source}; name a folder outside for the records.")
+        raise UserError(f"{out} lies within {plan.source}; name a folder outside for the records")
     _begin(out, plan)
-    index = record_index.read_index(out) or {"shards": []}
-    stated = {shard["file"]: shard for shard in index["shards"]}
-    states = [_state(out, plan.shard_name(i), stated) for i in range(plan.shards)]
-    pending = [i for i, state in enumerate(states) if state is None]
+    states = _finished(out, plan)
+    kept = len(states)
     for leftover in filter(is_temporary, out.iterdir()):  # of a kill
         leftover.unlink()
-    if pending:
-        _write_shards(out, plan, states, pending, workers, progress)
-    _finish(out, plan, states)
-    notes = [note for state in states for note in state["notes"]]
+    if kept < plan.shards:
+        _write_shards(out, plan, states, workers, progress)
+    notes = sorted((file, note) for state in states.values() for file, note in state["notes"])
     counts = _class_counts(plan, notes)
+    total = _finish(out, plan, [states[i] for i in range(plan.shards)], notes, counts)
     skipped = sum(note.startswith(SKIPPED) for _, note in notes)
-    return Conversion(
-        out,
-        sum(state["records"] for state in states),
-        skipped,
-        len(notes) - skipped,
-        len(plan.class_names),
-        tuple(name for name, count in zip(plan.class_names, counts, strict=True) if not count),
-        plan.shards,
-        plan.shards - len(pending),
-    )
+    empty = (name for name, count in zip(plan.class_names, counts, strict=True) if not count)
+    sizes = (total, skipped, len(notes) - skipped, len(counts))
+    return Conversion(out, *sizes, tuple(empty), plan.shards, kept)
 
 
 def _begin(out: Path, plan: Plan) -> None:
     """Claims the folder, or sees that it was claimed by this same conversion."""
     if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file; name a folder for the records.")
-    found = next(
-        (
-            out / name
-            for name in (record_index.UNFINISHED, record_index.FILE)
-            if (out / name).is_file()
-        ),
-        None,
-    )
+        raise UserError(f"{out} is a file; name a folder for the records")
+    names = (UNFINISHED, record_index.FILE)
+    found = next((out / name for name in names if (out / name).is_file()), None)
     if found is None:
         if out.is_dir() and not all(map(is_temporary, out.iterdir())):
-            raise UserError(f"{out} is not empty and holds no conversion; name another folder.")
-        write_json(out / record_index.UNFINISHED, plan.conversion)
+            raise UserError(f"{out} is not empty and holds no conversion; name another folder")
+        write_json(out / UNFINISHED, plan.conversion)
         return
-    begun = record_index.read_json(found)
+    begun: Any = record_index.read_json(found)
     if found.name == record_index.FILE:
         begun = begun.get("conversion")
     if not isinstance(begun, dict) or set(begun) != set(plan.conversion):
-        raise UserError(f"{found} is not of this program's making; name another folder.")
+        raise UserError(f"{found} was not written by this program; name another folder")
     for option, value in plan.conversion.items():
         if begun[option] != value:
-            what = (
-                f"other pictures than are in {plan.source} now"
-                if option == "pictures"
-                else f"{option} {begun[option]}, not {value}"
-            )
+            what = f"{option} {begun[option]}, not {value}"
+            if option == "pictures":
+                what = f"other pictures than are in {plan.source} now"
             raise UserError(
                 f"{out} holds a conversion of {what}; name another folder, or remove that one to "
-                f"begin again."
+                "begin again"
             )
 
 
@@ -158,22 +141,31 @@ def _state_file(out: Path, shard: str) -> Path:
     return out / f".{shard.removesuffix('.tfrecord')}.json"
 
 
-def _state(out: Path, shard: str, stated) -> dict | None:
-    """What a whole shard holds, or None if it has to be written."""
-    try:
-        size = (out / shard).stat().st_size
+def _finished(out: Path, plan: Plan) -> dict[int, dict]:
+    """What the shards that are whole hold, by their numbers."""
+    index = record_index.read_index(out) or {"shards": []}
+    stated = {shard["file"]: shard for shard in index["shards"]}
+    found = {}
+    for number in range(plan.shards):
+        shard = plan.shard_name(number)
         file = _state_file(out, shard)
-        state = record_index.read_json(file) if file.exists() else stated[shard]
-        return state if state["bytes"] == size else None
-    except (FileNotFoundError, KeyError, UserError):
-        return None
+        try:
+            state = record_index.read_json(file) if file.exists() else stated[shard]
+            if state["bytes"] == (out / shard).stat().st_size:
+                found[number] = state
+        except (FileNotFoundError, KeyError, UserError):
+            pass
+    return found
 
 
-def _write_shards(out: Path, plan: Plan, states, pending, workers, progress) -> None:
-    """Writes the pending shards and enters them into `states`."""
+def _write_shards(
+    out: Path, plan: Plan, states: dict[int, dict], workers: int, progress: bool
+) -> None:
+    """Writes the shards that `states` lacks and enters them."""
     import tensorflow  # noqa: F401  (its import takes seconds: before the bar appears)
     from tqdm import tqdm
 
+    pending = [i for i in range(plan.shards) if i not in states]
     paths = [str(plan.source / plan.files[row]) for i in pending for row in plan.shard_range(i)]
     prepared = prepare_all(paths, plan.conversion["size"], plan.conversion["quality"], workers)
     total = len(plan.files)
@@ -193,34 +185,29 @@ def _write_shards(out: Path, plan: Plan, states, pending, workers, progress) -> 
         prepared.close()
 
 
-def _write_shard(out: Path, plan: Plan, number: int, prepared, bar) -> dict:
+def _write_shard(out: Path, plan: Plan, number: int, prepared: Iterator, bar: Any) -> dict:
     import tensorflow as tf
 
     shard, rows = plan.shard_name(number), plan.shard_range(number)
     labels, notes = [], []
-
-    path = out / shard
     try:
-        with temporary(path) as name, tf.io.TFRecordWriter(str(name)) as writer:
+        with temporary(out / shard) as name, tf.io.TFRecordWriter(str(name)) as writer:
             for row, (jpeg, note) in zip(rows, itertools.islice(prepared, len(rows)), strict=True):
                 file, label = plan.files[row], int(plan.labels[row])
                 if note is not None:
                     notes.append([file, note])
                 if jpeg is not None:
-                    writer.write(
-                        records.example(
-                            jpeg, label, plan.class_names[label], file.partition("/")[2]
-                        )
-                    )
+                    class_name, base = plan.class_names[label], file.partition("/")[2]
+                    writer.write(records.example(jpeg, label, class_name, base))
                     labels.append(label)
                 bar.update()
-
     except tf.errors.OpError as error:  # TensorFlow's wrapping of a full disk
-        raise cannot_write(path, OSError(0, " ".join(error.message.split())[:120])) from error
+        reason = OSError(0, " ".join(error.message.split())[:120])
+        raise cannot_write(out / shard, reason) from error
     state = {
         "file": shard,
         "records": len(labels),
-        "bytes": path.stat().st_size,
+        "bytes": (out / shard).stat().st_size,
         "labels": [min(labels), max(labels)] if labels else [],
         "notes": notes,
     }
@@ -228,50 +215,49 @@ def _write_shard(out: Path, plan: Plan, number: int, prepared, bar) -> dict:
     return state
 
 
-def _class_counts(plan: Plan, notes) -> list[int]:
+def _class_counts(plan: Plan, notes: list[tuple[str, str]]) -> list[int]:
+    """The number of records of each class."""
     skipped = {file for file, note in notes if note.startswith(SKIPPED)}
-    used = [
-        label for file, label in zip(plan.files, plan.labels, strict=True) if file not in skipped
-    ]
-    return np.bincount(used, minlength=len(plan.class_names)).tolist() if used else []
+    used = np.array([file not in skipped for file in plan.files])
+    return np.bincount(plan.labels[used], minlength=len(plan.class_names)).tolist()
 
 
-def _finish(out: Path, plan: Plan, states) -> None:
-    """Writes the index and removes what it replaces; again, where that was cut short."""
+def _finish(
+    out: Path, plan: Plan, states: list[dict], notes: list[tuple[str, str]], counts: list[int]
+) -> int:
+    """Writes the index and removes what it replaces; again, if that was cut short."""
     total = sum(state["records"] for state in states)
-    notes = sorted(tuple(note) for state in states for note in state["notes"])
     if total == 0:
-        for number in range(plan.shards):
-            (out / plan.shard_name(number)).unlink(missing_ok=True)
+        for state in states:
+            (out / state["file"]).unlink(missing_ok=True)
         _remove_notes(out, plan)
+        file, note = notes[0]
         raise UserError(
-            f"none of the {len(plan.files)} pictures in {plan.source} can be read "
-            f"({notes[0][0]}: {notes[0][1].removeprefix(SKIPPED)}); expected pictures of 8 bits a "
-            f"channel."
+            f"none of the {len(plan.files)} pictures in {plan.source} can be read ({file}: "
+            f"{note.removeprefix(SKIPPED)}); expected pictures of 8 bits per channel"
         )
     if notes:
         text = "".join(f"{file}\t{note}\n" for file, note in notes)
         write_bytes(out / SKIPPED_FILE, os.fsencode(text))
-    write_json(
-        out / record_index.FILE,
-        {
-            "format": record_index.FORMAT,
-            "version": record_index.VERSION,
-            "source": str(plan.source),
-            "size": plan.conversion["size"],
-            "records": total,
-            "skipped": len(plan.files) - total,
-            "class_names": list(plan.class_names),
-            "class_counts": _class_counts(plan, notes),
-            "shards": states,
-            "conversion": plan.conversion,
-        },
-    )
+    index = {
+        "format": record_index.FORMAT,
+        "version": record_index.VERSION,
+        "source": str(plan.source),
+        "size": plan.conversion["size"],
+        "records": total,
+        "skipped": len(plan.files) - total,
+        "class_names": list(plan.class_names),
+        "class_counts": counts,
+        "shards": states,
+        "conversion": plan.conversion,
+    }
+    write_json(out / record_index.FILE, index)
     _remove_notes(out, plan)
+    return total
 
 
 def _remove_notes(out: Path, plan: Plan) -> None:
     """Removes what only an unfinished conversion needs."""
-    (out / record_index.UNFINISHED).unlink(missing_ok=True)
+    (out / UNFINISHED).unlink(missing_ok=True)
     for number in range(plan.shards):
         _state_file(out, plan.shard_name(number)).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Labelled images in TFRecord files: what a record may be, writing one, parsing one, scanning many.
 
 Every record is a `tf.train.Example`. Its picture and its label stand under the names of one of
-these kinds; which, is seen record by record:
+these kinds, which may change from record to record:
 
 | picture | label | kind |
 |---|---|---|
@@ -13,33 +13,33 @@ Ours also have `image/class/synset` and `image/filename`, which are for people. 
 count from 0 in the order of the sorted class names. Raw pictures without `height` and `width` are
 square.
 
-Source: the ImageNet code's conversion to records and its reader (read_and_decode).
+Source: imagenet/convert_imagenet_to_records.py and the reader in imagenet/model.py,
+read_and_decode. The original writes raw pixels, ours writes JPEGs (D24).
 """
-
-from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 NO_LABEL = -(2**40)
 _BATCH = 512  # records parsed together
-FRAME = 16  # bytes of a TFRecord beside its content: length, its checksum, the content's checksum
+FRAME = 16  # bytes of a TFRecord besides its content: length, its checksum, the content's checksum
 
 
 def example(jpeg: bytes, label: int, synset: str, filename: str) -> bytes:
-    """One record of our kind, the same bytes for the same arguments.
+    """Serializes one record of our kind: the same bytes for the same arguments.
 
     Args:
-        jpeg: the encoded picture.
-        label: class number from 0.
-        synset: the class's name.
-        filename: where the picture came from.
+        jpeg: The encoded picture.
+        label: The class number, from 0.
+        synset: The name of the class.
+        filename: The name of the picture file.
     """
     import tensorflow as tf
 
-    def text(value):
+    def text(value: bytes) -> Any:
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
     features = {
@@ -52,46 +52,46 @@ def example(jpeg: bytes, label: int, synset: str, filename: str) -> bytes:
     return record.SerializeToString(deterministic=True)
 
 
-def _features():
+def _features() -> dict[str, Any]:
     import tensorflow as tf
 
-    text = tf.io.FixedLenFeature([], tf.string, "")
-    label = tf.io.FixedLenFeature([], tf.int64, NO_LABEL)
-    number = tf.io.FixedLenFeature([], tf.int64, 0)
+    names = ("image/encoded", "image", "image_raw", "image/class/label", "label", "height", "width")
+    defaults = 3 * [(tf.string, "")] + 2 * [(tf.int64, NO_LABEL)] + 2 * [(tf.int64, 0)]
     return {
-        "image/encoded": text,
-        "image": text,
-        "image_raw": text,
-        "image/class/label": label,
-        "label": label,
-        "height": number,
-        "width": number,
+        name: tf.io.FixedLenFeature([], *default)
+        for name, default in zip(names, defaults, strict=True)
     }
 
 
-def parse(record, channels: int = 3):
-    """One record's picture and label, in a graph.
+def _raw_size(found: dict[str, Any], num_bytes: Any) -> tuple[Any, Any]:
+    """The stated height and width of raw pictures, or the side of a square of so many bytes."""
+    import tensorflow as tf
+
+    side = tf.cast(tf.round(tf.sqrt(tf.cast(num_bytes, tf.float64) / 3)), tf.int64)
+    height, width = found["height"], found["width"]
+    return tf.where(height > 0, height, side), tf.where(width > 0, width, side)
+
+
+def parse(record: Any, channels: int = 3) -> tuple[Any, Any]:
+    """Parses one record in a graph.
 
     Args:
-        record: scalar string, a serialized Example of any of the kinds.
-        channels: 1 or 3; raw pictures have 3.
+        record: A serialized Example of any of the kinds, a scalar string tensor.
+        channels: 1 or 3. Raw pictures have 3.
 
     Returns:
-        (image [H, W, channels] uint8, H and W unknown until it runs; label int32).
+        (image, label): uint8 [H, W, channels], where H and W are unknown until it runs, and int32.
     """
     import tensorflow as tf
 
     found = tf.io.parse_single_example(record, _features())
     raw = found["image_raw"]
 
-    def from_bytes():
-        pixels = tf.io.decode_raw(raw, tf.uint8)
-        side = tf.cast(tf.round(tf.sqrt(tf.size(pixels) / 3)), tf.int64)
-        height = tf.where(found["height"] > 0, found["height"], side)
-        width = tf.where(found["width"] > 0, found["width"], side)
-        return tf.reshape(pixels, tf.stack([height, width, 3]))
+    def from_bytes() -> Any:
+        height, width = _raw_size(found, tf.strings.length(raw))
+        return tf.reshape(tf.io.decode_raw(raw, tf.uint8), tf.stack([height, width, 3]))
 
-    def from_code():
+    def from_code() -> Any:
         encoded = found["image/encoded"]
         encoded = tf.where(tf.strings.length(encoded) > 0, encoded, found["image"])
         return decode_picture(encoded, channels)
@@ -104,7 +104,7 @@ def parse(record, channels: int = 3):
     return tf.ensure_shape(image, (None, None, channels)), tf.cast(label, tf.int32)
 
 
-def decode_picture(encoded, channels: int = 3):
+def decode_picture(encoded: Any, channels: int = 3) -> Any:
     """An encoded picture (JPEG, PNG, GIF, BMP) as [H, W, channels] uint8, in a graph.
 
     CMYK becomes RGB, alpha is dropped, of an animation the first frame counts.
@@ -125,28 +125,38 @@ class Scan:
     """What a file holds, found by reading all of it without decoding pictures.
 
     Attributes:
-        labels: [N] int64 of the whole records before the first damage.
-        damage: what is wrong, a phrase that follows the file's name; None if nothing is.
+        labels: int64 [N], the labels of the whole records before the first damage.
+        damage: What is wrong, a phrase that follows the file's name; None if nothing is.
     """
 
     labels: np.ndarray
     damage: str | None
 
 
-def scan(path) -> Scan:
-    """Reads a TFRecord file from end to end, its checksums included."""
+def scan(path: str | os.PathLike) -> Scan:
+    """Reads a TFRecord file from end to end and verifies its checksums.
+
+    Args:
+        path: The file.
+
+    Example:
+
+    >>> scan("records/train-00000-of-00001.tfrecord")  # doctest: +SKIP
+    Scan(labels=array([3, 0, 1, 2]), damage=None)
+    """
     import tensorflow as tf
 
     size = os.path.getsize(path)
     dataset = tf.data.TFRecordDataset(str(path))
-    labels, used, damage = [], 0, None
+    labels, used, damage = [np.zeros(0, np.int64)], 0, None
     # An error spoils the whole batch that it is in: from there on, record by record.
     for batch in (_BATCH, 1):
         damage = None
         done = sum(map(len, labels))
         try:
-            facts = dataset.skip(done).batch(batch).map(_facts)
-            for found, bad, length in facts.as_numpy_iterator():
+            for found, bad, length in (
+                dataset.skip(done).batch(batch).map(_facts).as_numpy_iterator()
+            ):
                 if bad.any():
                     keep = int(np.argmax(bad))
                     damage = f"has no picture of a known kind in record {done + keep}"
@@ -163,31 +173,32 @@ def scan(path) -> Scan:
             damage = f"cannot be read ({' '.join(error.message.split())[:100]})"
         else:
             break
-    labels = np.concatenate([np.zeros(0, np.int64), *labels])
-    if damage is None and used != size:  # TensorFlow takes a cut length for the end
-        damage = f"is damaged or truncated after {len(labels)} whole records"
-    elif size == 0:
+    if size == 0:
         damage = "is empty"
-    return Scan(labels, damage)
+    elif damage is None and used != size:  # TensorFlow takes a cut length for the end
+        damage = f"is damaged or truncated after {done} whole records"
+    return Scan(np.concatenate(labels), damage)
 
 
-def _facts(records):
+def _facts(records: Any) -> tuple[Any, Any, Any]:
     """Labels, which records have no picture, and bytes in the file, of a batch of records."""
     import tensorflow as tf
 
     found = tf.io.parse_example(records, _features())
     raw = tf.cast(tf.strings.length(found["image_raw"]), tf.int64)
     encoded = tf.strings.length(found["image/encoded"]) + tf.strings.length(found["image"])
-    side = tf.cast(tf.round(tf.sqrt(tf.cast(raw, tf.float64) / 3)), tf.int64)
-    height = tf.where(found["height"] > 0, found["height"], side)
-    width = tf.where(found["width"] > 0, found["width"], side)
+    height, width = _raw_size(found, raw)
     bad = tf.where(raw > 0, raw != height * width * 3, encoded == 0)
     labels = tf.maximum(found["image/class/label"], found["label"])
     return labels, bad, tf.reduce_sum(tf.cast(tf.strings.length(records), tf.int64) + FRAME)
 
 
-def count(path) -> tuple[int, bool]:
-    """The number of whole records, by the lengths before them; whether the file ends there."""
+def count(path: str | os.PathLike) -> tuple[int, bool]:
+    """Counts the whole records of a TFRecord file by the lengths that precede them.
+
+    Returns:
+        (number, whole): the number of records, and whether the file ends after the last of them.
+    """
     size = os.path.getsize(path)
     position = number = 0
     with open(path, "rb", buffering=0) as stream:

@@ -1,14 +1,14 @@
-"""records.json: what the TFRecord files beside it hold, so that nobody need read them to know.
+"""records.json, the index: what the TFRecord files beside it hold, so that they need not be read.
 
 `{"format": ..., "version": 1, "size": 128, "class_names": [...], "class_counts": [...],
 "records": N, "skipped": M, "shards": [{"file", "records", "bytes", "labels": [lowest, highest],
 "notes": [[picture, reason], ...]}, ...], "source": ..., "conversion": {...}}`
 """
 
-from __future__ import annotations
-
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 from improved_gan_tf.errors import UserError
 
@@ -16,29 +16,33 @@ FILE = "records.json"
 UNFINISHED = "conversion.json"
 FORMAT = "improved_gan_tf records"
 VERSION = 1
+AGAIN = "convert the images again"
 
 
-def read_json(path) -> dict:
-    """The object in the file `path`.
+def read_json(path: str | os.PathLike) -> dict[str, Any]:
+    """Reads the JSON object in a file.
 
     Raises:
-        UserError: it cannot be read, or is no JSON object.
+        UserError: The file cannot be read, or holds no JSON object.
     """
     try:
         value = json.loads(Path(path).read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"{path} cannot be read ({reason}); convert the images anew.") from None
+        raise UserError(f"{path} cannot be read ({reason}); {AGAIN}") from None
     if not isinstance(value, dict):
-        raise UserError(f"{path} is no JSON object; convert the images anew.")
+        raise UserError(f"{path} is no JSON object; {AGAIN}")
     return value
 
 
-def read_index(folder) -> dict | None:
-    """The checked index of a folder; None if there is none.
+def read_index(folder: str | os.PathLike) -> dict[str, Any] | None:
+    """Reads and checks the index of a folder.
+
+    Returns:
+        The index, or None if the folder has none.
 
     Raises:
-        UserError: it is damaged, of another program or version, or names a class twice.
+        UserError: The index is damaged, of another program or version, or names a class twice.
     """
     path = Path(folder) / FILE
     if not path.is_file():
@@ -46,8 +50,8 @@ def read_index(folder) -> dict | None:
     index = read_json(path)
     if index.get("format") != FORMAT or index.get("version") != VERSION:
         raise UserError(
-            f"{path} is not an index of this program's format, version {VERSION}; convert the "
-            f"images anew, or move it away to have the records read through instead."
+            f"{path} is not an index of this program's format, version {VERSION}; {AGAIN}, or move "
+            "it away to have the records read through instead"
         )
     try:
         names = index["class_names"]
@@ -55,7 +59,7 @@ def read_index(folder) -> dict | None:
             shard["file"], int(shard["records"]), int(shard["bytes"]), list(shard["labels"])
         int(index["size"])
     except (KeyError, TypeError, ValueError):
-        raise UserError(f"{path} lacks entries that it should have; convert anew.") from None
+        raise UserError(f"{path} lacks entries that it should have; {AGAIN}") from None
     if not names or len(set(names)) != len(names):
-        raise UserError(f"{path} names no class, or one twice; convert the images anew.")
+        raise UserError(f"{path} names no class, or one twice; {AGAIN}")
     return index

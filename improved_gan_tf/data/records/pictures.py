@@ -1,6 +1,4 @@
-"""Pictures of any kind to small square JPEGs, in several processes. No TensorFlow here."""
-
-from __future__ import annotations
+"""Pictures of any kind to small square JPEGs, in several processes, without TensorFlow."""
 
 import collections
 import concurrent.futures
@@ -11,11 +9,12 @@ import os
 import signal
 import threading
 import warnings
+from collections.abc import Generator
 from pathlib import Path
 
 from improved_gan_tf.data.square import square_picture
 
-# What an unusual picture's note begins with, by whether a record was made of it.
+# How the note on an unusual picture begins: whether a record was made of it.
 SKIPPED, KEPT = "skipped: ", "kept: "
 _DEEP = frozenset(("I", "F", "I;16", "I;16L", "I;16B", "I;16N"))
 _JPEG_SUFFIXES = frozenset((".jpg", ".jpeg"))
@@ -23,14 +22,18 @@ _CHUNK = 16  # pictures handed to a process at a time
 _AHEAD = 4  # chunks in flight for each process
 
 
-def prepare(path, size: int, quality: int) -> tuple[bytes | None, str | None]:
-    """One picture's middle square as a JPEG (RGB, colour at full resolution).
+Prepared = tuple[bytes | None, str | None]
+
+
+def prepare(path: str | os.PathLike, size: int, quality: int) -> Prepared:
+    """Encodes the middle square of a picture as a JPEG (RGB, color at full resolution).
 
     Grey pictures, palettes and CMYK become RGB; alpha is dropped; of an animation the first frame
-    counts; the orientation tag is ignored, as the original did.
+    counts; the orientation tag is ignored, as in the original.
 
     Returns:
-        (JPEG, or None if the picture cannot be used; note, or None if it is an ordinary one).
+        (JPEG, note): None and the reason if the picture cannot be used; a note of None if it is an
+        ordinary one.
     """
     from PIL import Image
 
@@ -54,13 +57,16 @@ def prepare(path, size: int, quality: int) -> tuple[bytes | None, str | None]:
     return stream.getvalue(), f"{KEPT}was {' and '.join(was)}" if was else None
 
 
-def prepare_all(paths, size: int, quality: int, workers: int):
+def prepare_all(
+    paths: list[str], size: int, quality: int, workers: int
+) -> Generator[Prepared, None, None]:
     """Yields `prepare(path, size, quality)` for each path, in order.
 
     Args:
-        paths: list of pictures.
-        size, quality: of the JPEGs.
-        workers: processes; 1 works in this one.
+        paths: The pictures.
+        size: The side of the squares.
+        quality: The quality of the JPEGs.
+        workers: The number of processes; with 1 the work is done in this one.
     """
     if workers == 1:
         for path in paths:
@@ -71,7 +77,7 @@ def prepare_all(paths, size: int, quality: int, workers: int):
     pool = concurrent.futures.ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), _start
     )
-    running = collections.deque()
+    running: collections.deque[concurrent.futures.Future] = collections.deque()
     try:
         while True:
             for chunk in itertools.islice(chunks, workers * _AHEAD - len(running)):
@@ -83,16 +89,18 @@ def prepare_all(paths, size: int, quality: int, workers: int):
         pool.shutdown(cancel_futures=True)
 
 
-def _prepare_chunk(paths, size, quality):
+def _prepare_chunk(paths: list[str], size: int, quality: int) -> list[Prepared]:
     return [prepare(path, size, quality) for path in paths]
 
 
-def _start():
-    """Ties a process to its parent: that one handles Ctrl-C, and takes this one along."""
+def _start() -> None:
+    """Ties a process to its parent, which handles Ctrl-C and takes this one with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
 
-    def follow():
-        multiprocessing.parent_process().join()
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()

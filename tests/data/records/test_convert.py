@@ -270,9 +270,7 @@ def test_folders_that_cannot_be_converted(tmp_path, source, refused):
     out = tmp_path / "out"
     refused("there is no such folder", tmp_path / "x", out)
     (tmp_path / "none").mkdir()
-    refused(
-        "has no sub-folder; expected one sub-folder of pictures a class", tmp_path / "none", out
-    )
+    refused("has no sub-folder; expected one sub-folder of pictures", tmp_path / "none", out)
     refused("lies within", source, source / "out")
     refused("lies within", source, source)
     refused(
@@ -355,7 +353,7 @@ def test_folders_in_use(tmp_path, source, refused, tool):
     (out / "thesis.txt").rename(out / "records.json")
     refused("records.json cannot be read", source, out)
     (out / "records.json").write_text("{}")
-    refused("records.json is not of this program's making", source, out)
+    refused("records.json was not written by this program", source, out)
     (out / "records.json").unlink()
     common = [source, out, "--workers", 1]
     assert tool([*map(str, common), "--size", "8", "--shards", "2"]) == 0

@@ -1,46 +1,60 @@
-"""The Inception score (section 4), FID and KID, by Inception or by another classifier."""
+"""The Inception score (section 4), FID and KID, by Inception or by another classifier.
+
+`evaluate` computes any of them from one pass over the images; the others are short forms of it. A
+chapter for users is in README.md.
+"""
 
 from improved_gan_tf.metrics.callbacks import InceptionScore, ScoreCallback
-from improved_gan_tf.metrics.classifiers import Inception, OtherClassifier, load_classifier
-from improved_gan_tf.metrics.distances import frechet_distance, kernel_distance
+from improved_gan_tf.metrics.classifiers import (
+    Classifier,
+    Inception,
+    OtherClassifier,
+    load_classifier,
+)
+from improved_gan_tf.metrics.drawn import Drawn
 from improved_gan_tf.metrics.evaluate import (
-    Score,
     best,
+    evaluate,
     fid,
     image_scores,
+    inception_score,
     kid,
-    score,
     statistics_of,
 )
+from improved_gan_tf.metrics.frechet import frechet_distance
 from improved_gan_tf.metrics.inception_score import (
     best_fraction,
     image_scores_from_logits,
     score_from_logits,
     score_from_probabilities,
 )
-from improved_gan_tf.metrics.small_classifier import train as train_classifier
-from improved_gan_tf.metrics.sources import Drawn, open_images
+from improved_gan_tf.metrics.kernel import kernel_distance
+from improved_gan_tf.metrics.result import METRICS, Result, Score
+from improved_gan_tf.metrics.small_classifier import train_classifier
 from improved_gan_tf.metrics.statistics import Statistics
 
 __all__ = [
+    "METRICS",
+    "Classifier",
     "Drawn",
     "Inception",
     "InceptionScore",
     "OtherClassifier",
+    "Result",
     "Score",
     "ScoreCallback",
     "Statistics",
     "best",
     "best_fraction",
+    "evaluate",
     "fid",
     "frechet_distance",
     "image_scores",
     "image_scores_from_logits",
+    "inception_score",
     "kernel_distance",
     "kid",
     "load_classifier",
-    "open_images",
-    "score",
     "score_from_logits",
     "score_from_probabilities",
     "statistics_of",

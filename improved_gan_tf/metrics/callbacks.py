@@ -1,33 +1,55 @@
-"""Scores while a generator trains: a Keras metric, and a callback for `fit`."""
+"""Figures while a generator trains: a Keras metric, and a callback for `fit`."""
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
-import numpy as np
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics import distances, evaluate, inception_score, sources
+from improved_gan_tf.metrics.classifiers import Classifier, Inception
+from improved_gan_tf.metrics.drawn import Drawn
+from improved_gan_tf.metrics.evaluate import check, evaluate, statistics_for, statistics_of
 
 
 class InceptionScore(keras.metrics.Metric):
     """The Inception score, in one split, of the images that `update_state` is given.
 
-    exp(E_x KL(p(y|x) || p(y))), p(y) the mean over all images since `reset_state`. Works in graph
-    mode: the network is a part of the metric's graph. Sums are float64.
+    exp(E_x KL(p(y|x) || p(y))), p(y) the mean over all images since `reset_state`, in float64.
+    Works in graph mode: the network is a part of the metric's graph.
 
     Args:
-        classifier: an `Inception`; None makes one of the published weights.
-        value_range: the images' black and full brightness; they are used without rounding.
-        name: of the metric.
+        classifier: A classifier with a `model`, such as `Inception`. None (default) is Inception
+            with its published weights.
+        image_range: `(low, high)`, the images' values for black and full brightness; they are not
+            rounded to bytes. Defaults to (0, 255).
+        name: String, the metric's name. Defaults to "inception_score".
+
+    Raises:
+        UserError: The classifier has no `model`.
+
+    Example:
+
+    >>> from improved_gan_tf import inception
+    >>> network = Inception(inception.random_weights(0))  # no download: scores mean nothing
+    >>> metric = InceptionScore(network, image_range=(-1.0, 1.0))
+    >>> metric.update_state(keras.random.uniform((4, 32, 32, 3), -1.0, 1.0))
+    >>> bool(1.0 <= metric.result() <= 4.0)
+    True
     """
 
-    def __init__(self, classifier=None, value_range=(0.0, 255.0), name="inception_score"):
+    def __init__(
+        self,
+        classifier: Classifier | None = None,
+        image_range: tuple[float, float] = (0.0, 255.0),
+        name: str = "inception_score",
+    ):
         super().__init__(name=name, dtype="float64")
-        self.classifier = classifier or evaluate._inception()
-        if not hasattr(self.classifier, "model"):
+        self.classifier = classifier or Inception()
+        if self.classifier.model is None:
             raise UserError(
-                f"the metric runs Inception's network, not {self.classifier.name}; use the "
-                "ScoreCallback with other classifiers"
+                f"{self.classifier.name} is no network for a graph; use the ScoreCallback with it"
             )
-        self.value_range = tuple(value_range)
+        self.image_range = tuple(image_range)
 
         def total(name, shape=()):
             return self.add_variable(shape, "zeros", dtype="float64", name=name)
@@ -36,12 +58,12 @@ class InceptionScore(keras.metrics.Metric):
         self.probability = total("probability", (self.classifier.num_classes,))
         self.count = total("count")
 
-    def update_state(self, images, generated=None, sample_weight=None):
-        """Takes in images (N, H, W, 1 or 3): the second argument where there are two, so that the
-        metric may stand in `compile(metrics=...)` of a model that gives out images."""
+    def update_state(self, images: Any, generated: Any = None, sample_weight: Any = None) -> None:
+        """Adds images (N, H, W, 1 or 3): the second argument where there are two, so that the
+        metric may stand in `compile(metrics=...)` of a model whose output is images."""
         ops = keras.ops
         images = ops.cast(images if generated is None else generated, "float32")
-        low, high = self.value_range
+        low, high = self.image_range
         images = (images - low) * (255.0 / (high - low))
         if images.shape[-1] == 1:
             images = ops.repeat(images, 3, axis=-1)
@@ -52,7 +74,8 @@ class InceptionScore(keras.metrics.Metric):
         self.probability.assign_add(ops.sum(p, axis=0))
         self.count.assign_add(ops.cast(ops.shape(p)[0], "float64"))
 
-    def result(self):
+    def result(self) -> Any:
+        """The score, a float64 scalar."""
         ops = keras.ops
         count = ops.maximum(self.count, 1.0)
         q = self.probability / count
@@ -61,62 +84,80 @@ class InceptionScore(keras.metrics.Metric):
 
 
 class ScoreCallback(keras.callbacks.Callback):
-    """Scores the generator after epochs and puts the figures into the logs.
+    """Scores the generator at the ends of epochs and adds the figures to the logs.
 
     `inception_score` and `inception_score_std` (and `fid` with a reference) join the epoch's logs,
-    so that a history, a CSV log or TensorBoard after it in the list of callbacks keeps them.
+    so that a history, and a CSV log or TensorBoard later in the list of callbacks, keep them.
 
     Args:
-        count: images of a score; the same latent vectors each time.
-        every: epochs from one score to the next; the last epoch has one anyway.
-        sample: function (n, seed) -> n images; None is the model's own `sample`.
-        value_range: its images' black and full brightness; None: 0..255.
-        splits: see `inception.score`.
-        classifier: see `inception.score`.
-        reference: `Statistics` of real images by the same classifier, for FID; or None.
-        seed: of the images.
-        batch_size: of the classifier.
+        count: Integer, the images of a score; the same latent vectors each time. Defaults to 1,000.
+        every: Integer, the epochs from one score to the next; the last epoch always has one.
+            Defaults to 1.
+        sample: Function `(n, seed)` that returns n images. None (default) is the model's `sample`.
+        image_range: `(low, high)`, the values for black and full brightness. None (default): the
+            model's `image_range`, or 0..255 where `sample` is given.
+        splits: Integer, the parts of the Inception score. Defaults to 10.
+        classifier: A `Classifier`. None (default) is Inception with its published weights.
+        reference: Real images or their `Statistics`, for FID, as in `evaluate`; or None (default).
+        seed: Integer, the seed of the images. Defaults to 0.
+        batch_size: Integer, the images the classifier sees at a time. Defaults to 32.
+
+    Raises:
+        UserError: There are fewer images than parts, or the reference is another classifier's.
+
+    Example:
+
+    >>> callback = ScoreCallback(5000, every=25, reference="real.npz")  # doctest: +SKIP
+    >>> gan.fit(data.train, epochs=300, callbacks=[callback])  # doctest: +SKIP
     """
 
     def __init__(
         self,
-        count=1000,
-        every=1,
-        sample=None,
-        value_range=None,
-        splits=10,
-        classifier=None,
-        reference=None,
-        seed=0,
-        batch_size=evaluate.BATCH_SIZE,
+        count: int = 1000,
+        every: int = 1,
+        sample: Callable[[int, int], Any] | None = None,
+        image_range: tuple[float, float] | None = None,
+        splits: int = 10,
+        classifier: Classifier | None = None,
+        reference: Any = None,
+        seed: int = 0,
+        batch_size: int = 32,
     ):
         super().__init__()
-        if count < splits:
-            raise UserError(f"{count} images cannot be split into {splits} parts")
-        self.count, self.every, self.sample, self.value_range = count, every, sample, value_range
-        self.splits, self.reference, self.seed = splits, reference, seed
-        self.batch_size = batch_size
-        self.classifier = classifier or evaluate._inception()
+        if every < 1:
+            raise UserError(f"every is a number of epochs from 1, not {every}")
+        self.every, self.sample = every, sample
+        self.images = Drawn(self._draw, count, seed, image_range, "model")
+        metrics = ("inception_score",) if reference is None else ("inception_score", "fid")
+        check(self.images, reference, metrics, splits)
+        classifier = classifier or Inception()
+        if reference is not None:
+            reference = statistics_of(reference, classifier=classifier, batch_size=batch_size)
+            statistics_for(self.images, classifier).check_comparable(reference)
+        self.options = {
+            "classifier": classifier,
+            "reference": reference,
+            "metrics": metrics,
+            "splits": splits,
+            "batch_size": batch_size,
+        }
 
-    def on_epoch_end(self, epoch, logs=None):
+    def _draw(self, n: int, seed: int) -> Any:
+        return (self.sample or self.model.sample)(n, seed)
+
+    def set_model(self, model: keras.Model) -> None:
+        """Takes the range of the model's images, unless another one or `sample` was given."""
+        super().set_model(model)
+        if self.sample is None and self.images.image_range is None:
+            self.images.image_range = model.image_range
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Adds the figures to `logs`."""
         last = epoch + 1 == self.params.get("epochs")
-        if (epoch + 1) % self.every and not last:
+        if logs is None or ((epoch + 1) % self.every and not last):
             return
-        draw = self.sample or self.model.sample
-        source = sources.Drawn(draw, self.count, self.seed, self.value_range, "model")
-        statistics = None
-        if self.reference is not None:
-            statistics = evaluate.new_statistics(self.classifier, source.name)
-        with evaluate.LogitFile() as logits:
-            evaluate.extract(source, self.classifier, logits, statistics, self.batch_size)
-            mean, std = inception_score.score_from_logits(logits, self.splits)
-        found = {"inception_score": mean, "inception_score_std": std}
-        if statistics is not None:
-            found["fid"] = distances.frechet_distance(
-                statistics.mean,
-                statistics.covariance,
-                self.reference.mean,
-                self.reference.covariance,
-            )
-        if logs is not None:
-            logs.update({name: float(np.float64(value)) for name, value in found.items()})
+        for name, figure in evaluate(self.images, **self.options).figures.items():
+            if isinstance(figure, dict):
+                logs[f"{name}_std"] = figure["std"]
+                figure = figure["mean"]
+            logs[name] = figure

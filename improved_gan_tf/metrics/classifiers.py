@@ -1,147 +1,203 @@
-"""The classifier behind a score: Inception, or any other in its place."""
+"""The classifier behind the figures: Inception, or any other in its place."""
 
+import functools
+import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.inception import network, published
-from improved_gan_tf.inception import weights as weights_files
+from improved_gan_tf.inception.resize import resize_bilinear
+from improved_gan_tf.inception.weights import Weights, fingerprint, load_weights
 
-_LARGE = 299 * 299 * 4  # pixels from which the resized floats of an image are the smaller
+_LARGE = 299 * 299 * 4  # pixels from which an image is smaller once it is resized (float32)
+_GREY = np.array([19595, 38470, 7471], np.uint32)  # ITU-R 601 over 2^16, as Pillow has it
 
 
 class Classifier:
-    """What a score needs of a classifier.
+    """What `evaluate` needs of a classifier; the base of `Inception` and `OtherClassifier`.
 
     Attributes:
-        name, digest: for the protocol; the digest tells classifiers apart.
-        channels: 1 or 3.
-        num_classes: columns of the logits.
-        num_features: columns of the features, or None where there are none (no FID, no KID).
+        name: String for the protocol.
+        digest: String that differs between classifiers.
+        channels: 1 or 3, the channels of its images.
+        num_classes: Integer, the columns of the logits; None if unknown before the first call.
+        num_features: Integer, the columns of the features; None without (no FID, no KID).
+        model: Keras model of the images that gives a dictionary with "logits", for use in a graph;
+            None if there is none.
     """
 
-    name, digest, channels, num_classes, num_features = "", "", 3, None, None
+    name: str = ""
+    digest: Any = ""
+    channels: int = 3
+    num_classes: int | None = None
+    num_features: int | None = None
+    model: Any = None
 
-    def prepare(self, image):
-        """One image (H, W, 1 or 3) in the classifier's channels; also made smaller where that
-        saves memory. Called by several threads."""
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        """One image (H, W, 1 or 3) in the classifier's channels. Called by several threads."""
         if image.shape[2] == self.channels:
             return image
         if self.channels == 3:
             return np.repeat(image, 3, axis=2)
         if image.dtype == np.uint8:
-            weights = np.array([19595, 38470, 7471], np.uint32)  # as Pillow's grey: ITU-R 601
-            grey = (image.astype(np.uint32) @ weights + 0x8000) >> 16
-            return grey.astype(np.uint8)[..., None]
+            return ((image.astype(np.uint32) @ _GREY + 0x8000) >> 16).astype(np.uint8)[..., None]
         return (image @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
 
-    def resize(self, image):
+    def resize(self, image: np.ndarray) -> np.ndarray:
         """One prepared image at the classifier's own size, float32."""
         raise NotImplementedError
 
-    def stack(self, images):
-        """A list of prepared images as one batch; those of several sizes are resized first."""
+    def stack(self, images: list[np.ndarray]) -> np.ndarray:
+        """Prepared images as one batch; those of several sizes are resized first."""
         if len({image.shape for image in images}) > 1:
             images = [self.resize(image) for image in images]
         return np.stack(images)
 
-    def __call__(self, images):
+    def __call__(self, images: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
         """(features (N, F) or None, logits (N, K)), float32, of a batch from `stack`."""
         raise NotImplementedError
 
 
 class Inception(Classifier):
-    """The network of inception-2015-12-05; features are `pool_3`, logits are without bias.
+    """The network of inception-2015-12-05, whose scores are the published ones.
+
+    Features are `pool_3`, 2,048 numbers; logits are the original program's, 1,008 without bias.
+    Images of any size are resized as TensorFlow 1 did. The weights are found and read when they
+    are first needed.
 
     Args:
-        weights: `Weights`, or None to find them (`weights.load_weights`).
+        weights: `inception.Weights`, or the path of a file of them. None (default) finds the
+            published ones or downloads them once (`inception.load_weights`).
+        check: Whether to refuse a file that is not a published one. Defaults to True.
+
+    Example:
+
+    >>> from improved_gan_tf import inception
+    >>> network = Inception(inception.random_weights(0))  # no download: scores mean nothing
+    >>> network.name, network.num_features
+    ('inception-2015-12-05', 2048)
     """
 
     name = "inception-2015-12-05"
-    num_classes, num_features = network.NUM_CLASSES, network.NUM_FEATURES
+    num_classes = network.NUM_CLASSES
+    num_features = network.NUM_FEATURES
 
-    def __init__(self, weights=None):
-        import tensorflow as tf
+    def __init__(self, weights: Weights | str | os.PathLike | None = None, check: bool = True):
+        self._weights, self._check = weights, check
 
-        weights = weights_files.load_weights() if weights is None else weights
-        self.model = network.build_network(weights)
-        self.digest = getattr(weights, "digest", "") or weights_files.fingerprint(weights)
-        self._function = tf.function(
-            lambda images: self.model(images, training=False),
+    @functools.cached_property
+    def _loaded(self) -> tuple[str, Any, Any]:
+        weights, self._weights = self._weights, None  # 90 MB that the model holds from now on
+        if not isinstance(weights, Mapping):
+            weights = load_weights(weights, self._check)
+        model = network.build_network(weights)
+        function = tf.function(
+            lambda images: model(images, training=False),
             input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)],
             autograph=False,
         )
+        digest = weights.digest if isinstance(weights, Weights) else ""
+        return digest or fingerprint(weights), model, function
 
-    def prepare(self, image):
+    @property
+    def digest(self) -> str:
+        return self._loaded[0]
+
+    @property
+    def model(self) -> keras.Model:
+        return self._loaded[1]
+
+    def prepare(self, image: np.ndarray) -> np.ndarray:
         image = super().prepare(image)
         return self.resize(image) if image.shape[0] * image.shape[1] > _LARGE else image
 
-    def resize(self, image):
-        from improved_gan_tf.inception.resize import resize_bilinear
-
+    def resize(self, image: np.ndarray) -> np.ndarray:
         return resize_bilinear(image[None], (network.IMAGE_SIZE,) * 2).numpy()[0]
 
-    def __call__(self, images):
-        found = self._function(np.asarray(images, np.float32))
+    def __call__(self, images: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+        found = self._loaded[2](np.asarray(images, np.float32))
         return found["pool_3"].numpy(), found["logits"].numpy()
 
 
 class OtherClassifier(Classifier):
-    """A classifier of one's own: a Keras model or a SavedModel.
+    """Any classifier of images in Inception's place: a Keras model or a SavedModel.
 
-    Images reach it as float32 in `value_range` (0..255 by default), with its number of channels
-    (grey is repeated, colour becomes luminance) and at its size where it has one (bilinear,
-    antialiased). Its output is taken for probabilities where all rows are distributions, else for
-    logits. Features are the layer named "features", else what enters its last Dense layer.
+    Images reach it as float32 in `image_range`, with its number of channels (grey is repeated,
+    colour becomes luminance) and at its size where it has one (bilinear, antialiased). Its output
+    is taken for probabilities if all rows are distributions, else for logits. Features are the
+    output of the layer named "features", else the input of its last Dense layer; in a SavedModel
+    the output `features` of its signature.
 
     Args:
-        model: a built `keras.Model`, or a loaded SavedModel's signature.
-        name, digest: see `Classifier`.
-        value_range: what it takes for black and full brightness.
+        model: A built `keras.Model`, or what `tf.saved_model.load` returns: it is called by the
+            signature `serving_default` or `serve`, with images as the one input.
+        name: String for the protocol.
+        digest: String that differs between classifiers. Defaults to the name.
+        image_range: `(low, high)`, its values for black and full brightness. Defaults to (0, 255).
+
+    Raises:
+        UserError: The model does not take images, or gives more than one output beside features.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+    >>> model.add(keras.layers.Dense(10))
+    >>> classifier = OtherClassifier(model, "small")
+    >>> features, logits = classifier(np.zeros((5, 8, 8, 1)))
+    >>> features.shape, logits.shape
+    ((5, 64), (5, 10))
     """
 
-    def __init__(self, model, name, digest="", value_range=(0.0, 255.0)):
-        import keras
-
-        self.name, self.digest, self.value_range = name, digest or name, tuple(value_range)
+    def __init__(
+        self,
+        model: Any,
+        name: str,
+        digest: str = "",
+        image_range: tuple[float, float] = (0.0, 255.0),
+    ):
+        self.name, self.digest = name, digest or name
+        self.image_range = tuple(image_range)
         self._warned = False
-        self._kind = None
-        if isinstance(model, keras.Model):
-            shape, call = self._keras(model)
-        else:
-            shape, call = self._signature(model)
+        self._gives_probabilities: bool | None = None  # unknown before the first call
+        keras_model = isinstance(model, keras.Model)
+        shape, self._call = self._keras(model) if keras_model else self._saved_model(model)
         if len(shape) != 4 or shape[3] not in (1, 3):
             raise UserError(
                 f"{name} takes input of shape {tuple(shape)}; expected (N, height, width, 1 or 3)"
             )
         self.channels, self._size = shape[3], (shape[1], shape[2])
-        self._call = call
 
     def _keras(self, model):
-        import keras
-
-        if not getattr(model, "inputs", None):  # a subclass without a graph of layers
+        try:
+            inputs = model.inputs
+        except AttributeError:  # a subclass without a graph of layers
             return model.input_shape, lambda images: (None, model.predict_on_batch(images))
-        if len(model.inputs) != 1 or len(model.outputs) != 1:
+        if len(inputs) != 1 or len(model.outputs) != 1:
             raise UserError(
-                f"{self.name} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; "
+                f"{self.name} has {len(inputs)} inputs and {len(model.outputs)} outputs; "
                 "expected images in, logits or probabilities out"
             )
-        last = model.layers[-1] if isinstance(model.layers[-1], keras.layers.Dense) else None
-        named = [layer.output for layer in model.layers if layer.name == "features"]
-        features = named[0] if named else last.input if last is not None else None
+        last = model.layers[-1]
+        dense = isinstance(last, keras.layers.Dense)
+        found = [layer.output for layer in model.layers if layer.name == "features"]
+        found += [last.input] if dense else []
         wanted = {"output": model.outputs[0]}
-        if features is not None:
-            wanted["features"] = features
-            self.num_features = int(np.prod(features.shape[1:]))
+        if found:
+            wanted["features"] = found[0]
+            self.num_features = int(np.prod(found[0].shape[1:]))
         # Logits from before a softmax, so that no probability is rounded to 0.
-        softmax = last is not None and last.activation is keras.activations.softmax
+        softmax = dense and last.activation is keras.activations.softmax
         if softmax:
             wanted["output"] = last.input
-            self._kind = "logits"
-        both = keras.Model(model.inputs[0], wanted)
+            self._gives_probabilities = False
+        both = keras.Model(inputs[0], wanted)
 
         def call(images):
             found = both.predict_on_batch(images)
@@ -154,49 +210,50 @@ class OtherClassifier(Classifier):
 
         return model.input_shape, call
 
-    def _signature(self, signature):
-        import tensorflow as tf
-
+    def _saved_model(self, model):
+        signatures = model.signatures
+        signature = signatures.get("serving_default") or signatures.get("serve")
+        if signature is None:
+            raise UserError(f"{self.name} has no signature serving_default or serve")
         (keyword, spec), *more = signature.structured_input_signature[1].items()
         if more:
             raise UserError(f"{self.name} takes {1 + len(more)} inputs; expected images alone")
+        outputs = [name for name in signature.structured_outputs if name != "features"]
+        if len(outputs) != 1:
+            raise UserError(
+                f"{self.name} has the outputs {', '.join(signature.structured_outputs)}; expected "
+                "logits or probabilities, alone or with `features`"
+            )
+        features = signature.structured_outputs.get("features")
+        if features is not None:
+            self.num_features = int(features.shape[1])
+        self._model = model  # its functions live as long as it does
 
         def call(images):
             found = signature(**{keyword: tf.constant(images, spec.dtype)})
             features = found.get("features")
-            others = [v for k, v in found.items() if k != "features"]
-            if len(others) != 1:
-                raise UserError(
-                    f"{self.name} has the outputs {', '.join(found)}; expected logits or "
-                    "probabilities alone, or beside `features`"
-                )
-            return None if features is None else features.numpy(), others[0].numpy()
+            return None if features is None else features.numpy(), found[outputs[0]].numpy()
 
-        features = signature.structured_outputs.get("features")
-        if features is not None:
-            self.num_features = int(features.shape[1])
         return spec.shape.as_list(), call
 
-    def resize(self, image):
-        import tensorflow as tf
-
-        size = [own or given for own, given in zip(self._size, image.shape[:2], strict=True)]
+    def resize(self, image: np.ndarray) -> np.ndarray:
         if None in self._size:
             raise UserError(f"{self.name} takes images of any size, but of one size at a time")
-        if not self._warned and list(image.shape[:2]) != size:
+        height, width = image.shape[:2]
+        if not self._warned and (height, width) != self._size:
             self._warned = True
             warnings.warn(
-                f"images of {image.shape[0]} x {image.shape[1]} are resized to the classifier's "
-                f"{size[0]} x {size[1]}",
+                f"images of {height} x {width} are resized to the classifier's "
+                f"{self._size[0]} x {self._size[1]}",
                 stacklevel=2,
             )
-        return tf.image.resize(image, size, antialias=True).numpy()
+        return tf.image.resize(image, self._size, antialias=True).numpy()
 
-    def __call__(self, images):
-        wanted = [o or g for o, g in zip(self._size, images.shape[1:3], strict=True)]
-        if list(images.shape[1:3]) != wanted:
+    def __call__(self, images: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+        given = images.shape[1:3]
+        if any(own not in (None, n) for own, n in zip(self._size, given, strict=True)):
             images = np.stack([self.resize(image) for image in images])
-        low, high = self.value_range
+        low, high = self.image_range
         features, output = self._call(
             np.asarray(images, np.float32) * np.float32((high - low) / 255.0) + np.float32(low)
         )
@@ -204,49 +261,38 @@ class OtherClassifier(Classifier):
             raise UserError(
                 f"{self.name} gives an output of shape {output.shape}; expected (N, classes)"
             )
-        if self._kind is None:
+        if self._gives_probabilities is None:
             sums = output.sum(axis=1)
-            distributions = output.min() >= 0 and np.abs(sums - 1).max() < 1e-3
-            self._kind = "probabilities" if distributions else "logits"
+            self._gives_probabilities = bool(output.min() >= 0 and np.abs(sums - 1).max() < 1e-3)
         self.num_classes = output.shape[1]
-        if self._kind == "probabilities":
+        if self._gives_probabilities:
             output = np.log(np.maximum(output, np.float32(1e-37)))
         return features, output.astype(np.float32)
 
 
-def load_classifier(path, value_range=(0.0, 255.0)):
-    """The classifier in a .keras file or a SavedModel, as an `OtherClassifier`.
+def load_classifier(
+    path: str | os.PathLike, image_range: tuple[float, float] = (0.0, 255.0)
+) -> OtherClassifier:
+    """Loads the classifier in a .keras file or a SavedModel; see `OtherClassifier`.
 
-    A SavedModel is called by its signature `serving_default` or `serve`, of one input; an output
-    `features` beside the other makes FID and KID possible.
+    Args:
+        path: The file, or the SavedModel's folder.
+        image_range: `(low, high)`, its values for black and full brightness. Defaults to (0, 255).
 
     Raises:
-        UserError: absent, damaged, or not a classifier of images.
+        UserError: It is absent, damaged, or not a classifier of images.
     """
-    import keras
-    import tensorflow as tf
-
     path = Path(path).expanduser()
+    if not path.exists():
+        raise UserError(
+            f"{path}: there is no such classifier; expected a .keras file or a SavedModel folder"
+        )
+    folder = path.is_dir()
     try:
-        if path.is_dir():
-            loaded = tf.saved_model.load(str(path))
-            found = loaded.signatures
-            model = found.get("serving_default") or found.get("serve")
-            if model is None:
-                raise UserError(f"{path} has no signature serving_default or serve")
-            model._keeps_alive = loaded
-            digest = published.file_hash(path / "saved_model.pb")
-        elif path.is_file():
-            model = keras.models.load_model(path, compile=False)
-            digest = published.file_hash(path)
-        else:
-            raise UserError(
-                f"{path}: there is no such classifier; expected a .keras file or a "
-                "SavedModel folder"
-            )
-    except UserError:
-        raise
+        digest = published.file_hash(path / "saved_model.pb" if folder else path)
+        load = tf.saved_model.load if folder else keras.models.load_model
+        model = load(str(path)) if folder else load(path, compile=False)
     except Exception as error:  # Keras and TensorFlow raise many kinds on damaged files
         reason = " ".join(str(error).split())[:160]
         raise UserError(f"{path} cannot be loaded as a classifier ({reason})") from error
-    return OtherClassifier(model, path.name, f"sha256:{digest}", value_range)
+    return OtherClassifier(model, path.name, f"sha256:{digest}", image_range)

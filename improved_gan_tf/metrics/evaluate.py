@@ -1,285 +1,270 @@
-"""From images to numbers: the score, scores of single images, statistics for FID and KID.
+"""The one way from images to figures: `evaluate`, and short forms of it.
 
-Memory does not grow with the number of images: they pass in batches, their logits wait in a
-temporary file (4 KB an image) and their features go into a mean and a covariance.
+What can be refused is refused before the first image meets the classifier.
 """
 
 import os
-import tempfile
-from collections import namedtuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from improved_gan_tf import __version__
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics import inception_score
-from improved_gan_tf.metrics.progress import Progress
+from improved_gan_tf.metrics import kernel
+from improved_gan_tf.metrics.classifiers import Classifier, Inception
+from improved_gan_tf.metrics.extraction import LogitFile, extract
+from improved_gan_tf.metrics.inception_score import (
+    best_fraction,
+    check_splits,
+    image_scores_from_logits,
+    score_from_logits,
+    warn_if_few,
+)
+from improved_gan_tf.metrics.result import METRICS, Result, Score
 from improved_gan_tf.metrics.sources import open_images
-from improved_gan_tf.metrics.statistics import KEPT, Statistics
-
-BATCH_SIZE = 32
+from improved_gan_tf.metrics.statistics import KEPT, Statistics, is_statistics_file
 
 
-class Score(namedtuple("Score", "mean std")):
-    """An Inception score, `mean, std = score(...)`: mean and standard deviation over the splits.
-
-    Attributes:
-        protocol: dictionary of plain values: what the number must be quoted with.
-    """
-
-    def __new__(cls, mean, std, protocol=None):
-        self = super().__new__(cls, mean, std)
-        self.protocol = protocol or {}
-        return self
-
-
-class LogitFile:
-    """Rows of float32 logits in a temporary file without a name; slices read them back."""
-
-    def __init__(self):
-        self._stream = tempfile.TemporaryFile(prefix="improved_gan_tf_logits_")
-        self.shape = (0, 0)
-
-    def append(self, rows):
-        """Writes float32 (n, K)."""
-        rows = np.ascontiguousarray(rows, np.float32)
-        try:
-            self._stream.seek(0, os.SEEK_END)
-            self._stream.write(rows.tobytes())
-        except OSError as error:
-            raise UserError(
-                f"no room for the logits in {tempfile.gettempdir()} ({error.strerror}); free some "
-                "space or name another place with TMPDIR"
-            ) from error
-        self.shape = (self.shape[0] + len(rows), rows.shape[1])
-
-    def __getitem__(self, rows):
-        start, stop, _ = rows.indices(self.shape[0])
-        size = 4 * self.shape[1]
-        self._stream.seek(start * size)
-        data = self._stream.read(max(0, stop - start) * size)
-        return np.frombuffer(data, np.float32).reshape(-1, self.shape[1])
-
-    def close(self):
-        """Gives the space back."""
-        self._stream.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.close()
-
-
-def batches(source, classifier, batch_size=BATCH_SIZE, workers=None):
-    """Yields the source's images as batches for the classifier."""
-    if batch_size < 1:
-        raise UserError(f"the batch size must be at least 1, not {batch_size}")
-    workers = workers or min(8, os.cpu_count() or 1)
-    if workers < 1:
-        raise UserError(f"at least 1 worker is needed, not {workers}")
-    group = []
-    for image in source.images(classifier.prepare, workers):
-        group.append(image)
-        if len(group) == batch_size:
-            yield classifier.stack(group)
-            group = []
-    if group:
-        yield classifier.stack(group)
-
-
-def extract(
-    source,
-    classifier,
-    logits=None,
-    statistics=None,
-    batch_size=BATCH_SIZE,
-    workers=None,
-    progress=None,
-):
-    """Runs the classifier over a source.
+def evaluate(
+    images: Any,
+    classifier: Classifier | None = None,
+    *,
+    reference: Any = None,
+    metrics: Sequence[str] = ("inception_score",),
+    splits: int = 10,
+    shuffle_seed: int | None = None,
+    kid_subsets: int = 100,
+    kid_subset_size: int = 1000,
+    kid_seed: int = kernel.SEED,
+    per_image: bool = False,
+    keep_statistics: bool = False,
+    keep_features: bool = False,
+    image_range: tuple[float, float] | None = None,
+    count: int | None = None,
+    batch_size: int = 32,
+    workers: int | None = None,
+    progress: bool = False,
+) -> Result:
+    """Computes figures of images, all from one pass of the classifier over them.
 
     Args:
-        source: see `sources`.
-        classifier: see `classifier`.
-        logits: a `LogitFile` that receives the logits, or None.
-        statistics: a `Statistics` that receives the features, or None.
-        batch_size: images at a time; the results do not depend on it.
-        workers: threads that decode pictures; None: as many as processors, at most 8.
-        progress: a title to show progress under, or None.
+        images: An array (N, H, W, C) of uint8, or of floats with `image_range`; a list of such
+            images of any sizes; the path of a folder or an archive of pictures, of an .npy or .npz
+            file; the name of a data set; a `Drawn`. For FID and KID also `Statistics`, or the path
+            of a file of them.
+        classifier: A `Classifier`. None (default) is `Inception()` with the published weights.
+        reference: The images or statistics that FID and KID compare with.
+        metrics: Names of figures: "inception_score" (default), "fid", "kid".
+        splits: Integer, the parts of the Inception score. Defaults to 10.
+        shuffle_seed: Integer to shuffle the images before they are split, or None (default).
+        kid_subsets: Integer, the subsets of KID. Defaults to 100.
+        kid_subset_size: Integer, the images in each. Defaults to 1,000.
+        kid_seed: Integer, the seed of the subsets. Defaults to 2020.
+        per_image: Whether the result holds `image_scores` too. Defaults to False.
+        keep_statistics: Whether the result holds `statistics` without FID or KID, too.
+        keep_features: Whether these statistics also hold the features of up to 10,000 images, for
+            KID. Defaults to False.
+        image_range: `(low, high)`, the values for black and full brightness in images of floats.
+            None (default): 0..255.
+        count: Integer, the images to use, from the first on. None (default): all.
+        batch_size: Integer, the images of a batch; no figure depends on it. Defaults to 32.
+        workers: Integer, the threads that decode pictures. None (default): as many as processors,
+            at most 8.
+        progress: Whether to show the progress on stderr. Defaults to False.
 
     Returns:
-        The number of images.
-    """
-    shown = None if progress is None else Progress(progress, source.count)
-    done = 0
-    for batch in batches(source, classifier, batch_size, workers):
-        features, rows = classifier(batch)
-        if logits is not None:
-            logits.append(rows)
-        if statistics is not None:
-            statistics.update(features)
-        done += len(batch)
-        if shown is not None:
-            shown.update(done + len(source.skipped))
-    if not done:
-        raise UserError(
-            f"{source.name}: none of its {source.count} pictures could be read; the first is "
-            f"{next(iter(source.skipped), 'missing')}"
-        )
-    return done
-
-
-def new_statistics(classifier, source="", kid=False):
-    """Empty `Statistics` for a classifier's features.
+        A `Result`.
 
     Raises:
-        UserError: the classifier has no features.
+        UserError: Something cannot be used.
+
+    Example:
+
+    >>> import keras
+    >>> from improved_gan_tf import metrics
+    >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+    >>> model.add(keras.layers.Dense(10))
+    >>> classifier = metrics.OtherClassifier(model, "small")
+    >>> result = metrics.evaluate(
+    ...     "digits@test", classifier, reference="digits", metrics=("fid", "kid"),
+    ...     kid_subset_size=100)
+    >>> list(result.figures)
+    ['fid', 'kid']
     """
-    if classifier.num_features is None:
-        raise UserError(
-            f"{classifier.name} gives no features, so there is no FID or KID by it; name a layer "
-            '"features"'
-        )
-    about = {"classifier_name": classifier.name, "images": source}
-    return Statistics(classifier.num_features, classifier.digest, KEPT if kid else 0, about)
+    if batch_size < 1:
+        raise UserError(f"the batch size must be at least 1, not {batch_size}")
+    if workers is not None and workers < 1:
+        raise UserError(f"at least 1 worker is needed, not {workers}")
+    source = open_source(images, image_range, count)
+    other = None if reference is None else open_source(reference, image_range)
+    kept = max(KEPT, kid_subset_size) if keep_features or "kid" in metrics else 0
+    check(source, other, metrics, splits, kid_subsets, kid_subset_size, per_image)
+    classifier = classifier or Inception()
+    ours: Any = None
+    theirs: Any = None
+    if other is not None or keep_statistics or keep_features:
+        ours = statistics_for(source, classifier, kept)
+    if other is not None:
+        theirs = statistics_for(other, classifier, kept)
+        ours.check_comparable(theirs)
 
-
-def score(
-    images,
-    splits=10,
-    shuffle_seed=None,
-    *,
-    classifier=None,
-    value_range=None,
-    count=None,
-    seed=0,
-    batch_size=BATCH_SIZE,
-    workers=None,
-    progress=False,
-):
-    """The Inception score (section 4 of the paper) of anything `open_images` opens.
-
-    Fewer images than splits are an error; fewer than 50,000 give a warning, since the score of few
-    images is biased. Nothing is random unless `shuffle_seed` or a generator is given.
-
-    Args:
-        images: e.g. a uint8 array (N, H, W, 3), values 0..255.
-        splits: consecutive parts that are scored one by one.
-        shuffle_seed: None leaves the order as it is; see `score_from_logits`.
-        classifier: None is Inception with its published weights.
-        value_range, count, seed: see `open_images`.
-        batch_size, workers: see `extract`.
-        progress: whether to show it on stderr.
-
-    Returns:
-        `Score`: (mean, std), with an attribute `protocol`.
-    """
-    source = open_images(images, value_range, count, seed)
-    if source.count < splits:
-        raise UserError(
-            f"{source.name}: {source.count} images cannot be split into {splits} parts; give more "
-            "images or fewer splits"
-        )
-    classifier = classifier or _inception()
+    figures: dict[str, Any] = {}
+    scores, settings = None, (batch_size, workers, progress)
     with LogitFile() as logits:
-        n = extract(
-            source,
-            classifier,
-            logits,
-            None,
-            batch_size,
-            workers,
-            "Inception score" if progress else None,
-        )
-        inception_score.warn_if_few(n)
-        mean, std = inception_score.score_from_logits(logits, splits, shuffle_seed)
-    return Score(mean, std, protocol(source, classifier, n, splits, shuffle_seed))
-
-
-def image_scores(
-    images,
-    *,
-    classifier=None,
-    value_range=None,
-    count=None,
-    seed=0,
-    batch_size=BATCH_SIZE,
-    workers=None,
-    progress=False,
-):
-    """KL(p(y|x) || p(y)) of every image, float64 (N,): what it adds to the score; see `score`."""
-    source = open_images(images, value_range, count, seed)
-    with LogitFile() as logits:
-        title = "scores of single images" if progress else None
-        extract(source, classifier or _inception(), logits, None, batch_size, workers, title)
-        return inception_score.image_scores_from_logits(logits)
-
-
-def best(images, fraction=0.01, **options):
-    """Indices of the best `fraction` of the images by `image_scores`, best first; section 6.2."""
-    return inception_score.best_fraction(image_scores(images, **options), fraction)
-
-
-def statistics_of(
-    images,
-    *,
-    classifier=None,
-    kid=False,
-    value_range=None,
-    count=None,
-    seed=0,
-    batch_size=BATCH_SIZE,
-    workers=None,
-    progress=False,
-):
-    """`Statistics` of the images' features; `kid` keeps features of up to 10,000 of them."""
-    classifier = classifier or _inception()
-    source = open_images(images, value_range, count, seed)
-    found = new_statistics(classifier, source.name, kid)
-    extract(
-        source, classifier, None, found, batch_size, workers, "statistics" if progress else None
-    )
-    return found
-
-
-def fid(images, reference, **options):
-    """The Frechet Inception distance between two sets; each may be `Statistics` already."""
-    one, two = _both(images, reference, options)
-    return one.fid(two)
-
-
-def kid(images, reference, subsets=100, subset_size=1000, subset_seed=2020, **options):
-    """(mean, std) of the kernel Inception distance between two sets; see `kernel_distance`."""
-    one, two = _both(images, reference, {**options, "kid": True})
-    return one.kid(two, subsets, subset_size, subset_seed)
-
-
-def _both(images, reference, options):
-    sets = images, reference
-    if not all(isinstance(x, Statistics) for x in sets):
-        options = {**options, "classifier": options.get("classifier") or _inception()}
-    return [x if isinstance(x, Statistics) else statistics_of(x, **options) for x in sets]
-
-
-def protocol(source, classifier, n, splits, shuffle_seed):
-    """What a score must be quoted with."""
-    from improved_gan_tf import __version__
-
-    return {
+        if source is not ours:
+            needed = logits if per_image or "inception_score" in metrics else None
+            n = extract(source, classifier, needed, ours, *settings)
+        if other is not theirs:
+            extract(other, classifier, None, theirs, *settings)
+        if "inception_score" in metrics:
+            warn_if_few(n)
+            mean, std = score_from_logits(logits, splits, shuffle_seed)
+            figures["inception_score"] = {"mean": mean, "std": std}
+        if per_image:
+            scores = image_scores_from_logits(logits)
+    if "fid" in metrics:
+        figures["fid"] = ours.fid(theirs)
+    if "kid" in metrics:
+        mean, std = ours.kid(theirs, kid_subsets, kid_subset_size, kid_seed)
+        sizes = {"subsets": kid_subsets, "subset_size": kid_subset_size, "seed": kid_seed}
+        figures["kid"] = {"mean": mean, "std": std, **sizes}
+    about = None
+    if other is not None:
+        named = str(reference) if isinstance(reference, str | os.PathLike) else other.name
+        about = {"images": named, "count": theirs.count}
+    known = isinstance(source, Statistics)  # otherwise images, which the classifier saw
+    protocol = {
         "images": source.name,
-        "count": n,
-        "skipped": len(source.skipped),
-        "classifier": classifier.name,
-        "classifier_digest": classifier.digest,
-        "num_classes": classifier.num_classes,
+        "count": source.count if known else n,
+        "skipped": 0 if known else len(source.skipped),
+        "skipped_pictures": [] if known else list(source.skipped)[:20],
+        "classifier": source.classifier_name if known else classifier.name,
+        "classifier_digest": source.classifier if known else classifier.digest,
+        "num_classes": None if known else classifier.num_classes,
         "splits": splits,
         "shuffle_seed": shuffle_seed,
         "standard_deviation": "population, over the splits",
         "version": __version__,
     }
+    return Result(figures, protocol, about, scores, ours)
 
 
-def _inception():
-    from improved_gan_tf.metrics.classifiers import Inception
+def inception_score(
+    images: Any, splits: int = 10, shuffle_seed: int | None = None, **options: Any
+) -> Score:
+    """The Inception score of images (section 4 of the paper).
 
-    return Inception()
+    Fewer than 50,000 images give a warning: their score is biased.
+
+    Args:
+        images: As in `evaluate`, e.g. a uint8 array (N, H, W, 3).
+        splits: Integer, the consecutive parts that are scored one by one. Defaults to 10.
+        shuffle_seed: Integer to shuffle the images before they are split, or None (default).
+        **options: As in `evaluate`: `classifier`, `image_range`, `count`, `batch_size`, ...
+
+    Returns:
+        `(mean, std)` over the parts, with the attribute `protocol`.
+
+    Raises:
+        UserError: As in `evaluate`.
+
+    Example:
+
+    >>> mean, std = inception_score("samples/")  # doctest: +SKIP
+    """
+    return evaluate(images, splits=splits, shuffle_seed=shuffle_seed, **options).inception_score
+
+
+def fid(images: Any, reference: Any, **options: Any) -> float:
+    """The Frechet Inception distance between images and a reference; arguments as in `evaluate`.
+
+    >>> fid("samples/", "real_photos.zip")  # doctest: +SKIP
+    """
+    return evaluate(images, reference=reference, metrics=("fid",), **options).fid
+
+
+def kid(
+    images: Any, reference: Any, subsets: int = 100, subset_size: int = 1000, **options: Any
+) -> tuple[float, float]:
+    """`(mean, std)` of the kernel Inception distance; further arguments as in `evaluate`.
+
+    >>> mean, std = kid("samples/", "real_photos.zip")  # doctest: +SKIP
+    """
+    options |= {"kid_subsets": subsets, "kid_subset_size": subset_size}
+    return evaluate(images, reference=reference, metrics=("kid",), **options).kid
+
+
+def image_scores(images: Any, **options: Any) -> np.ndarray:
+    """KL(p(y|x) || p(y)) of every image, float64 (N,): what it adds to the Inception score.
+
+    Arguments as in `evaluate`. The mean is the logarithm of the score with one split.
+    """
+    return np.asarray(evaluate(images, metrics=(), per_image=True, **options).image_scores)
+
+
+def best(images: Any, fraction: float = 0.01, **options: Any) -> np.ndarray:
+    """The indices of the best `fraction` of images by `image_scores`, best first (section 6.2).
+
+    >>> best("samples/", 0.01)  # doctest: +SKIP
+    """
+    return best_fraction(image_scores(images, **options), fraction)
+
+
+def statistics_of(images: Any, **options: Any) -> Statistics:
+    """The `Statistics` of images, to save and to compare with; arguments as in `evaluate`.
+
+    >>> statistics_of("real/", keep_features=True).save("real.npz")  # doctest: +SKIP
+    """
+    found = evaluate(images, metrics=(), keep_statistics=True, **options).statistics
+    assert found is not None
+    return found
+
+
+def open_source(what: Any, image_range: Any = None, count: int | None = None) -> Any:
+    """`Statistics`, or `data.Images`, of what `evaluate` takes."""
+    if isinstance(what, Statistics):
+        return what
+    if isinstance(what, str | os.PathLike) and is_statistics_file(what):
+        return Statistics.load(what)
+    return open_images(what, image_range, count)
+
+
+def check(
+    images: Any,
+    reference: Any,
+    metrics: Sequence[str],
+    splits: int = 10,
+    kid_subsets: int = 100,
+    kid_subset_size: int = 1000,
+    per_image: bool = False,
+) -> None:
+    """Raises `UserError` for what no classifier could compute."""
+    for name in metrics:
+        if name not in METRICS:
+            raise UserError(f"there is no metric {name!r}; choose from {', '.join(METRICS)}")
+        if name != "inception_score" and reference is None:
+            raise UserError(f"{name} needs a reference: the images or statistics to compare with")
+    if reference is not None and not {"fid", "kid"} & set(metrics):
+        raise UserError("only fid and kid use a reference; name them in metrics=(...)")
+    if isinstance(images, Statistics) and (per_image or "inception_score" in metrics):
+        raise UserError(f"the statistics of {images.name} hold no images to score; give images")
+    if "inception_score" in metrics:
+        check_splits(images.count, splits)
+    if "kid" in metrics:
+        for side in (images, reference):
+            given = len(side.features) if isinstance(side, Statistics) else side.count
+            kernel.check_subsets(given, kid_subsets, kid_subset_size)
+
+
+def statistics_for(side: Any, classifier: Classifier, kept: int = 0) -> Statistics:
+    """`side` itself where it is `Statistics`, else empty ones for its images' features."""
+    if isinstance(side, Statistics):
+        return side
+    if classifier.num_features is None:
+        raise UserError(
+            f"{classifier.name} gives no features, so there is no FID or KID by it; name a layer "
+            '"features"'
+        )
+    about = {"classifier_name": classifier.name, "images": side.name}
+    return Statistics(classifier.num_features, classifier.digest, kept, about)

@@ -1,7 +1,8 @@
-"""A line that says how far a long measurement is."""
+"""A line that shows how far a long measurement is."""
 
 import sys
 import time
+from typing import TextIO
 
 
 class Progress:
@@ -10,19 +11,19 @@ class Progress:
     On a terminal the line is renewed; elsewhere a line is written every 30 seconds at most.
 
     Args:
-        title: of what is done.
-        total: images in all.
-        stream: where to; None is stderr.
+        title: String, what is measured.
+        total: Integer, the number of images.
+        stream: The stream to write to. None (default) is stderr.
     """
 
-    def __init__(self, title, total, stream=None):
+    def __init__(self, title: str, total: int, stream: TextIO | None = None):
         self.title, self.total = title, total
         self.stream = stream or sys.stderr
         self._live = self.stream.isatty()
         self._start = self._shown = time.monotonic()
 
-    def update(self, done):
-        """Says that `done` images are finished."""
+    def update(self, done: int) -> None:
+        """Shows that `done` images are finished."""
         now = time.monotonic()
         last = done >= self.total
         if not last and now - self._shown < (0.2 if self._live else 30.0):

@@ -1,23 +1,26 @@
-"""A small classifier of small pictures, to take Inception's place for data like MNIST."""
+"""A small classifier of small images, to take Inception's place for data like MNIST."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
+from improved_gan_tf import data
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import temporary, write_json
 
 
-def build(image_shape, num_classes):
-    """Two convolutions of stride 2 and two dense layers: images 0..255 -> logits.
+def build_classifier(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    """Two convolutions with stride 2 and two dense layers: images in 0..255 -> logits.
 
-    The layer "features" (128 numbers after a relu) serves FID and KID. Sizes for 28 x 28 below;
-    any size from 4 x 4 will do.
+    The layer "features" (128 numbers after a relu) serves FID and KID. The sizes in the comments
+    are those of 28 x 28 images; any size from 4 x 4 will do.
 
     Args:
-        image_shape: (H, W, C).
-        num_classes: K.
+        image_shape: `(H, W, C)`, three integers.
+        num_classes: Integer, the number of classes.
     """
     layers = keras.layers
     return keras.Sequential(
@@ -35,28 +38,40 @@ def build(image_shape, num_classes):
     )
 
 
-def train(data_name, out, epochs=None, batch_size=100, seed=1, data_dir=None, verbose=True):
-    """Trains the classifier on all labels of a data set and writes it to `out` (.keras).
+def train_classifier(
+    data_name: str,
+    out: str | os.PathLike,
+    epochs: int | None = None,
+    batch_size: int = 100,
+    seed: int = 1,
+    data_dir: str | None = None,
+    verbose: bool = True,
+) -> dict[str, Any]:
+    """Trains a small classifier on all labels of a data set and writes it as a .keras file.
 
-    Beside it, with the suffix .json, goes what it is: data, epochs, seed, errors on the test set.
+    A file of the same name with the suffix .json says what it is: data, epochs, seed, test error.
 
     Args:
-        data_name: what `improved_gan_tf.data.read` takes: digits, mnist, npz:FILE, folder:DIR...
-        out: the .keras file; one that is there is replaced.
-        epochs: None takes as many as make about 3,000 steps, at most 40.
-        batch_size: of a step.
-        seed: of weights, dropout and order.
+        data_name: Name of a data set with labels, as in `data.open`: digits, mnist, npz:FILE, ...
+        out: The .keras file; it replaces one that is there.
+        epochs: Integer. None (default) takes as many as make about 3,000 steps, at most 40.
+        batch_size: Integer, the images of a step. Defaults to 100.
+        seed: Integer, the seed of weights, dropout and order. Defaults to 1.
         data_dir: TFDS' data folder.
-        verbose: whether to show progress.
+        verbose: Whether to show the progress. Defaults to True.
 
     Returns:
         The dictionary in the .json file.
 
     Raises:
-        UserError: the data are absent; another suffix; a place that cannot be written.
-    """
-    from improved_gan_tf import data
+        UserError: The data are not available, or the file cannot be written.
 
+    Example:
+
+    >>> about = train_classifier("digits", "digits.keras", epochs=1, verbose=False)
+    >>> about["test_images"]
+    500
+    """
     out = Path(out)
     if out.suffix != ".keras":
         raise UserError(f"{out}: the classifier is written as a .keras file; name one")
@@ -68,7 +83,7 @@ def train(data_name, out, epochs=None, batch_size=100, seed=1, data_dir=None, ve
     )
     epochs = epochs or max(2, min(40, round(3000 * batch_size / len(x))))
     keras.utils.set_random_seed(seed)
-    model = build(x.shape[1:], found.num_classes)
+    model = build_classifier(x.shape[1:], found.num_classes)
     model.compile(
         keras.optimizers.Adam(1e-3),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),

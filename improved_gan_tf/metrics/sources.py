@@ -12,8 +12,7 @@ import numpy as np
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.metrics import arrays, image_files
-
-DRAWN_AT_ONCE = 100  # images of a generator: fixed, so that a seed means the same images
+from improved_gan_tf.metrics.drawn import Drawn
 
 
 def open_images(
@@ -98,43 +97,6 @@ class First:
         images = self.source.images(prepare, workers)
         for _, image in zip(range(self.count), images, strict=False):
             yield image
-
-
-class Drawn:
-    """Images drawn from a generator as they are needed.
-
-    Args:
-        draw: function (n, seed) of two integers that returns n images (n, H, W, C) in
-            `value_range`, the same ones for the same seed.
-        count: how many images.
-        seed: of all of them: draw number i has the first word of SeedSequence((seed, i)).
-        value_range: (low, high); None: 0..255.
-        name: for the protocol.
-    """
-
-    skipped = ()
-
-    def __init__(self, draw, count, seed=0, value_range=None, name="generator"):
-        self.draw, self.count, self.value_range = draw, count, value_range
-        self.seed, self.name = seed, f"{name} (seed {seed})"
-
-    def images(self, prepare, workers):
-        for start in range(0, self.count, DRAWN_AT_ONCE):
-            n = min(DRAWN_AT_ONCE, self.count - start)
-            state = np.random.SeedSequence((self.seed, start // DRAWN_AT_ONCE)).generate_state(1)
-            images = np.asarray(self.draw(n, int(state[0] >> 1)))
-            if images.ndim != 4 or len(images) != n or images.shape[3] not in (1, 3, 4):
-                raise UserError(
-                    f"{self.name} drew an array of shape {images.shape} for {n} images; expected "
-                    "(N, height, width, channels)"
-                )
-            if self.value_range is None and start == 0 and images.max() <= 1:
-                raise UserError(
-                    f"{self.name} drew values from {images.min():g} to {images.max():g}; state its "
-                    "range (value_range, --range LOW HIGH)"
-                )
-            for image in arrays.as_pixels(images[..., :3], self.value_range, self.name):
-                yield prepare(image)
 
 
 def from_saved_model(path, value_range=None, count=None, seed=0):

@@ -1,51 +1,66 @@
-"""Features of many images boiled down, a batch at a time, to what FID and KID need; and its files.
+"""The statistics of many images' features that FID and KID need, and their files.
 
 Mean and covariance take F (F + 1) numbers whatever the number of images (34 MB for Inception's
 2,048 features). KID needs features themselves: of more than `kept` images a random sample is kept.
 """
 
 import json
+import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import temporary
-from improved_gan_tf.metrics import distances
+from improved_gan_tf.metrics import frechet, kernel
 
-KEPT = 10_000  # rows of features: 80 MB of Inception's
-_BLOCK = 512  # rows between two updates of the covariance
+KEPT = 10_000  # images whose features are kept: 80 MB of Inception's
+_BLOCK = 512  # images between two updates of the covariance
 _FORMAT = "improved_gan_tf statistics, version 1"
 
 
 class Statistics:
-    """Mean and covariance (divided by N - 1) of rows that come in batches, in float64.
+    """Mean and covariance (divided by N - 1) of features that come in batches, in float64.
 
     Args:
-        num_features: length F of a row.
-        classifier: the digest of what made the features; statistics of two classifiers refuse to
-            be compared.
-        kept: rows that are kept for KID, all of them up to this number and beyond it a random
-            sample (reservoir of a fixed seed). 0 keeps none.
-        about: dictionary of what else to save with them.
+        num_features: Integer, the length F of one image's features.
+        classifier: String, the digest of the classifier that computes them. Statistics of two
+            classifiers refuse to be compared.
+        kept: Integer, the number of images whose features are kept for KID: all up to this number,
+            and beyond it a random sample (a reservoir with a fixed seed). Defaults to 0.
+        about: Dictionary of JSON values that is saved with them.
+
+    Example:
+
+    >>> statistics = Statistics(num_features=4)
+    >>> statistics.update(np.ones((10, 4)))
+    >>> statistics.count, statistics.mean.tolist()
+    (10, [1.0, 1.0, 1.0, 1.0])
     """
 
-    def __init__(self, num_features, classifier="", kept=0, about=None):
+    def __init__(
+        self,
+        num_features: int,
+        classifier: str = "",
+        kept: int = 0,
+        about: dict[str, Any] | None = None,
+    ):
         self.num_features = num_features
         self.classifier = classifier
         self.kept = kept
         self.about = about or {}
-        self.count = 0
+        self._count: int | None = 0
         self._mean = np.zeros(num_features)
         self._scatter = np.zeros((num_features, num_features))
-        self._sample = None
-        self._seen = 0  # rows that went past the sample
+        self._sample: np.ndarray | None = None
+        self._seen = 0  # images that went past the sample
         self._rng = np.random.RandomState(0)
-        self._pending = []
+        self._pending: list[np.ndarray] = []
 
-    def update(self, features):
-        """Takes in float (n, F)."""
+    def update(self, features: Any) -> None:
+        """Adds the features of a batch of images, floats (n, F)."""
         features = np.asarray(features)
         if features.ndim != 2 or features.shape[1] != self.num_features:
             raise UserError(
@@ -57,7 +72,7 @@ class Statistics:
         if sum(map(len, self._pending)) >= _BLOCK:
             self._flush()
 
-    def _keep(self, features):
+    def _keep(self, features: np.ndarray) -> None:
         if self._sample is None:
             self._sample = np.empty((self.kept, self.num_features), np.float32)
         for row in features:
@@ -68,71 +83,84 @@ class Statistics:
             if place < self.kept:
                 self._sample[place] = row
 
-    def _flush(self):
-        """Merges the pending rows: means and scatter matrices of two sets give those of both."""
+    def _flush(self) -> None:
+        """Merges the pending features: two sets' means and scatter matrices give those of both."""
         if not self._pending:
             return
         rows = np.concatenate(self._pending)
         self._pending = []
         mean = rows.mean(axis=0)
         rows -= mean
-        total = self.count + len(rows)
+        count = self._count or 0
+        total = count + len(rows)
         step = mean - self._mean
         self._scatter += rows.T @ rows
-        self._scatter += np.outer(step, step * (self.count * len(rows) / total))
+        self._scatter += np.outer(step, step * (count * len(rows) / total))
         self._mean += step * (len(rows) / total)
-        self.count = total
+        self._count = total
 
     @property
-    def mean(self):
-        """(F,) float64."""
+    def name(self) -> str:
+        """What the images were, or "statistics" if that is unknown."""
+        return self.about.get("images", "") or "statistics"
+
+    @property
+    def classifier_name(self) -> str:
+        """The classifier's name, or "unknown"."""
+        return self.about.get("classifier_name", "unknown")
+
+    @property
+    def count(self) -> int | None:
+        """The number of images; None if another program's file does not say it."""
+        self._flush()
+        return self._count
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Float64 array (F,)."""
         self._flush()
         return self._mean
 
     @property
-    def covariance(self):
-        """(F, F) float64; needs 2 rows or more."""
-        self._flush()
-        if self.count is None:
-            return self._scatter  # of another program's file, which does not say N
-        if self.count < 2:
-            raise UserError(f"{self.count} images have no covariance; give 2 or more")
-        return self._scatter / (self.count - 1)
+    def covariance(self) -> np.ndarray:
+        """Float64 array (F, F); it needs 2 images or more."""
+        count = self.count
+        if count is None:
+            return self._scatter  # the covariance itself, of another program's file
+        if count < 2:
+            raise UserError(f"{count} images have no covariance; give 2 or more")
+        return self._scatter / (count - 1)
 
     @property
-    def features(self):
-        """The kept rows, float32 (at most `kept`, F), or None."""
-        return None if self._sample is None else self._sample[: min(self._seen, self.kept)]
+    def features(self) -> np.ndarray:
+        """The kept features, float32 (at most `kept`, F). Raises `UserError` if none are kept."""
+        if self._sample is None:
+            raise UserError(
+                "these statistics hold no features for KID; make them again with features "
+                "(keep_features=True, --kid --save-statistics)"
+            )
+        return self._sample[: min(self._seen, self.kept)]
 
-    def fid(self, other):
-        """The Frechet distance to other `Statistics`.
-
-        Raises:
-            UserError: they are of another classifier.
-        """
-        self._check(other)
+    def fid(self, other: "Statistics") -> float:
+        """The Frechet distance to other statistics of the same classifier."""
+        self.check_comparable(other)
         for one in (self, other):
-            distances.warn_if_singular(one.total, one.num_features)
-        return distances.frechet_distance(self.mean, self.covariance, other.mean, other.covariance)
+            frechet.warn_if_singular(one.count, one.num_features)
+        return frechet.frechet_distance(self.mean, self.covariance, other.mean, other.covariance)
 
-    @property
-    def total(self):
-        """Images taken in, or None where a foreign file does not say."""
-        self._flush()
-        return self.count
+    def kid(
+        self,
+        other: "Statistics",
+        subsets: int = 100,
+        subset_size: int = 1000,
+        seed: int = kernel.SEED,
+    ) -> tuple[float, float]:
+        """The kernel distance (mean, std) to other statistics; see `kernel.kernel_distance`."""
+        self.check_comparable(other)
+        return kernel.kernel_distance(self.features, other.features, subsets, subset_size, seed)
 
-    def kid(self, other, subsets=100, subset_size=1000, seed=2020):
-        """(mean, std) of the kernel distance to other `Statistics`; see `kernel_distance`."""
-        self._check(other)
-        for one in (self, other):
-            if one.features is None:
-                raise UserError(
-                    "these statistics hold no features for KID; make them again with features "
-                    "(--kid --save-statistics)"
-                )
-        return distances.kernel_distance(self.features, other.features, subsets, subset_size, seed)
-
-    def _check(self, other):
+    def check_comparable(self, other: "Statistics") -> None:
+        """Raises `UserError` if the two are known to come from different classifiers."""
         if self.num_features != other.num_features or (
             self.classifier and other.classifier and self.classifier != other.classifier
         ):
@@ -142,40 +170,38 @@ class Statistics:
                 f"{self.classifier or 'this one'} ({self.num_features}); make both by the same"
             )
 
-    def save(self, path):
-        """Writes an .npz: `mu`, `sigma` (as other programs name them), `count`, `features`."""
+    def save(self, path: str | os.PathLike) -> Path:
+        """Writes an .npz with `mu` and `sigma` (other programs' names), `count` and `features`."""
         about = {"format": _FORMAT, "classifier": self.classifier, **self.about}
-        arrays = {"mu": self.mean, "sigma": self.covariance, "count": np.int64(self.total)}
-        if self.features is not None:
-            arrays["features"] = self.features
-            arrays["seen"] = np.int64(self._seen)
+        arrays: dict[str, Any] = {"mu": self.mean, "sigma": self.covariance}
+        if self.count is not None:
+            arrays["count"] = np.int64(self.count)
+        if self._sample is not None:
+            arrays |= {"features": self.features, "seen": np.int64(self._seen)}
         arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
         with temporary(path) as name, open(name, "wb") as stream:
             np.savez(stream, **arrays)
         return Path(path)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike) -> "Statistics":
         """Reads what `save` wrote, or any .npz with `mu` and `sigma` (pytorch-fid, TTUR).
 
         Raises:
-            UserError: absent, damaged, another kind of file.
+            UserError: The file is absent, damaged or of another kind.
         """
         try:
             with np.load(path, allow_pickle=False) as archive:
                 found = {name: archive[name] for name in archive.files}
             about = json.loads(found["about"].tobytes()) if "about" in found else {}
-            mean, covariance = found["mu"], found["sigma"]
+            mean, covariance = (found[name].astype(np.float64) for name in ("mu", "sigma"))
             if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
                 raise ValueError(f"mu {mean.shape}, sigma {covariance.shape}")
             statistics = cls(len(mean), about.pop("classifier", ""), about=about)
-            statistics._mean = mean.astype(np.float64)
-            if "count" in found:
-                statistics.count = int(found["count"])
-                statistics._scatter = covariance.astype(np.float64) * (statistics.count - 1)
-            else:
-                statistics.count = None
-                statistics._scatter = covariance.astype(np.float64)
+            statistics._mean = mean
+            statistics._count = int(found["count"]) if "count" in found else None
+            scale = 1 if statistics._count is None else statistics._count - 1
+            statistics._scatter = covariance * scale
             if "features" in found:
                 statistics._sample = found["features"]
                 statistics.kept = len(found["features"])
@@ -188,3 +214,12 @@ class Statistics:
                 "an .npz with mu and sigma, as --save-statistics writes"
             ) from error
         return statistics
+
+
+def is_statistics_file(path: str | os.PathLike) -> bool:
+    """Whether the file is an .npz archive that holds statistics rather than images."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "mu.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False

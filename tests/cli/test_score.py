@@ -14,7 +14,7 @@ from PIL import Image
 from improved_gan_tf import metrics
 from improved_gan_tf.cli import score as command
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics import small_classifier as mnist_classifier
+from improved_gan_tf.metrics.sources import open_images
 from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore:the Inception score of:UserWarning")
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:the Inception score of:UserWarni
 @pytest.fixture(scope="module")
 def digits_classifier(tmp_path_factory):
     path = tmp_path_factory.mktemp("classifier") / "digits.keras"
-    return path, mnist_classifier.train("digits", path, epochs=8, verbose=False)
+    return path, metrics.train_classifier("digits", path, epochs=8, verbose=False)
 
 
 def test_the_classifier_command_records_what_it_made(digits_classifier, tmp_path):
@@ -33,7 +33,7 @@ def test_the_classifier_command_records_what_it_made(digits_classifier, tmp_path
     # 8 of the default 40 epochs; a tenth would be chance for nobody.
     assert about["test_error"] < 0.10
     with pytest.raises(UserError, match="written as a .keras file"):
-        mnist_classifier.train("digits", tmp_path / "x.h5")
+        metrics.train_classifier("digits", tmp_path / "x.h5")
 
 
 def _command(*arguments):
@@ -86,7 +86,7 @@ def test_score_command(digits_classifier, tmp_path, capsys):
     assert printed["best"]["mean_kl_nats"] == pytest.approx(np.sort(kl)[-13:].mean(), abs=1e-4)
     # The best ones are those images.
     best = np.asarray(Image.open(tmp_path / "best" / "00000.png"))
-    originals = list(metrics.open_images("digits").images(lambda image: image, 1))
+    originals = list(open_images("digits").images(lambda image: image, 1))
     np.testing.assert_array_equal(best, originals[int(kl.argmax())][..., 0])
     _command(tmp_path / "best", *model, "--splits", 1)
     text = capsys.readouterr().out
@@ -97,7 +97,7 @@ def test_score_command(digits_classifier, tmp_path, capsys):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["digits", "--splits", "0"], "--splits must be at least 1"),
+        (["digits", "--splits", "0"], "splits is a whole number from 1, not 0"),
         (["digits", "--best", "0.1"], "go together"),
         (["digits", "--kid"], "--kid needs --reference"),
         (["digits", "--no-score"], "leaves nothing to do"),
@@ -140,15 +140,17 @@ def test_generators_and_runs(tmp_path, digits_classifier):
     folder.save_checkpoint(gan, 1)
     export.saved_model(gan.generator, folder.generator)
     classifier = metrics.load_classifier(digits_classifier[0])
-    of_run = metrics.score(run, 2, classifier=classifier, count=220, seed=4)
-    again = metrics.score(run, 2, classifier=classifier, count=220, seed=4)
+    of_run = metrics.inception_score(run, 2, classifier=classifier, count=220, seed=4)
+    again = metrics.inception_score(run, 2, classifier=classifier, count=220, seed=4)
     assert of_run == again
     assert "epoch 1" in of_run.protocol["images"] and "seed 4" in of_run.protocol["images"]
     exported = run / "generator"
     with pytest.raises(UserError, match="state its range"):
-        metrics.score(exported, 2, classifier=classifier, count=220)
-    found = metrics.score(exported, 2, classifier=classifier, count=220, value_range=(0, 1))
+        metrics.inception_score(exported, 2, classifier=classifier, count=220)
+    found = metrics.inception_score(
+        exported, 2, classifier=classifier, count=220, image_range=(0, 1)
+    )
     assert 1 <= found.mean <= 10
     tf.saved_model.save(tf.Module(), str(tmp_path / "empty"))
     with pytest.raises(UserError, match=r"has no sample\(n, seed\)"):
-        metrics.open_images(tmp_path / "empty")
+        open_images(tmp_path / "empty")

@@ -10,8 +10,9 @@ from PIL import Image
 
 from improved_gan_tf import inception, metrics
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics import evaluate as measure
+from improved_gan_tf.metrics.extraction import LogitFile, extract
 from improved_gan_tf.metrics.image_files import FolderSource
+from improved_gan_tf.metrics.sources import open_images
 from reference import inception_score as oracle
 
 pytestmark = pytest.mark.filterwarnings("ignore:the Inception score of:UserWarning")
@@ -47,14 +48,14 @@ def _logits(model, images):
 
 def test_score_of_an_array(pixels, classifier):
     p = oracle.softmax(_logits(small_model(), pixels).astype(np.float64))
-    found = metrics.score(pixels, splits=4, classifier=classifier)
+    found = metrics.inception_score(pixels, splits=4, classifier=classifier)
     mean, std = found
     # float32 logits of two passes that may be batched differently.
     np.testing.assert_allclose((mean, std), oracle.inception_score(p, 4), rtol=1e-5)
     assert found.protocol["count"] == 97 and found.protocol["splits"] == 4
     assert found.protocol["classifier"] == "small" and found.protocol["shuffle_seed"] is None
     order = np.random.RandomState(2020).permutation(97)
-    found = metrics.score(pixels, 4, 2020, classifier=classifier, batch_size=10)
+    found = metrics.inception_score(pixels, 4, 2020, classifier=classifier, batch_size=10)
     np.testing.assert_allclose(found, oracle.inception_score(p[order], 4), rtol=1e-5)
     scores = metrics.image_scores(pixels, classifier=classifier)
     np.testing.assert_allclose(scores, (p * np.log(p / p.mean(0))).sum(1), rtol=1e-4, atol=1e-6)
@@ -70,7 +71,7 @@ def test_fid_and_kid_of_arrays(pixels, classifier):
     assert metrics.fid(x, y, classifier=classifier) == pytest.approx(
         oracle.frechet_distance(f, g), rel=1e-4
     )
-    reference = metrics.statistics_of(y, classifier=classifier, kid=True)
+    reference = metrics.statistics_of(y, classifier=classifier, keep_features=True)
     assert metrics.fid(x, reference, classifier=classifier) == pytest.approx(
         oracle.frechet_distance(f, g), rel=1e-4
     )
@@ -83,16 +84,16 @@ def test_fid_and_kid_of_arrays(pixels, classifier):
 
 def test_few_images(classifier, pixels):
     with pytest.raises(UserError, match="9 images cannot be split into 10 parts"):
-        metrics.score(pixels[:9], classifier=classifier)
+        metrics.inception_score(pixels[:9], classifier=classifier)
     with pytest.warns(UserWarning, match="97 images is biased"):
-        metrics.score(pixels, classifier=classifier)
+        metrics.inception_score(pixels, classifier=classifier)
     with pytest.warns(UserWarning, match="FID from 5 images, fewer than the 7 features"):
         metrics.fid(pixels[:5], pixels, classifier=classifier)
     with pytest.raises(UserError, match="1000 images cannot be drawn from 97"):
         metrics.kid(pixels, pixels, classifier=classifier)
     for options, message in (({"batch_size": 0}, "batch size"), ({"workers": -1}, "worker")):
         with pytest.raises(UserError, match=message):
-            metrics.score(pixels, classifier=classifier, **options)
+            metrics.inception_score(pixels, classifier=classifier, **options)
 
 
 def test_mixed_sizes_and_grey_reach_inception_at_its_size():
@@ -103,8 +104,8 @@ def test_mixed_sizes_and_grey_reach_inception_at_its_size():
         np.random.default_rng(i).integers(0, 256, shape, dtype=np.uint8)
         for i, shape in enumerate([(20, 30, 3), (40, 25, 1), (700, 600, 3)])
     ]
-    logits = measure.LogitFile()
-    measure.extract(metrics.open_images(images), network, logits, batch_size=3)
+    logits = LogitFile()
+    extract(open_images(images), network, logits, batch_size=3)
     assert logits.shape == (3, 1008)
     for i, image in enumerate(images):
         alone = network(np.repeat(image, 3 // image.shape[2], axis=2)[None].astype(np.float32))
@@ -160,7 +161,7 @@ def test_other_classifiers(pixels, tmp_path):
 
 
 def test_other_classifiers_get_their_channels_size_and_range(pixels):
-    grey = metrics.OtherClassifier(small_model(channels=1), "grey", value_range=(-1, 1))
+    grey = metrics.OtherClassifier(small_model(channels=1), "grey", image_range=(-1, 1))
     image = Image.fromarray(pixels[0])
     np.testing.assert_array_equal(grey.prepare(pixels[0])[..., 0], np.asarray(image.convert("L")))
     floats = grey.prepare(pixels[0].astype(np.float32))
@@ -211,7 +212,7 @@ def test_metric_equals_the_score(pixels):
     # The sums are float64, the logits float32.
     assert float(metric.result()) == pytest.approx(expected, rel=1e-5)
     metric.reset_state()
-    scaled = metrics.InceptionScore(_Wrapped(), value_range=(-1, 1))
+    scaled = metrics.InceptionScore(_Wrapped(), image_range=(-1, 1))
     scaled.update_state(pixels[:9] / 127.5 - 1)
     metric.update_state(pixels[:9])
     assert float(scaled.result()) == pytest.approx(float(metric.result()), rel=1e-4)
@@ -220,7 +221,7 @@ def test_metric_equals_the_score(pixels):
 def test_metric_in_fit(pixels):
     """In `compile(metrics=...)` of a model whose output is images."""
     generator = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Conv2D(3, 1)])
-    metric = metrics.InceptionScore(_Wrapped(), value_range=(0, 255))
+    metric = metrics.InceptionScore(_Wrapped(), image_range=(0, 255))
     generator.compile("sgd", "mse", metrics=[metric])
     x = pixels[:64].astype(np.float32)
     history = generator.fit(x / 255, x / 255, epochs=1, batch_size=32, verbose=0)
@@ -238,7 +239,7 @@ def test_callback_scores_in_fit(pixels):
         120,
         every=2,
         sample=sample,
-        value_range=(-1, 1),
+        image_range=(-1, 1),
         splits=4,
         classifier=classifier,
         reference=reference,
@@ -249,7 +250,7 @@ def test_callback_scores_in_fit(pixels):
     scores = history.history["inception_score"]
     assert len(scores) == 2 and scores[0] == scores[1]  # epochs 2 and 3, the same images
     drawn = metrics.Drawn(sample, 120, 0, (-1, 1))
-    found = metrics.score(drawn, 4, classifier=classifier)
+    found = metrics.inception_score(drawn, 4, classifier=classifier)
     assert scores[0] == pytest.approx(found.mean, rel=1e-6)
     assert history.history["inception_score_std"][0] == pytest.approx(found.std, rel=1e-5)
     assert history.history["fid"][0] == pytest.approx(
@@ -278,9 +279,9 @@ def test_memory_does_not_grow_with_the_number_of_images():
             found = images.mean(axis=(1, 2), dtype=np.float32)
             return found, found
 
-    metrics.score(metrics.Drawn(draw, 300), 1, classifier=Mean())
+    metrics.inception_score(metrics.Drawn(draw, 300), 1, classifier=Mean())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    metrics.score(metrics.Drawn(draw, 3000), 1, classifier=Mean())
+    metrics.inception_score(metrics.Drawn(draw, 3000), 1, classifier=Mean())
     growth = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     assert growth < 0.1 * 3000 * 256 * 256 * 3
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics.distances import frechet_distance, kernel_distance
+from improved_gan_tf.metrics.frechet import frechet_distance
 from improved_gan_tf.metrics.inception_score import (
     best_fraction,
     image_scores_from_logits,
@@ -17,6 +17,7 @@ from improved_gan_tf.metrics.inception_score import (
     score_from_probabilities,
     warn_if_few,
 )
+from improved_gan_tf.metrics.kernel import kernel_distance
 from improved_gan_tf.metrics.statistics import Statistics
 from reference import inception_score as oracle
 from tests.helpers.torch_fidelity_peer import peer
@@ -220,7 +221,7 @@ def test_statistics_in_batches_equal_those_of_all():
     np.testing.assert_allclose(
         statistics.covariance, covariance, rtol=1e-9, atol=1e-12 * abs(covariance).max()
     )
-    assert statistics.total == 1300
+    assert statistics.count == 1300
     np.testing.assert_array_equal(statistics.features, x)
 
 
@@ -231,7 +232,7 @@ def test_statistics_files(tmp_path):
     path = a.save(tmp_path / "a.npz")
     again = Statistics.load(path)
     assert (again.fid(b), again.kid(b, 5, 50)) == expected
-    assert again.total == 90 and again.classifier == "c"
+    assert again.count == 90 and again.classifier == "c"
     # The sample of more rows than are kept: distinct rows of the data.
     assert len(b.features) == 100 and len(np.unique(b.features, axis=0)) == 100
     # Another program's file.

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics.sources import Drawn, open_images
+from improved_gan_tf.metrics.drawn import Drawn
+from improved_gan_tf.metrics.sources import open_images
 
 
 def images_of(what, **options):

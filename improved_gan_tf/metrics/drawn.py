@@ -1,0 +1,66 @@
+"""Images that a generator draws as they are needed."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.metrics.arrays import as_pixels
+
+AT_ONCE = 100  # images of one draw: fixed, so that a seed means the same images
+
+
+class Drawn:
+    """The images of a generator, a source of images like a folder of pictures.
+
+    Args:
+        draw: Function `(n, seed)` of two integers that returns n images (n, H, W, C) in
+            `image_range`, the same ones for the same seed; e.g. the `sample` of a GAN.
+        count: Integer, the number of images.
+        seed: Integer, the seed of all of them: draw i is given the first word of
+            `numpy.random.SeedSequence((seed, i))`. Defaults to 0.
+        image_range: `(low, high)`, the values for black and full brightness. None (default):
+            0..255.
+        name: String for the protocol. Defaults to "generator".
+
+    Example:
+
+    >>> def draw(n, seed):
+    ...     return np.random.default_rng(seed).uniform(-1.0, 1.0, (n, 8, 8, 1))
+    >>> images = Drawn(draw, count=1000, seed=1, image_range=(-1.0, 1.0))
+    >>> images.name, images.count
+    ('generator (seed 1)', 1000)
+    """
+
+    skipped: list[str] = []
+
+    def __init__(
+        self,
+        draw: Callable[[int, int], Any],
+        count: int,
+        seed: int = 0,
+        image_range: tuple[float, float] | None = None,
+        name: str = "generator",
+    ):
+        self.draw, self.count, self.seed, self.image_range = draw, count, seed, image_range
+        self.name = f"{name} (seed {seed})"
+
+    def images(self, prepare: Callable[[np.ndarray], Any], workers: int = 1) -> Iterator[Any]:
+        """Yields `prepare(image)` for each image, uint8 or float32 (H, W, 1 or 3)."""
+        for start in range(0, self.count, AT_ONCE):
+            n = min(AT_ONCE, self.count - start)
+            state = np.random.SeedSequence((self.seed, start // AT_ONCE)).generate_state(1)
+            images = np.asarray(self.draw(n, int(state[0] >> 1)))
+            if images.ndim != 4 or len(images) != n or images.shape[3] not in (1, 3, 4):
+                raise UserError(
+                    f"{self.name} drew an array of shape {images.shape} for {n} images; expected "
+                    "(N, height, width, channels)"
+                )
+            if self.image_range is None and start == 0 and images.max() <= 1:
+                raise UserError(
+                    f"{self.name} drew values from {images.min():g} to {images.max():g}; state its "
+                    "range (image_range, --range LOW HIGH)"
+                )
+            for image in as_pixels(images[..., :3], self.image_range, self.name):
+                yield prepare(image)

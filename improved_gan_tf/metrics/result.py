@@ -1,0 +1,108 @@
+"""What `evaluate` returns: the figures, and the protocol that they must be quoted with."""
+
+import dataclasses
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.metrics.statistics import Statistics
+
+# Every figure: its key, its label, and its digits after the point.
+METRICS = {
+    "inception_score": ("Inception score", 4),
+    "fid": ("FID", 4),
+    "kid": ("KID", 6),
+}
+
+
+class Score(namedtuple("Score", "mean std")):
+    """An Inception score, `mean, std`, with its `protocol`, a dictionary of plain values."""
+
+    protocol: dict[str, Any]
+
+    def __new__(cls, mean: float, std: float, protocol: dict[str, Any]) -> "Score":
+        self = super().__new__(cls, mean, std)
+        self.protocol = protocol
+        return self
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """The figures of a set of images.
+
+    Attributes:
+        figures: Dictionary of the figures by name: a float, or a dictionary with "mean" and "std".
+        protocol: Dictionary of plain values: images, classifier, splits, version, ...
+        reference: Dictionary with the "images" and the "count" of the reference; None without.
+        image_scores: Float64 array (N,), if it was asked for: KL(p(y|x) || p(y)) of every image.
+        statistics: `Statistics` of the images' features, if they were needed.
+    """
+
+    figures: dict[str, Any]
+    protocol: dict[str, Any]
+    reference: dict[str, Any] | None = None
+    image_scores: np.ndarray | None = None
+    statistics: Statistics | None = None
+
+    @property
+    def inception_score(self) -> Score:
+        """`(mean, std)` over the splits."""
+        return Score(*self._pair("inception_score"), self.protocol)
+
+    @property
+    def fid(self) -> float:
+        """The Frechet distance to the reference."""
+        return self._figure("fid")
+
+    @property
+    def kid(self) -> tuple[float, float]:
+        """`(mean, std)` over the subsets of the kernel distance to the reference."""
+        return self._pair("kid")
+
+    def _figure(self, name: str) -> Any:
+        if name not in self.figures:
+            raise UserError(f"{name} was not computed; name it in metrics=(...)")
+        return self.figures[name]
+
+    def _pair(self, name: str) -> tuple[float, float]:
+        figure = self._figure(name)
+        return figure["mean"], figure["std"]
+
+    def to_json(self) -> dict[str, Any]:
+        """Figures, reference and protocol in one dictionary of plain values."""
+        reference = {} if self.reference is None else {"reference": self.reference}
+        return {**self.figures, **reference, "protocol": self.protocol}
+
+    def lines(self) -> list[str]:
+        """The figures and the protocol as lines of text: a label of 17 columns, then the value."""
+        lines = []
+        for name, figure in self.figures.items():
+            label, digits = METRICS[name]
+            if isinstance(figure, dict):
+                value = f"{figure['mean']:.{digits}f} +- {figure['std']:.{digits}f}"
+            else:
+                value = f"{figure:.{digits}f}"
+            lines.append(f"{label:17s}{value}{self._note(name)}")
+        about = self.protocol
+        skipped = f", {about['skipped']} skipped" if about["skipped"] else ""
+        lines.append(f"{'images':17s}{about['images']}: {about['count']}{skipped}")
+        lines.append(f"{'classifier':17s}{about['classifier']} ({about['classifier_digest'][:23]})")
+        version = f"improved_gan_tf {about['version']}"
+        if "inception_score" in self.figures:
+            seed = about["shuffle_seed"]
+            order = "in order" if seed is None else f"shuffled by seed {seed}"
+            split = f"{about['splits']} splits, {order}, population standard deviation"
+            version = f"{split}, {version}"
+        return [*lines, f"{'protocol':17s}{version}"]
+
+    def _note(self, name: str) -> str:
+        if name == "kid":
+            kid = self.figures["kid"]
+            return f"   ({kid['subsets']} subsets of {kid['subset_size']})"
+        if name == "fid" and self.reference is not None:
+            count = self.reference["count"]
+            known = "" if count is None else f", {count} images"
+            return f"   (reference: {self.reference['images']}{known})"
+        return ""

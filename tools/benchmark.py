@@ -1,9 +1,9 @@
-"""Performance, measured: ratios within one run, medians of interleaved repeats.
+"""Measures performance: ratios within one run, medians of interleaved repeats.
 
     python tools/benchmark.py train --recipe mnist-feature-matching
     python tools/benchmark.py minibatch
 
-Run it on a machine that does nothing else. `--json FILE` keeps the figures.
+Run it on a machine that does nothing else. `--json FILE` writes the figures.
 """
 
 import argparse

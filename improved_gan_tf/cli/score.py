@@ -48,6 +48,7 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
     add("path", metavar="PATH", help="the images: see above")
     add("--weights", metavar="FILE", help="Inception's weights: .pb, .tgz, .pth or our .npz")
     add("--any-weights", action="store_true", help="take weights that are not the published ones")
+    add("--fingerprint", metavar="HEX", help="what our own .npz of weights must have")
     add("--classifier", metavar="FILE", help=".keras file or SavedModel in Inception's place")
     add_range(
         "--classifier-range",
@@ -180,7 +181,8 @@ def _evaluate(options: argparse.Namespace) -> tuple[Any, Any]:
     if options.classifier:
         classifier = metrics.load_classifier(options.classifier, options.classifier_range)
     else:
-        classifier = metrics.Inception(options.weights, check=not options.any_weights)
+        checks = not options.any_weights, options.fingerprint
+        classifier = metrics.Inception(options.weights, *checks)
     names = [] if options.no_score else ["inception_score"]
     if options.reference:
         names += ["fid", "kid"] if options.kid else ["fid"]

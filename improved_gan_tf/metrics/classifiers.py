@@ -3,7 +3,6 @@
 import functools
 import os
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import tensorflow as tf
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.inception import network, published
 from improved_gan_tf.inception.resize import resize_bilinear
-from improved_gan_tf.inception.weights import Weights, fingerprint, load_weights
+from improved_gan_tf.inception.weights import Weights, load_weights
 
 _LARGE = 299 * 299 * 4  # pixels from which an image is smaller once it is resized (float32)
 _GREY = np.array([19595, 38470, 7471], np.uint32)  # ITU-R 601 over 2^16, as Pillow has it
@@ -76,6 +75,8 @@ class Inception(Classifier):
         weights: `inception.Weights`, or the path of a file of them. None (default) finds the
             published ones or downloads them once (`inception.load_weights`).
         check: Whether to refuse a file that is not a published one. Defaults to True.
+        fingerprint: String, the fingerprint that the file's arrays must have, in place of being
+            published. Defaults to None.
 
     Example:
 
@@ -89,22 +90,26 @@ class Inception(Classifier):
     num_classes = network.NUM_CLASSES
     num_features = network.NUM_FEATURES
 
-    def __init__(self, weights: Weights | str | os.PathLike | None = None, check: bool = True):
-        self._weights, self._check = weights, check
+    def __init__(
+        self,
+        weights: Weights | str | os.PathLike | None = None,
+        check: bool = True,
+        fingerprint: str | None = None,
+    ):
+        self._weights, self._checks = weights, (check, fingerprint)
 
     @functools.cached_property
     def _loaded(self) -> tuple[str, Any, Any]:
         weights, self._weights = self._weights, None  # 90 MB that the model holds from now on
-        if not isinstance(weights, Mapping):
-            weights = load_weights(weights, self._check)
+        if not isinstance(weights, Weights):
+            weights = load_weights(weights, *self._checks)
         model = network.build_network(weights)
         function = tf.function(
             lambda images: model(images, training=False),
             input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)],
             autograph=False,
         )
-        digest = weights.digest if isinstance(weights, Weights) else ""
-        return digest or fingerprint(weights), model, function
+        return weights.digest, model, function
 
     @property
     def digest(self) -> str:

@@ -99,6 +99,13 @@ def test_score_command(digits_classifier, tmp_path, capsys):
     [
         (["digits", "--splits", "0"], "splits is a whole number from 1, not 0"),
         (["digits", "--best", "0.1"], "go together"),
+        (["digits", "--best", "2", "--best-out", "x"], "fraction in .0, 1."),
+        (
+            ["digits", "--out", "/dev/null/x.json", "--weights", "/y"],
+            "cannot write /dev/null/x.json",
+        ),
+        (["digits", "--save-statistics", "/dev", "--weights", "/y"], "/dev is a folder"),
+        (["digits", "--best", "0.1", "--best-out", "/dev"], "not an empty folder"),
         (["digits", "--kid"], "--kid needs --reference"),
         (["digits", "--no-score"], "leaves nothing to do"),
         (["digits", "--classifier", "x", "--weights", "y"], "takes Inception's place"),
@@ -124,7 +131,7 @@ def test_the_script_prints_one_line_for_bad_input(tmp_path):
     assert found.returncode == 2 and len(lines) == 1 and "Traceback" not in found.stderr
 
 
-def test_generators_and_runs(tmp_path, digits_classifier):
+def test_generators_and_runs(tmp_path, digits_classifier, capsys):
     """An exported generator, and the folder of a run, drawn from as they are."""
     from improved_gan_tf import experiments, export
     from improved_gan_tf.runs.folder import RunFolder
@@ -139,18 +146,19 @@ def test_generators_and_runs(tmp_path, digits_classifier):
     folder.start(config, data.labeled_indices)
     folder.save_checkpoint(gan, 1)
     export.saved_model(gan.generator, folder.generator)
-    classifier = metrics.load_classifier(digits_classifier[0])
-    of_run = metrics.inception_score(run, 2, classifier=classifier, count=220, seed=4)
-    again = metrics.inception_score(run, 2, classifier=classifier, count=220, seed=4)
-    assert of_run == again
-    assert "epoch 1" in of_run.protocol["images"] and "seed 4" in of_run.protocol["images"]
-    exported = run / "generator"
+    arguments = ("--classifier", digits_classifier[0], "--splits", 2, "--samples", 220, "--json")
+
+    def score(*more):
+        _command(*more, *arguments)
+        return json.loads(capsys.readouterr().out)
+
+    of_run = score(run, "--seed", 4)
+    assert of_run == score(run, "--seed", 4)
+    assert "epoch 1" in of_run["protocol"]["images"] and "seed 4" in of_run["protocol"]["images"]
+    assert of_run["protocol"]["count"] == 220
     with pytest.raises(UserError, match="state its range"):
-        metrics.inception_score(exported, 2, classifier=classifier, count=220)
-    found = metrics.inception_score(
-        exported, 2, classifier=classifier, count=220, image_range=(0, 1)
-    )
-    assert 1 <= found.mean <= 10
+        score(run / "generator")
+    assert 1 <= score(run / "generator", "--range", 0, 1)["inception_score"]["mean"] <= 10
     tf.saved_model.save(tf.Module(), str(tmp_path / "empty"))
     with pytest.raises(UserError, match=r"has no sample\(n, seed\)"):
-        open_images(tmp_path / "empty")
+        score(tmp_path / "empty")

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics.frechet import frechet_distance
 from improved_gan_tf.metrics.inception_score import (
     best_fraction,
     image_scores_from_logits,
@@ -17,8 +16,6 @@ from improved_gan_tf.metrics.inception_score import (
     score_from_probabilities,
     warn_if_few,
 )
-from improved_gan_tf.metrics.kernel import kernel_distance
-from improved_gan_tf.metrics.statistics import Statistics
 from reference import inception_score as oracle
 from tests.helpers.torch_fidelity_peer import peer
 
@@ -153,117 +150,6 @@ def test_refusals():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_if_few(50_000)
-
-
-def _features(seed, n=300, f=16, dtype=np.float64):
-    rng = np.random.default_rng(seed)
-    return (rng.gamma(1.0, 0.4, (n, f)) @ rng.uniform(0, 0.3, (f, f)) + 0.1 * seed).astype(dtype)
-
-
-def test_fid_and_kid_by_their_definitions():
-    x, y = _features(1), _features(2)
-    stats = [(a.mean(0), np.cov(a, rowvar=False)) for a in (x, y)]
-    np.testing.assert_allclose(
-        frechet_distance(*stats[0], *stats[1]), oracle.frechet_distance(x, y), rtol=1e-9
-    )
-    assert abs(frechet_distance(*stats[0], *stats[0])) < 1e-10
-    x, y = x[:40], y[:40]
-    mean, std = kernel_distance(x, y, subsets=3, subset_size=40)
-    np.testing.assert_allclose(mean, oracle.kernel_distance(x, y), rtol=1e-9)
-    assert std < 1e-12  # every subset is the whole
-
-
-def test_fid_and_kid_equal_torch_fidelity():
-    torch = pytest.importorskip("torch")
-    fid, kid = peer("metric_fid"), peer("metric_kid")
-    # Fewer images than features as well: singular covariances.
-    for n, f in ((300, 16), (60, 80)):
-        x, y = _features(1, n, f), _features(2, n, f)
-        stats = [fid.fid_features_to_statistics(torch.from_numpy(a)) for a in (x, y)]
-        expected = fid.fid_statistics_to_metric(*stats, False)["frechet_inception_distance"]
-        ours = [(s["mu"], s["sigma"]) for s in stats]
-        # The peer takes roots of the product's eigenvalues: with singular ones, 1e-8 off each.
-        np.testing.assert_allclose(frechet_distance(*ours[0], *ours[1]), expected, rtol=1e-6)
-        found = kid.kid_features_to_metric(
-            torch.from_numpy(x),
-            torch.from_numpy(y),
-            kid_subsets=20,
-            kid_subset_size=50,
-            verbose=False,
-        )
-        expected = list(found.values())
-        np.testing.assert_allclose(kernel_distance(x, y, 20, 50), expected, rtol=1e-9)
-
-
-@pytest.mark.parametrize("n", (5, 60, 200))
-def test_fid_of_singular_covariances(n):
-    """With C = A^T A, A the centred rows over sqrt(n - 1), the roots of C1 C2's eigenvalues are the
-    singular values of A1 A2^T: a small matrix, exact to the last digits. Two formulas, float64."""
-    x, y = _features(4, n, 100), _features(5, n + 3, 100)
-    a, b = ((z - z.mean(0)) / np.sqrt(len(z) - 1) for z in (x, y))
-    root = np.linalg.svd(a @ b.T, compute_uv=False).sum()
-    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + (a**2).sum() + (b**2).sum() - 2 * root
-    found = frechet_distance(x.mean(0), np.cov(x.T), y.mean(0), np.cov(y.T))
-    assert found == pytest.approx(expected, rel=1e-9)
-    same = frechet_distance(x.mean(0), np.cov(x.T), x.mean(0), np.cov(x.T))
-    assert abs(same) < 1e-9 * np.trace(np.cov(x.T))
-
-
-def test_statistics_in_batches_equal_those_of_all():
-    # Far from 0, where sums of squares would cancel.
-    x = _features(3, 1300, 24, np.float32) + np.float32(50)
-    statistics = Statistics(24, kept=2000)
-    for start in range(0, 1300, 37):
-        statistics.update(x[start : start + 37])
-    x64 = x.astype(np.float64)
-    np.testing.assert_allclose(statistics.mean, x64.mean(0), rtol=1e-13)
-    covariance = np.cov(x64, rowvar=False)
-    np.testing.assert_allclose(
-        statistics.covariance, covariance, rtol=1e-9, atol=1e-12 * abs(covariance).max()
-    )
-    assert statistics.count == 1300
-    np.testing.assert_array_equal(statistics.features, x)
-
-
-def test_statistics_files(tmp_path):
-    a, b = Statistics(8, "c", kept=100), Statistics(8, "c", kept=100)
-    a.update(_features(1, 90, 8)), b.update(_features(2, 150, 8))
-    expected = a.fid(b), a.kid(b, 5, 50)
-    path = a.save(tmp_path / "a.npz")
-    again = Statistics.load(path)
-    assert (again.fid(b), again.kid(b, 5, 50)) == expected
-    assert again.count == 90 and again.classifier == "c"
-    # The sample of more rows than are kept: distinct rows of the data.
-    assert len(b.features) == 100 and len(np.unique(b.features, axis=0)) == 100
-    # Another program's file.
-    np.savez(tmp_path / "other.npz", mu=a.mean, sigma=a.covariance)
-    other = Statistics.load(tmp_path / "other.npz")
-    np.testing.assert_allclose(other.fid(b), expected[0], rtol=1e-9)
-    with pytest.raises(UserError, match="no features for KID"):
-        other.kid(b)
-    with pytest.raises(UserError, match="cannot be compared"):
-        Statistics(8, "d").fid(b)
-
-
-def test_statistics_refusals(tmp_path):
-    with pytest.raises(UserError, match="no such statistics file"):
-        Statistics.load(tmp_path / "absent.npz")
-    (tmp_path / "x.npz").write_bytes(b"PK\x03\x04 and no more")
-    with pytest.raises(UserError, match="is no file of statistics"):
-        Statistics.load(tmp_path / "x.npz")
-    np.savez(tmp_path / "y.npz", images=np.zeros(3))
-    with pytest.raises(UserError, match="expected an .npz with mu and sigma"):
-        Statistics.load(tmp_path / "y.npz")
-    with pytest.raises(UserError, match="2 or more"):
-        one = Statistics(4)
-        one.update(np.zeros((1, 4)))
-        _ = one.covariance
-    few = Statistics(8)
-    few.update(_features(1, 7, 8))
-    with pytest.warns(UserWarning, match="fewer than the 8 features"):
-        few.fid(few)
-    with pytest.raises(UserError, match="KID subsets of 1000 images cannot be drawn from 7"):
-        kernel_distance(np.zeros((7, 8)), np.zeros((7, 8)))
 
 
 def test_the_index_names_the_cases():

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics.drawn import Drawn
+from improved_gan_tf.metrics.image_files import FolderSource
 from improved_gan_tf.metrics.sources import open_images
 
 
@@ -239,17 +239,17 @@ def test_tfds(shared_data):
         open_images("imagenet2012@nonsense")
 
 
-def test_drawn_images_are_the_same_for_the_same_seed():
-    def draw(n, seed):
-        return np.random.default_rng(seed).uniform(-1, 1, (n, 4, 4, 3))
+def test_decoding_ahead_is_bounded_and_in_order(tmp_path):
+    for i in range(60):
+        Image.fromarray(np.full((4, 4, 3), i, np.uint8)).save(tmp_path / f"{i:02d}.png")
+    started = []
 
-    found = [images_of(Drawn(draw, 230, seed, (-1, 1))) for seed in (1, 1, 2)]
-    _same(found[0], found[1])
-    assert len(found[0]) == 230
-    assert not np.array_equal(found[0][0], found[2][0])
-    # No draw repeats another.
-    assert len({image.tobytes() for run in (found[0], found[2]) for image in run}) == 460
-    with pytest.raises(UserError, match="state its range"):
-        images_of(Drawn(draw, 10))
-    with pytest.raises(UserError, match="drew an array of shape"):
-        images_of(Drawn(lambda n, seed: np.zeros((n, 4, 4)), 10))
+    def prepare(image):
+        started.append(int(image[0, 0, 0]))
+        return image
+
+    images = FolderSource(tmp_path).images(prepare, 3)
+    first = [int(next(images)[0, 0, 0]) for _ in range(2)]
+    assert first == [0, 1]
+    assert max(started) < 2 + 3 * 4  # no more than four a thread in flight
+    assert [int(image[0, 0, 0]) for image in images] == list(range(2, 60))

@@ -1,4 +1,4 @@
-"""Inception features: images a second beside torch-fidelity and the floor; memory."""
+"""Inception features: images per second vs torch-fidelity and the arithmetic floor; memory."""
 
 import importlib
 import importlib.util
@@ -13,12 +13,12 @@ import numpy as np
 
 from benchmarks.timing import interleaved, sgemm
 
-SUMMARY = "Inception features: images a second beside torch-fidelity, memory over many images"
-OPERATIONS = 11.4e9  # floating-point operations of one image
+SUMMARY = "Inception features: images per second vs torch-fidelity, memory over many images"
+OPERATIONS = 11.4e9  # floating-point operations per image
 
 
 def add_arguments(parser):
-    parser.add_argument("--images", type=int, default=64, help="images a measurement (default 64)")
+    parser.add_argument("--images", type=int, default=64, help="images per repeat (default 64)")
     parser.add_argument("--size", type=int, default=32, help="their side (default 32)")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=5)
@@ -43,7 +43,7 @@ def run(options):
 
 
 def _speed(options):
-    """Images a second of each, in turns, and how far apart the features are."""
+    """Images per second of each, in turns, and how far apart the features are."""
     import keras
     import tensorflow as tf
 
@@ -120,7 +120,7 @@ def _peer(weights):
 
 
 def _memory(few, many, size, batch_size):
-    """Peak memory of scoring FEW and MANY images of a folder of PNGs, each in its own process."""
+    """Peak memory of scoring FEW and MANY images in a folder, each in a process of its own."""
     peaks = {}
     with tempfile.TemporaryDirectory() as folder:
         from improved_gan_tf import images
@@ -152,12 +152,8 @@ def _memory(few, many, size, batch_size):
 def peak(folder, count, batch_size):
     """Prints the peak memory, in MiB, of score and statistics of a folder's first images."""
     from improved_gan_tf import inception, metrics
-    from improved_gan_tf.metrics import evaluate as measure
 
     network = metrics.Inception(inception.random_weights(0))
-    source = metrics.open_images(folder, count=int(count))
-    statistics = measure.new_statistics(network)
-    with measure.LogitFile() as logits:
-        measure.extract(source, network, logits, statistics, int(batch_size), progress="memory")
-        metrics.score_from_logits(logits, 10)
+    options = {"count": int(count), "batch_size": int(batch_size), "progress": True}
+    metrics.evaluate(folder, network, keep_statistics=True, **options)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

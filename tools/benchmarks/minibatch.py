@@ -1,4 +1,4 @@
-"""Minibatch discrimination: memory at a large batch, and speed beside the direct formula."""
+"""Minibatch discrimination: memory for a large batch, and speed vs the direct formula."""
 
 import resource
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 from benchmarks.timing import interleaved
 
-SUMMARY = "MinibatchDiscrimination: peak memory at batch 2,048, speed beside the direct formula"
+SUMMARY = "MinibatchDiscrimination: peak memory at batch 2,048, speed vs the direct formula"
 
 
 def add_arguments(parser):

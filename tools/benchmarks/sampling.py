@@ -10,8 +10,8 @@ SUMMARY = "ImageNet's generator: speed after freeze_reference, and of the export
 
 def add_arguments(parser):
     parser.add_argument("--width", type=float, default=1.0, help="factor of the channels")
-    parser.add_argument("--reference-size", type=int, default=16, help="rows of that batch")
-    parser.add_argument("--batch", type=int, default=16, help="images a draw")
+    parser.add_argument("--reference-size", type=int, default=16, help="examples of that batch")
+    parser.add_argument("--batch", type=int, default=16, help="images per draw")
     parser.add_argument("--repeats", type=int, default=9)
 
 

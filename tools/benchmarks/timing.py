@@ -1,15 +1,16 @@
-"""Timing that can be trusted on a machine whose speed varies: interleaved repeats, medians."""
+"""Timing on a machine whose speed varies: interleaved repeats, medians."""
 
 import statistics
 import time
 
 
 def interleaved(functions, repeats):
-    """Seconds of each function: {name: median}, measured in turn so that drift hits all alike.
+    """Returns each function's median seconds, {name: seconds}, measured in turn, so that drift
+    affects all alike.
 
     Args:
-        functions: {name: function without arguments that returns when its work is done}.
-        repeats: rounds; one more comes first and is not counted.
+        functions: Dictionary of functions without arguments, which return when their work is done.
+        repeats: Integer, the number of rounds; one more comes first and is not counted.
     """
     seconds = {name: [] for name in functions}
     for turn in range(repeats + 1):
@@ -22,7 +23,7 @@ def interleaved(functions, repeats):
 
 
 def sgemm(n=2048):
-    """(function, floating-point operations): this machine's large float32 matrix product."""
+    """Returns a large float32 matrix product as a function, and its floating-point operations."""
     import tensorflow as tf
 
     a = tf.random.stateless_normal((n, n), (1, 2))

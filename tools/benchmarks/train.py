@@ -1,4 +1,4 @@
-"""A recipe's training step against the arithmetic floor, `fit`, and its input pipeline."""
+"""A recipe's training step vs the arithmetic floor, `fit`, and its input pipeline."""
 
 import itertools
 import resource
@@ -22,7 +22,7 @@ def add_arguments(parser):
         help="bfloat16 or float16; the floor stays that of float32",
     )
     parser.add_argument(
-        "--steps", type=int, help="steps a repeat (default: about a second's, from 1 to 20)"
+        "--steps", type=int, help="steps per repeat (default: about one second of them, 1 to 20)"
     )
     parser.add_argument(
         "--repeats", type=int, help="default 9, or 5 where a step takes a second or more"
@@ -44,7 +44,7 @@ def run(options):
     batch = next(iter(dataset))
     count, repeats = _counts(lambda: step(batch)["error"].numpy(), options)
     count = min(count, data.steps_per_epoch)
-    # More batches than are fetched ahead, whose time would not be seen.
+    # More batches than are prefetched: the time of those would not be seen.
     fetched = max(count, 20)
     batches = itertools.chain.from_iterable(itertools.repeat(dataset))
     matmul, operations = sgemm()
@@ -100,7 +100,7 @@ def _recipe(options):
 
 
 def _counts(one_step, options):
-    """(steps a repeat, repeats), by the options or by how long a step takes."""
+    """Returns the steps per repeat and the repeats, from the options or a step's duration."""
     one_step()  # compiles it
     start = time.perf_counter()
     one_step()
@@ -112,15 +112,18 @@ def _counts(one_step, options):
 
 
 def step_operations(gan, batch):
-    """Floating-point operations of one training step, matrix products and convolutions alone.
+    """Floating-point operations of one training step: matrix products and convolutions alone.
 
-    A pass forward costs 2 operations a multiplication and image; the gradient of the weights as
-    much, the gradient of the input as much. The discriminator's step needs all three on three
-    batches (no input gradient in the first layer), and the generator's images; a generator step
-    the features of real images, and of generated ones with their input gradient, and the
-    generator's pass and both gradients. ImageNet's one update: the discriminator's joint batch
-    with all three and its input gradient once more, for the generator, whose reference rows cost
-    what its live ones do.
+    A forward pass costs 2 operations per multiplication and image; the gradient of the weights
+    costs as much again, and so does the gradient of the input.
+
+    * The discriminator's step needs all three for three batches (no gradient of the first layer's
+      input), and a forward pass of the generator.
+    * A generator step needs the features of real images; those of generated images, with the
+      gradient of their input; and the generator's forward pass with both gradients.
+    * ImageNet's single update needs all three for the discriminator's joint batch, the gradient of
+      its input once more for the generator, and the generator's three, in which a reference image
+      costs as much as a live one.
     """
     disc = _multiplications(gan.discriminator)
     gen = _multiplications(gan.generator)
@@ -140,7 +143,7 @@ def step_operations(gan, batch):
 
 
 def _multiplications(model):
-    """Multiplications an image of each layer with a kernel, in the order of the layers."""
+    """Multiplications per image of each layer with a kernel, in the order of the layers."""
     found = []
     for layer in model.layers:
         inner = getattr(layer, "layer", layer)
@@ -152,8 +155,8 @@ def _multiplications(model):
         size = 1
         for n in kernel.shape:
             size *= n
-        # A convolution uses its kernel once a position of its output, a transposed one of its
-        # input.
+        # A convolution uses its kernel once per position of its output, a transposed one per
+        # position of its input.
         transposed = "Transpose" in type(inner).__name__
         positions = (layer.input if transposed else layer.output).shape[1:-1]
         for n in positions:

@@ -1,0 +1,27 @@
+"""Images that a generator draws."""
+
+import numpy as np
+import pytest
+
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.metrics import Drawn
+
+
+def _images(drawn):
+    return list(drawn.images(lambda image: image, 1))
+
+
+def test_drawn_images_are_the_same_for_the_same_seed():
+    def draw(n, seed):
+        return np.random.default_rng(seed).uniform(-1, 1, (n, 4, 4, 3))
+
+    found = [_images(Drawn(draw, 230, seed, (-1, 1))) for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert len(found[0]) == 230
+    assert not np.array_equal(found[0][0], found[2][0])
+    # No draw repeats another.
+    assert len({image.tobytes() for run in (found[0], found[2]) for image in run}) == 460
+    with pytest.raises(UserError, match="state its range"):
+        _images(Drawn(draw, 10))
+    with pytest.raises(UserError, match="drew an array of shape"):
+        _images(Drawn(lambda n, seed: np.zeros((n, 4, 4)), 10))

@@ -1,0 +1,66 @@
+"""Statistics of features: in batches, in files, of other programs; and what is refused."""
+
+import numpy as np
+import pytest
+
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.metrics.kernel import kernel_distance
+from improved_gan_tf.metrics.statistics import Statistics
+from tests.helpers.features import random_features
+
+
+def test_statistics_in_batches_equal_those_of_all():
+    # Far from 0, where sums of squares would cancel.
+    x = random_features(3, 1300, 24, np.float32) + np.float32(50)
+    statistics = Statistics(24, kept=2000)
+    for start in range(0, 1300, 37):
+        statistics.update(x[start : start + 37])
+    x64 = x.astype(np.float64)
+    np.testing.assert_allclose(statistics.mean, x64.mean(0), rtol=1e-13)
+    covariance = np.cov(x64, rowvar=False)
+    np.testing.assert_allclose(
+        statistics.covariance, covariance, rtol=1e-9, atol=1e-12 * abs(covariance).max()
+    )
+    assert statistics.count == 1300
+    np.testing.assert_array_equal(statistics.features, x)
+
+
+def test_statistics_files(tmp_path):
+    a, b = Statistics(8, "c", kept=100), Statistics(8, "c", kept=100)
+    a.update(random_features(1, 90, 8)), b.update(random_features(2, 150, 8))
+    expected = a.fid(b), a.kid(b, 5, 50)
+    path = a.save(tmp_path / "a.npz")
+    again = Statistics.load(path)
+    assert (again.fid(b), again.kid(b, 5, 50)) == expected
+    assert again.count == 90 and again.classifier == "c"
+    # The sample of more rows than are kept: distinct rows of the data.
+    assert len(b.features) == 100 and len(np.unique(b.features, axis=0)) == 100
+    # Another program's file.
+    np.savez(tmp_path / "other.npz", mu=a.mean, sigma=a.covariance)
+    other = Statistics.load(tmp_path / "other.npz")
+    np.testing.assert_allclose(other.fid(b), expected[0], rtol=1e-9)
+    with pytest.raises(UserError, match="no features for KID"):
+        other.kid(b)
+    with pytest.raises(UserError, match="cannot be compared"):
+        Statistics(8, "d").fid(b)
+
+
+def test_statistics_refusals(tmp_path):
+    with pytest.raises(UserError, match="no such statistics file"):
+        Statistics.load(tmp_path / "absent.npz")
+    (tmp_path / "x.npz").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(UserError, match="is no file of statistics"):
+        Statistics.load(tmp_path / "x.npz")
+    np.savez(tmp_path / "y.npz", images=np.zeros(3))
+    with pytest.raises(UserError, match="expected an .npz with mu and sigma"):
+        Statistics.load(tmp_path / "y.npz")
+    with pytest.raises(UserError, match="2 or more"):
+        one = Statistics(4)
+        one.update(np.zeros((1, 4)))
+        _ = one.covariance
+    few = Statistics(8)
+    few.update(random_features(1, 7, 8))
+    with pytest.warns(UserWarning, match="fewer than the 8 features"):
+        few.fid(few)
+    with pytest.raises(UserError, match="KID subsets of 1000 images cannot be drawn from 7"):
+        kernel_distance(np.zeros((7, 8)), np.zeros((7, 8)))

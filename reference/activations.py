@@ -6,8 +6,8 @@ import numpy as np
 def softplus(x):
     """log(1 + exp x) = max(x, 0) + log1p(exp(-|x|)), which neither overflows nor loses digits.
 
-    The recordings come from a softplus that returns exactly x above 16 (in float64), so that they
-    lie up to 1.1e-7 below this one there.
+    Theano's softplus, which the recordings contain, returns exactly x above 16 in float64, up to
+    1.1e-7 less than this one (D5).
     """
     x = np.asarray(x, float)
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
@@ -20,8 +20,8 @@ def sigmoid(x):
     return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
 
 
-# name: (f(x), f'(x)). At the kink the derivative is the right-hand one for relu and the left-hand
-# one for the leaky relu; no recorded value lies there.
+# name: (f(x), f'(x)). At 0 the derivative is the right-hand one for relu and the left-hand one for
+# the leaky relu; the recordings have no value there (D3).
 ACTIVATIONS = {
     "identity": (lambda x: x, np.ones_like),
     "relu": (lambda x: np.maximum(x, 0), lambda x: (x >= 0).astype(float)),

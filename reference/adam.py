@@ -1,10 +1,13 @@
-"""Adam with epsilon inside the root. Source: mnist_svhn_cifar10/nn.py, adam_updates."""
+"""Adam with epsilon inside the square root.
+
+Source: mnist_svhn_cifar10/nn.py, adam_updates.
+"""
 
 import numpy as np
 
 
 class Adam:
-    """One parameter's moments.
+    """The update of one parameter, with its moments.
 
     m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2
     p <- p - lr (m / (1 - b1^t)) / sqrt(v / (1 - b2^t) + 1e-8),   t = 1, 2, ...
@@ -17,7 +20,7 @@ class Adam:
         self.t = 0
 
     def step(self, parameter, gradient):
-        """The parameter after one update."""
+        """Returns the parameter after one update."""
         self.t += 1
         self.m = self.beta_1 * self.m + (1 - self.beta_1) * gradient
         self.v = self.beta_2 * self.v + (1 - self.beta_2) * np.square(gradient)

@@ -1,7 +1,7 @@
-"""The generator's batch normalisation: a bias, usually no gain, the activation after it.
+"""The generators' batch normalization: with a bias, usually without a gain, then the activation.
 
-Source: mnist_svhn_cifar10/nn.py, BatchNormLayer / batch_norm. The wrapped layer loses its bias and
-its activation; both come after the normalisation here.
+Source: mnist_svhn_cifar10/nn.py, BatchNormLayer and batch_norm. The wrapped layer loses its bias
+and its activation; both come after the normalization.
 """
 
 import numpy as np
@@ -27,17 +27,17 @@ def forward(x, b, g=1.0, activation="identity"):
 
 
 def deterministic(x, mean, variance, b, g=1.0, activation="identity"):
-    """The same with given statistics, as with the running ones."""
+    """The same with given statistics, such as the running ones."""
     return ACTIVATIONS[activation][0](g * (x - mean) / np.sqrt(EPSILON + variance) + b)
 
 
 def running_update(x, running_mean, running_variance):
-    """The running statistics after a batch; they start at 0 and 1.
+    """The running statistics after a batch. They start at 0 and 1.
 
-        mean <- .9 mean + .1 m,    variance <- .9 variance + .1 N / (N - 1) v
+        mean <- 0.9 mean + 0.1 m,    variance <- 0.9 variance + 0.1 N / (N - 1) v
 
-    with N the *batch size alone*, also for images, where the unbiased estimate would count the
-    pixels too.
+    N is the *batch size alone*, also for images, where an unbiased estimate would count the pixels
+    too.
     """
     mean, variance = _moments(x)
     n = x.shape[0]

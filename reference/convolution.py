@@ -1,8 +1,8 @@
-"""Linear maps of the networks in Keras' layouts, and their gradients.
+"""The networks' linear maps in Keras' layouts (D1), and their gradients.
 
 Images are NHWC, kernels (H, W, in, out), kernels of transposed convolutions (H, W, out, in).
-A convolution is the sum over kernel offsets (a, b) of a strided slice times a matrix, which is
-how each function below is written: as many small matrix products as the kernel has pixels.
+A convolution is the sum over kernel offsets (a, b) of a strided slice times a matrix. Each function
+below is written that way: as many small matrix products as the kernel has pixels.
 """
 
 import numpy as np
@@ -18,11 +18,11 @@ def conv2d(x, kernel, stride=1, pad=0):
         y[n, p, q, k] = sum_{a, b, c} xpad[n, s p + a, s q + b, c] kernel[a, b, c, k]
 
     Args:
-        x: (N, H, W, C).
+        x: Images, (N, H, W, C).
         kernel: (A, B, C, K).
-        stride: s, in both directions.
-        pad: zeros on each side. Keras' "same" pads an even-sized image only at the right and
-            bottom when the stride is 2; the original pads both sides.
+        stride: The stride s in both directions.
+        pad: The number of zeros on each side. With stride 2, Keras' "same" pads an even-sized
+            image only at the right and bottom; the original pads both sides.
 
     Returns:
         (N, 1 + (H + 2 pad - A) // s, 1 + (W + 2 pad - B) // s, K).
@@ -52,9 +52,9 @@ def conv2d_gradients(x, kernel, upstream, stride=1, pad=0):
 
 
 def same_padding(size, kernel, stride):
-    """Zeros before and after an axis of `size` for an output of ceil(size / stride).
+    """The numbers of zeros before and after an axis for an output of ceil(size / stride).
 
-    TensorFlow's "SAME", in Keras "same": where their number is odd, the extra one is at the end.
+    This is TensorFlow's "SAME" and Keras' "same": of an odd total, the extra zero is at the end.
     """
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
@@ -69,8 +69,8 @@ def conv2d_same(x, kernel, stride=1):
 def conv2d_transpose_same(x, kernel, size, stride=2):
     """The adjoint of `conv2d_same` on an image of `size` (H, W) (imagenet/ops.py, deconv2d).
 
-    Each entry of x adds its multiple of the kernel to the padded image, whose padding is then cut
-    off. x: (N, ceil(H / s), ceil(W / s), C); kernel: (A, B, K, C).
+    Each entry of x adds its multiple of the kernel to the padded image; then the padding is cut.
+    x: (N, ceil(H / s), ceil(W / s), C); kernel: (A, B, K, C).
     """
     rows, columns = x.shape[1:3]
     pads = [same_padding(n, k, stride) for n, k in zip(size, kernel.shape, strict=False)]
@@ -89,13 +89,15 @@ def conv2d_transpose(x, kernel, stride=2, pad=2):
 
         y[n, s p + a - pad, s q + b - pad, k] += sum_c x[n, p, q, c] kernel[a, b, k, c]
 
-    with targets outside the image dropped. With 5x5, stride 2 and pad 2 this is the original's
-    Deconv2DLayer once its kernel, stored flipped, is turned by `layouts.deconvolution_kernel`.
-    Keras' "same" corresponds to pad 1 here (it cuts one row at the top and two at the bottom).
+    Targets outside the image are dropped. With 5x5, stride 2 and pad 2 this is the original's
+    Deconv2DLayer, whose kernel is stored flipped (see `layouts.deconvolution_kernel`). Keras'
+    "same" corresponds to pad 1 here: it cuts one row at the top and two at the bottom.
 
     Args:
-        x: (N, H, W, C).
+        x: Images, (N, H, W, C).
         kernel: (A, B, K, C).
+        stride: The stride s in both directions.
+        pad: How many rows and columns are cut off at the top and left.
 
     Returns:
         (N, s H, s W, K).
@@ -129,7 +131,7 @@ def conv2d_transpose_gradients(x, kernel, upstream, stride=2, pad=2):
 
 
 class Dense:
-    """y = x @ kernel; x (..., in), kernel (in, out). Also the original's 1x1 NINLayer."""
+    """y = x @ kernel with x (..., in), kernel (in, out); also the original's 1x1 NINLayer."""
 
     output_axis = -1
 

@@ -1,20 +1,20 @@
-"""Inception score, FID and KID straight from their definitions, in NumPy.
+"""Inception score, FID and KID directly from their definitions.
 
-Source of the score: inception_score/model.py, get_inception_score: parts i*N//splits to
-(i+1)*N//splits, mean and population standard deviation over the parts, no epsilon.
+Source of the score: inception_score/model.py, get_inception_score: the mean and the population
+standard deviation over the parts from i*N//splits to (i+1)*N//splits, without an epsilon.
 """
 
 import numpy as np
 
 
 def softmax(logits):
-    """Row-wise softmax, float64."""
+    """The softmax of each image's logits, float64."""
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 def inception_score(p, splits=10):
-    """(mean, std) of exp(mean KL(p(y|x) || p(y))) over the parts; a 0 in p gives NaN."""
+    """(mean, std) over the parts of exp(mean KL(p(y|x) || p(y))); a 0 in p gives NaN (D18)."""
     n = len(p)
     scores = []
     for i in range(splits):
@@ -26,15 +26,17 @@ def inception_score(p, splits=10):
 
 
 def frechet_distance(x, y):
-    """|m_x - m_y|^2 + tr(C_x + C_y - 2 (C_x C_y)^(1/2)); the eigenvalues of the product are real
-    and not negative, for it is similar to a product C^(1/2) D C^(1/2)."""
+    """|m_x - m_y|^2 + tr(C_x + C_y - 2 (C_x C_y)^(1/2)), by the eigenvalues of the product.
+
+    They are real and not negative, because it is similar to C_x^(1/2) C_y C_x^(1/2).
+    """
     c, d = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
     root = np.sqrt(np.linalg.eigvals(c @ d).astype(complex)).real.sum()
     return ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(c) + np.trace(d) - 2 * root
 
 
 def kernel_distance(x, y):
-    """Unbiased MMD^2 with (x.y / F + 1)^3, as sums over pairs written out."""
+    """The unbiased MMD^2 with the kernel (x.y / F + 1)^3, written out as sums over pairs."""
     n, f = x.shape
 
     def kernel(a, b):

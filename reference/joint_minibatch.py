@@ -1,12 +1,12 @@
 """The minibatch features of the ImageNet discriminator.
 
-Source: imagenet/discriminator.py, discriminator. For 2B rows of activations M (2B, K, D), real
-ones first, and e[n, k, j] = exp(-sum_d |M[n,k,d] - M[j,k,d]|), 0 for j = n:
+Source: imagenet/discriminator.py, discriminator. For the activations M (2B, K, D) of 2B examples,
+real ones first, and e[n, k, j] = exp(-sum_d |M[n,k,d] - M[j,k,d]|), 0 for j = n:
 
     f1[n, k] = sum_{j < B} e[n, k, j] / S,    f2[n, k] = sum_{j >= B} e[n, k, j] / S.
 
 S = B (2B - 1) is the sum of the mask over *all* n and over the j of one half: B columns of 2B
-entries, one of them 0. Every pair of rows is held at once here.
+entries, one of them 0. All pairs of examples are in memory at once here (D6).
 """
 
 import numpy as np
@@ -29,9 +29,9 @@ def forward(m):
 def gradients(m, upstream1, upstream2):
     """The gradient of sum(f1 * upstream1) + sum(f2 * upstream2) with respect to M.
 
-    Row n's similarity to j carries w[n, j, k] = upstream of the feature of j's half at n, over S.
-    As e is symmetric, dM[n,k,d] = -sum_j (w[n,j,k] + w[j,n,k]) e[n,k,j] sign(M[n,k,d] - M[j,k,d]),
-    with sign 0 at 0.
+    The similarity of n to j has the weight w[n, j, k]: the upstream gradient at n of the feature
+    of j's half, divided by S. As e is symmetric,
+    dM[n,k,d] = -sum_j (w[n,j,k] + w[j,n,k]) e[n,k,j] sign(M[n,k,d] - M[j,k,d]), with sign(0) = 0.
     """
     half = len(m) // 2
     scale = half * (2 * half - 1)

@@ -1,14 +1,14 @@
-"""From the original's layouts to Keras': channels last, kernels (H, W, in, out).
+"""Conversion of the original's layouts to Keras': channels last, kernels (H, W, in, out) (D1).
 
-The recordings keep the original's: images NCHW, convolution kernels (out, in, H, W), transposed
-convolution kernels (in, out, H, W) and stored flipped.
+The recordings have the original's layouts: images NCHW, convolution kernels (out, in, H, W),
+transposed convolution kernels (in, out, H, W), stored flipped.
 """
 
 import numpy as np
 
 
 def images(x):
-    """NCHW -> NHWC; two-dimensional arrays stay as they are."""
+    """NCHW -> NHWC; two-dimensional arrays are returned as they are."""
     return np.transpose(x, (0, 2, 3, 1)) if x.ndim == 4 else x
 
 
@@ -18,7 +18,7 @@ def convolution_kernel(w):
 
 
 def deconvolution_kernel(w):
-    """(in, out, H, W) -> (H, W, out, in), turned by 180 degrees.
+    """(in, out, H, W) -> (H, W, out, in), rotated by 180 degrees.
 
     The original's layer is the gradient of a *true* convolution, whose kernel is flipped; Keras'
     Conv2DTranspose is the gradient of a cross-correlation.
@@ -32,9 +32,9 @@ def pointwise_kernel(w):
 
 
 def channels_first_rows(shape):
-    """Where each unit of a flattened (C, H, W) array goes when it is flattened as (H, W, C).
+    """Indices that reorder a flattened (C, H, W) array to the same array flattened as (H, W, C).
 
-    `w[channels_first_rows((C, H, W))]` turns a (C*H*W, ...) kernel that follows the original's
-    flattening into one that follows ours, and w[..., rows] one that feeds the original's reshape.
+    `w[channels_first_rows((C, H, W))]` reorders a (C*H*W, ...) kernel after the original's flatten
+    for ours, and `w[..., channels_first_rows((C, H, W))]` one before the original's reshape.
     """
     return np.transpose(np.arange(np.prod(shape)).reshape(shape), (1, 2, 0)).ravel()

@@ -1,8 +1,9 @@
-"""The objectives of sections 3.1, 3.2, 3.4 and 5, their gradients, and the plain (K+1)-way form.
+"""The objectives of sections 3.1, 3.2, 3.4 and 5, their gradients, and the explicit (K+1)-way form.
 
-Source: the expressions loss_lab, loss_unl, loss_gen, train_err of the training scripts, and
-nn.py, log_sum_exp; in imagenet/, model.py (sigmoid_kl_with_logits), discriminator.py (gan_logits)
-and build_model.py (d_loss, g_loss). Logits (N, K), labels (N,), features (N, F).
+Source: the expressions loss_lab, loss_unl, loss_gen and train_err of the training scripts, and
+log_sum_exp of nn.py; in imagenet/: model.py (sigmoid_kl_with_logits), discriminator.py
+(gan_logits) and build_model.py (d_loss, g_loss). Logits are (N, K), labels (N,), features (N, F),
+log Z = log sum_k exp l_k and D = sigmoid(log Z).
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from .activations import sigmoid, softplus
 
 
 def log_sum_exp(logits):
-    """log sum_k exp l_k over the last axis, with the largest taken out first."""
+    """log sum_k exp l_k over the last axis, with the largest logit subtracted first."""
     top = np.max(logits, axis=-1, keepdims=True)
     return top[..., 0] + np.log(np.sum(np.exp(logits - top), axis=-1))
 
@@ -51,13 +52,13 @@ def unsupervised_gradients(unlabeled, fake):
 
 
 def feature_matching(real, fake, distance="squared"):
-    """Mean over features of the squared or absolute difference of the two means over rows."""
+    """The mean over features of the squared or absolute difference of the two batches' means."""
     difference = fake.mean(0) - real.mean(0)
     return np.mean(difference**2) if distance == "squared" else np.mean(np.abs(difference))
 
 
 def feature_matching_gradient(real, fake, distance="squared"):
-    """With respect to `fake`: every row gets the same share."""
+    """With respect to `fake`: every example has the same gradient."""
     difference = fake.mean(0) - real.mean(0)
     slope = 2 * difference if distance == "squared" else np.sign(difference)
     return np.tile(slope / fake.size, (len(fake), 1))
@@ -118,14 +119,14 @@ def smoothed_generator_gradient(fake, target=0.375):
 
 
 def error_rate(labels, logits):
-    """The share of rows whose largest logit is not the label's."""
+    """The fraction of the examples whose largest logit is not the label's."""
     return np.mean(np.argmax(logits, axis=1) != labels)
 
 
 def explicit_log_probabilities(logits):
     """log p(y = 1 .. K+1 | x) of the (K+1)-way softmax whose last logit is 0; (N, K + 1).
 
-    The form in which the paper states the model. The losses above follow from it:
+    The paper states the model in this form. The losses above follow from it:
         supervised   = -mean(log p_y - log(1 - p_{K+1}))
         unsupervised = -1/2 mean log(1 - p_{K+1}(x)) - 1/2 mean log p_{K+1}(G(z))
     """

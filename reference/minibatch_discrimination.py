@@ -6,7 +6,7 @@ Source: mnist_svhn_cifar10/nn.py, MinibatchLayer. With theta (I, K, D), log weig
     M = x W,   distance[n, j, k] = sum_d |M[n, k, d] - M[j, k, d]|
     f[n, k] = sum_{j != n} exp(-distance[n, j, k]),   output = [x, f + b]
 
-Every pair of rows is held at once here: only for small batches.
+All pairs of examples are in memory at once here (D6): only for small batches.
 """
 
 import numpy as np
@@ -19,14 +19,14 @@ def _project(x, theta, scale):
 
 
 def _distances(m):
-    """(N, N, K), with infinity for a row against itself (the original adds 1e6: exp gives 0)."""
+    """(N, N, K), infinite from an example to itself (the original adds 1e6: exp is 0 too)."""
     d = np.sum(np.abs(m[:, None] - m[None, :]), axis=-1)
     d[np.arange(len(m)), np.arange(len(m))] = np.inf
     return d
 
 
 def forward(x, theta, scale, b):
-    """[x, f + b]; x (N, ...) flattened in C order, b (K,). Returns (N, I + K)."""
+    """[x, f + b], (N, I + K), of x (N, ...) flattened in C order and b (K,)."""
     flat, _, m = _project(x, theta, scale)
     return np.concatenate([flat, np.exp(-_distances(m)).sum(1) + b], axis=1)
 
@@ -34,11 +34,11 @@ def forward(x, theta, scale, b):
 def gradients(x, theta, scale, b, upstream):
     """Gradients of sum(forward(...) * upstream): a dict with the keys x, theta, scale, b.
 
-    With u the part of `upstream` at f and e = exp(-distance), each pair (n, j) pulls with
+    With u the part of `upstream` at f and e = exp(-distance), each pair (n, j) has the weight
     c[n, j, k] = (u[n, k] + u[j, k]) e[n, j, k], because n's distance to j is also j's to n:
-        dM[n, k, d] = -sum_j c[n, j, k] sign(M[n, k, d] - M[j, k, d]).
-    The sign at 0 is 0. The normalisation's own derivative is that of weight norm with
-    g = exp(scale), and dscale = g dg.
+        dM[n, k, d] = -sum_j c[n, j, k] sign(M[n, k, d] - M[j, k, d]),    sign(0) = 0.
+    The derivative of the normalization is that of weight norm with g = exp(scale), and
+    dscale = g dg.
     """
     flat, norm, m = _project(x, theta, scale)
     inputs = flat.shape[1]
@@ -58,10 +58,10 @@ def gradients(x, theta, scale, b, upstream):
 
 
 def initialize(x, theta, scale):
-    """The data-dependent initialisation: returns (output, new scale, new b).
+    """The data-dependent initialization. Returns (output, new scale, new b).
 
-    mm[k] = 1/2 mean_n min_{j != n} distance[n, j, k]; distances are divided by mm (scale <- scale
-    - log mm, for every d alike), and b <- -mean_n f, so that the features start centred.
+    With mm[k] = 1/2 mean_n min_{j != n} distance[n, j, k], distances are divided by mm
+    (scale[k, d] <- scale[k, d] - log mm[k]), and b <- -mean_n f, so that the features have mean 0.
     """
     flat, _, m = _project(x, theta, scale)
     d = _distances(m)

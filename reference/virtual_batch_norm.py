@@ -1,14 +1,14 @@
-"""Virtual batch normalisation, section 3.5 of the paper.
+"""Virtual batch normalization, section 3.5 of the paper.
 
-Source: imagenet/model.py, VBN, VBNL (gamma = exp(driver), so that ddriver = gamma dgamma) and VBNLP
-(that per pixel). n reference rows r with their means m0 of r and s0 of r^2, c = 1 / (n + 1), and
-E_i the mean over height and width of live row x_i alone:
+Source: imagenet/model.py: VBN, VBNL (gamma = exp(driver), so that ddriver = gamma dgamma) and VBNLP
+(VBNL per pixel). With n reference examples r, their means m0 of r and s0 of r^2, c = 1 / (n + 1),
+and E_i the mean over height and width of the live example x_i alone:
 
     y(x; m, s) = gamma (x - m) / sqrt(1e-5 + s - m^2) + beta
-    reference row:  y(r_i; m0, s0)
-    live row:       y(x_i; c E_i[x_i] + (1 - c) m0, c E_i[x_i^2] + (1 - c) s0)
+    reference example:  y(r_i; m0, s0)
+    live example:       y(x_i; c E_i[x_i] + (1 - c) m0, c E_i[x_i^2] + (1 - c) s0)
 
-Rows are (N,), (N, C) or (N, H, W, C); the first two are taken as images of one pixel.
+Examples are (N,), (N, C) or (N, H, W, C); the first two are taken as images of one pixel.
 """
 
 import numpy as np
@@ -20,21 +20,21 @@ def _images(x):
     return x if x.ndim == 4 else x.reshape(len(x), 1, 1, -1)
 
 
-def _used(rows, half):
-    """The reference rows that are counted."""
-    n = rows // 2
-    return {None: slice(0, rows), 1: slice(0, n), 2: slice(n, 2 * n)}[half]
+def _used(count, half):
+    """The reference examples that are counted."""
+    n = count // 2
+    return {None: slice(0, count), 1: slice(0, n), 2: slice(n, 2 * n)}[half]
 
 
 def statistics(reference, per_pixel=False, half=None):
-    """(m0, s0), (C,) each, or (H, W, C) with `per_pixel`; `half` 1 or 2 counts half of the rows."""
+    """(m0, s0), each (C,), or (H, W, C) with `per_pixel`; `half` 1 or 2 counts half of them."""
     used = _images(reference)[_used(len(reference), half)]
     axes = 0 if per_pixel else (0, 1, 2)
     return used.mean(axes), np.square(used).mean(axes)
 
 
-def _normalisers(reference, live, per_pixel, half):
-    """c, and (m, s) of the reference rows and of each live row, broadcastable to the images."""
+def _normalizers(reference, live, per_pixel, half):
+    """c, and (m, s) of the reference and of each live example, broadcastable to the images."""
     m0, s0 = statistics(reference, per_pixel, half)
     c = 1 / (len(reference[_used(len(reference), half)]) + 1)
     x = _images(live)
@@ -45,8 +45,8 @@ def _normalisers(reference, live, per_pixel, half):
 
 
 def forward(reference, live, gamma, beta, per_pixel=False, half=None):
-    """(reference rows, live rows) normalised; gamma, beta (C,), or (H, W, C) with `per_pixel`."""
-    _, *both = _normalisers(reference, live, per_pixel, half)
+    """(reference, live) normalized; gamma and beta are (C,), or (H, W, C) with `per_pixel`."""
+    _, *both = _normalizers(reference, live, per_pixel, half)
     return tuple(
         (gamma * (_images(x) - m) / np.sqrt(EPSILON + s - m**2) + beta).reshape(x.shape)
         for x, (m, s) in zip((reference, live), both, strict=True)
@@ -58,16 +58,16 @@ def gradients(
 ):
     """Gradients of sum(outputs * upstreams), with the keys reference, live, gamma, beta.
 
-    With d = sqrt(epsilon + s - m^2), h = (x - m) / d and a = gamma upstream, the statistics of one
-    row get, by dd/dm = -m / d and dd/ds = 1 / (2 d),
+    With d = sqrt(epsilon + s - m^2), h = (x - m) / d and a = gamma upstream, the gradients at the
+    statistics of one example are, by dd/dm = -m / d and dd/ds = 1 / (2 d),
 
         dm = sum_HW a (-1 + h m / d) / d,    ds = -sum_HW a h / (2 d^2).
 
-    A live row's go to its own pixels with c / (H W) and c 2 x / (H W), and with 1 - c to m0 and s0,
-    which also get those of all the reference rows and hand them to the n H W counted pixels. (Per
-    pixel there are no sums and no H W.)
+    Those of a live example pass to its own pixels with the factors c / (H W) and c 2 x / (H W), and
+    with the factor 1 - c to m0 and s0. The sums at m0 and s0, over live and reference examples,
+    pass to the n H W counted pixels. (Per pixel there are no sums and no H W.)
     """
-    c, *both = _normalisers(reference, live, per_pixel, half)
+    c, *both = _normalizers(reference, live, per_pixel, half)
     found, gamma_gradient, beta_gradient = [], 0, 0
     for x, upstream, (m, s) in zip(
         (reference, live), (reference_upstream, live_upstream), both, strict=True

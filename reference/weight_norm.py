@@ -1,8 +1,8 @@
-"""Weight normalisation with data-dependent initialisation.
+"""Weight normalization with data-dependent initialization.
 
-Source: mnist_svhn_cifar10/nn.py, WeightNormLayer / weight_norm, and with epsilon 0 the older
-DenseLayer of MNIST (the same mathematics; its weight_scale is g). l2normalize is `forward` with a
-trained g and no initialisation.
+Source: mnist_svhn_cifar10/nn.py, WeightNormLayer and weight_norm; with epsilon 0 also the older
+DenseLayer of MNIST, whose weight_scale is g. l2normalize is `forward` with a trained g and without
+the initialization.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ def _along(vector, v, output_axis):
 
 
 def kernel(v, g, epsilon=1e-6, output_axis=-1):
-    """w = g v / sqrt(epsilon + sum v^2), the sum over all axes but the output channel's."""
+    """w = g v / sqrt(epsilon + sum v^2), with the sum over all axes but the output channels."""
     square = np.sum(np.square(v), axis=_other_axes(v, output_axis))
     return v * _along(g / np.sqrt(epsilon + square), v, output_axis)
 
@@ -40,12 +40,16 @@ def kernel_gradients(v, g, upstream, epsilon=1e-6, output_axis=-1):
 
 
 def forward(linear, x, v, g, b, activation="identity", epsilon=1e-6):
-    """f(linear(x, w) + b), the bias and the activation after the normalised linear map.
+    """f(linear(x, w) + b): the bias and the activation come after the normalized linear map.
 
     Args:
         linear: Dense, Convolution or TransposedConvolution of `reference.convolution`.
-        x: input, channels last. v: direction of the kernel. g, b: (out,).
-        activation: a name in `reference.activations.ACTIVATIONS`.
+        x: The input, channels last.
+        v: The direction of the kernel, in the layout of `linear`.
+        g: The scale, (out,).
+        b: The bias, (out,).
+        activation: A name in `reference.activations.ACTIVATIONS`.
+        epsilon: The constant under the root.
     """
     w = kernel(v, g, epsilon, linear.output_axis)
     return ACTIVATIONS[activation][0](linear.forward(x, w) + b)
@@ -62,12 +66,12 @@ def gradients(linear, x, v, g, b, upstream, activation="identity", epsilon=1e-6)
 
 
 def initialize(linear, x, v, g, activation="identity", initial_stddev=1.0, epsilon=1e-6):
-    """The data-dependent initialisation: returns (output, new g, new b).
+    """The data-dependent initialization (D4). Returns (output, new g, new b).
 
     With y = linear(x, w), m its mean and s its population standard deviation over all axes but
     the channels (no epsilon):  inv = initial_stddev / s,  g <- g inv,  b <- -m inv,  so that the
-    pre-activation has mean 0 and standard deviation `initial_stddev`. The old b plays no part,
-    and g changes whether or not it is trained.
+    pre-activation has mean 0 and standard deviation `initial_stddev`. The old b is not used, and
+    g changes whether or not it is trained.
     """
     y = linear.forward(x, kernel(v, g, epsilon, linear.output_axis))
     axes = tuple(range(y.ndim - 1))

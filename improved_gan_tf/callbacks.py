@@ -1,10 +1,11 @@
-"""What happens beside training: checkpoints, log, sample grids, progress bar, the NaN stop."""
+"""What `fit` does besides training: checkpoints, log, sample grids, progress bar, the NaN stop."""
 
-import csv
-import io
 import math
+import os
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,28 +13,41 @@ import tqdm
 
 from improved_gan_tf import images
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.files import write_text
+from improved_gan_tf.quantities import QUANTITIES
 from improved_gan_tf.runs.folder import RunFolder
 
+Folder = str | os.PathLike  # a `RunFolder` is one
+Logs = Mapping[str, float] | None
 
-def standard(out, first_epoch=0, value_range=(0.0, 1.0), samples=100):
+
+def standard(
+    out: Folder,
+    first_epoch: int = 0,
+    value_range: tuple[float, float] = (0.0, 1.0),
+    samples: int = 100,
+) -> list[keras.callbacks.Callback]:
     """The callbacks of a run that is kept in the folder `out`.
 
     Args:
-        out: the run's folder, or a `RunFolder`.
-        first_epoch: epochs already done, where a run is resumed.
-        value_range: the generator's values for black and for full brightness.
-        samples: images in a sample grid.
+        out: The run's folder.
+        first_epoch: Epochs that are done already, where a run is resumed. Default 0.
+        value_range: The generator's values for black and for full brightness.
+        samples: Images in a sample grid. Default 100.
 
     Returns:
-        List of callbacks for `fit`, in the order in which they must run: the checkpoint last, so
-        that an epoch that has one has its log row and its grid too.
+        List of callbacks for `fit`, in the order in which they must run: the checkpoint is last, so
+        that an epoch that has one has its log line and its grid too.
+
+    Example:
+
+    >>> gan.fit(data.train, epochs=200, validation_data=data.test,
+    ...         callbacks=callbacks.standard("runs/digits"))
     """
-    folder = out if isinstance(out, RunFolder) else RunFolder(out)
+    folder = RunFolder(out)
     return [
         StopOnNaN(),
-        SampleGrid(folder.samples, samples, value_range=value_range),
-        RunLog(folder.log, first_epoch),
+        SampleGrid(folder, samples, value_range=value_range),
+        RunLog(folder, first_epoch),
         keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
         Checkpoint(folder),
     ]
@@ -42,17 +56,21 @@ def standard(out, first_epoch=0, value_range=(0.0, 1.0), samples=100):
 class StopOnNaN(keras.callbacks.Callback):
     """Stops training with a `UserError` as soon as a loss is not finite.
 
-    Keras' TerminateOnNaN looks at "loss" alone, which a GAN does not have, and lets the epoch
-    end, after which the broken weights would be saved.
+    Keras' TerminateOnNaN watches "loss" alone, which a GAN does not have, and lets the epoch end,
+    after which the broken weights would be saved.
+
+    Example:
+
+    >>> gan.fit(data.train, epochs=200, callbacks=[StopOnNaN()])
     """
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs = None) -> None:
         self._epoch = 0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         for name, value in (logs or {}).items():
             if not math.isfinite(value):
                 raise UserError(
@@ -65,89 +83,108 @@ class Checkpoint(keras.callbacks.Callback):
     """Saves weights, optimizers, averages and random states after every epoch.
 
     Args:
-        folder: a `RunFolder`.
-        keep: how many checkpoints stay.
+        folder: The run's folder.
+        keep: How many checkpoints stay, at least 1. Default 2.
+
+    Example:
+
+    >>> gan.fit(data.train, epochs=2, callbacks=[Checkpoint("runs/digits")])
+    >>> RunFolder("runs/digits").restore(gan)
+    2
     """
 
-    def __init__(self, folder, keep=2):
+    def __init__(self, folder: Folder, keep: int = 2):
         super().__init__()
-        self.folder = folder
+        self.folder = RunFolder(folder)
         self.keep = keep
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self.folder.save_checkpoint(self.model, epoch + 1, self.keep)
 
 
 class RunLog(keras.callbacks.Callback):
-    """log.csv: one row an epoch, the model's `REPORTED`; errors in 0 .. 1, losses in nats.
+    """Writes the run's log: one line per epoch, of what the model reports.
 
-    The learning rate is the discriminator's at the first step of the epoch.
+    Errors are fractions in 0..1, losses in nats. The learning rate is the discriminator's at the
+    first step of the epoch.
 
     Args:
-        path: of the file. Rows up to `first_epoch` that it holds are kept, later ones (of epochs
-            whose checkpoint was never written) dropped.
-        first_epoch: epochs already done.
+        folder: The run's folder. Lines up to `first_epoch` that its log holds are kept, later ones
+            (of epochs whose checkpoint was never written) are dropped.
+        first_epoch: Epochs that are done already. Default 0.
+
+    Example:
+
+    >>> gan.fit(data.train, epochs=2, callbacks=[RunLog("runs/digits")])
+    >>> RunFolder("runs/digits").rows()[-1]["steps"]
+    '50'
     """
 
-    def __init__(self, path, first_epoch=0):
+    def __init__(self, folder: Folder, first_epoch: int = 0):
         super().__init__()
-        self.path = path
-        self.rows = []
-        if first_epoch and path.is_file():
-            with open(path, newline="") as stream:
-                self.rows = [r for r in csv.DictReader(stream) if int(r["epoch"]) <= first_epoch]
+        self.folder = RunFolder(folder)
+        rows = self.folder.rows() if first_epoch else []
+        self.rows: list[Mapping[str, Any]] = [r for r in rows if float(r["epoch"]) <= first_epoch]
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._start = time.perf_counter()
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         # At the epoch's end a schedule already gives the next epoch's rate.
         if batch == 0:
             rate = self.model.discriminator_optimizer.learning_rate
             self._learning_rate = float(keras.ops.convert_to_numpy(rate))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         optimizer = self.model.discriminator_optimizer
-        values = {
-            "epoch": epoch + 1,
-            "steps": int(keras.ops.convert_to_numpy(optimizer.iterations)),
-            "seconds": f"{time.perf_counter() - self._start:.2f}",
-            "learning_rate": f"{self._learning_rate:.6g}",
-        }
         reported = self.model.REPORTED
-        values |= {k: f"{v:.6g}" for k, v in (logs or {}).items() if k in reported}
-        columns = ("epoch", "steps", "seconds", *reported, "learning_rate")
-        self.rows.append({name: values.get(name, "") for name in columns})
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_text(self.path, text.getvalue())
+        self.rows.append(
+            {
+                "epoch": epoch + 1,
+                "steps": int(keras.ops.convert_to_numpy(optimizer.iterations)),
+                "seconds": f"{time.perf_counter() - self._start:.2f}",
+                "learning_rate": f"{self._learning_rate:.6g}",
+            }
+            | {k: f"{v:.6g}" for k, v in (logs or {}).items() if k in reported}
+        )
+        self.folder.write_rows(("epoch", "steps", "seconds", *reported, "learning_rate"), self.rows)
 
 
 class SampleGrid(keras.callbacks.Callback):
-    """samples/epoch-0001.png: the generator's images of the same latent vectors, epoch by epoch.
+    """Draws the generator's images of the same latent vectors, epoch by epoch, as one grid each.
 
     Nothing is drawn where the generator is not trained (the supervised objective).
 
     Args:
-        folder: where the pictures go.
-        count: images in a picture.
-        seed: of the latent vectors.
-        value_range: the generator's values for black and for full brightness.
-        every: epochs from one picture to the next; the first and the last epoch have one anyway.
+        folder: The run's folder, whose samples/ receives epoch-0001.png, ...
+        count: Images in a grid. Default 100.
+        seed: Seed of the latent vectors. Default 0.
+        every: Epochs from one grid to the next; the first and the last epoch have one anyway.
             Default: so that a run has at most about a hundred.
+
+    Example:
+
+    >>> gan.fit(data.train, epochs=10, callbacks=[SampleGrid("runs/digits", count=25, every=5)])
+    >>> [epoch for epoch, path in RunFolder("runs/digits").grids()]
+    [1, 5, 10]
     """
 
-    def __init__(self, folder, count=100, seed=0, value_range=(0.0, 1.0), every=None):
+    def __init__(
+        self,
+        folder: Folder,
+        count: int = 100,
+        seed: int = 0,
+        every: int | None = None,
+        value_range: tuple[float, float] = (0.0, 1.0),
+    ):
         super().__init__()
-        self.folder = folder
+        self.folder = RunFolder(folder)
         self.count = count
         self.seed = seed
-        self.value_range = value_range
         self.every = every
+        self.value_range = value_range
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         epochs = self.params.get("epochs") or 1
         every = self.every or max(1, math.ceil(epochs / 100))
         due = epoch == 0 or epoch + 1 == epochs or (epoch + 1) % every == 0
@@ -157,42 +194,34 @@ class SampleGrid(keras.callbacks.Callback):
         if not np.isfinite(samples).all():
             return  # StopOnNaN says so with the next batch
         picture = images.grid(images.to_uint8(samples, *self.value_range))
-        images.save_png(self.folder / f"epoch-{epoch + 1:04d}.png", picture)
+        images.save_png(self.folder.grid(epoch + 1), picture)
 
 
 class Progress(keras.callbacks.Callback):
-    """One progress bar for the whole run, with the time left; to a file, a line now and then.
+    """Shows one progress bar for the whole run, with the time left; in a file, a line now and then.
 
     Args:
-        first_epoch: epochs already done.
-        title: what is being trained.
-        interval: seconds between two lines where the output is not a terminal.
+        first_epoch: Epochs that are done already. Default 0.
+        title: What is being trained. Default "training".
+        interval: Seconds between two lines where the output is not a terminal. Default 10.
+
+    Example:
+
+    >>> gan.fit(data.train, epochs=200, verbose=0, callbacks=[Progress()])
+    training: 200 epochs of 25 steps
+    epoch 1/200: error 9.12 %, supervised 0.3050, unsupervised 0.5114, generator 0.8120 (40 s left)
     """
 
-    # In the order shown: a narrow terminal cuts off the end.
-    _SHORT = {
-        "error": "error",
-        "running_error": "running",
-        "val_error": "val",
-        "val_error_current": "val raw",
-        "supervised_loss": "supervised",
-        "unsupervised_loss": "unsupervised",
-        "real_loss": "real",
-        "fake_loss": "fake",
-        "class_loss": "class",
-        "generator_loss": "generator",
-    }
-
-    def __init__(self, first_epoch=0, title="training", interval=10.0):
+    def __init__(self, first_epoch: int = 0, title: str = "training", interval: float = 10.0):
         super().__init__()
         self.first_epoch = first_epoch
         self.title = title
         self.interval = interval
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs = None) -> None:
         steps, self._epochs = self.params["steps"], self.params["epochs"]
         print(f"{self.title}: {self._epochs - self.first_epoch} epochs of {steps} steps")
-        self._validation = {}
+        self._validation: dict[str, float] = {}
         self._last = self._start = time.perf_counter()
         self._bar = tqdm.tqdm(
             total=(self._epochs - self.first_epoch) * steps,
@@ -202,17 +231,18 @@ class Progress(keras.callbacks.Callback):
             file=sys.stdout,
         )
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._bar.set_description(f"epoch {epoch + 1}/{self._epochs}", refresh=False)
 
-    def on_train_batch_end(self, batch, logs=None):
-        self._bar.set_postfix_str(self._shown((logs or {}) | self._validation), refresh=False)
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._bar.set_postfix_str(self._shown({**(logs or {}), **self._validation}), refresh=False)
         self._bar.update()
 
-    def _shown(self, logs):
-        return ", ".join(f"{short} {logs[k]:.3g}" for k, short in self._SHORT.items() if k in logs)
+    def _shown(self, logs: Mapping[str, float]) -> str:
+        known = (quantity for quantity in QUANTITIES if quantity.key in logs)
+        return ", ".join(f"{q.short} {q.text(float(logs[q.key]))}" for q in known)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         logs = logs or {}
         self._validation = {k: v for k, v in logs.items() if k.startswith("val_")}
         last = epoch + 1 == self._epochs
@@ -224,6 +254,6 @@ class Progress(keras.callbacks.Callback):
             shown = self._shown(logs)
             print(f"epoch {epoch + 1}/{self._epochs}: {shown} ({left:.0f} s left)", flush=True)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Logs = None) -> None:
         self._bar.set_postfix_str(self._shown(logs or {}))
         self._bar.close()

@@ -18,6 +18,7 @@ import benchmarks
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import write_json
+from improved_gan_tf.runs import recorded
 
 
 def main():
@@ -38,7 +39,7 @@ def main():
         print(f"benchmark: error: {error}", file=sys.stderr)
         return 2
     if options.json:
-        write_json(options.json, result)
+        write_json(options.json, recorded(result))
     return 0
 
 

@@ -1,9 +1,10 @@
-"""Runs beside the same classifier trained on the labelled rows alone: a table and a plot.
+"""Runs compared with their supervised-only baselines: a table and a plot.
 
     python tools/compare_baseline.py runs/seed-1 runs/seed-2 --out reference/results/NAME
 
-Every run must have been trained with --baseline, by one recipe; its seeds may differ. NAME.csv has
-the losses and errors of every epoch, NAME.png the errors, one thin line a run and their mean.
+Every run must have been trained with --baseline, and all by one recipe; their seeds may differ.
+NAME.csv has the losses and errors of every epoch; NAME.png shows the errors, one thin line per run
+and their mean.
 """
 
 import argparse
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import temporary, write_text
+from improved_gan_tf.quantities import AVERAGED, BASELINE, CURRENT
+from improved_gan_tf.runs import RunFolder
 
 _LOSSES = ("supervised_loss", "unsupervised_loss", "generator_loss", "error")
 _ERRORS = {"val_error": "error_averaged", "val_error_current": "error_current"}
@@ -45,13 +48,12 @@ def main():
 
 
 def _pair(path):
-    """(the run, its baseline), both as `report.Run`."""
-    from improved_gan_tf.runs.report.report import read_run
-
-    run = read_run(path)
-    if not (run.folder / "baseline").is_dir():
-        raise UserError(f"{path} has no classifier of the labelled rows; train it with --baseline")
-    pair = run, read_run(run.folder / "baseline")
+    """(the run, its baseline), both as `runs.Run`."""
+    folder = RunFolder(path)
+    run = folder.read()
+    if not folder.baseline.path.is_dir():
+        raise UserError(f"{path} has no {BASELINE}; train it with --baseline")
+    pair = run, folder.baseline.read()
     for found in pair:
         if found.log is None or found.config is None:
             raise UserError(f"{found.folder} has no finished epoch; train on by --resume")
@@ -86,18 +88,19 @@ def _plot(pairs, title, stream):
     figure = Figure(figsize=(9, 4), layout="constrained")
     figure.suptitle(title)
     panels = figure.subplots(1, 2, sharey=True)
-    for axes, key, name in zip(panels, _ERRORS, ("averaged", "current"), strict=True):
-        axes.set(xlabel="epoch", title=f"{name} parameters")
+    for axes, key, name in zip(panels, _ERRORS, (AVERAGED, CURRENT), strict=True):
+        axes.set(xlabel="epoch", title=name)
         groups = zip(*pairs, strict=True)
-        labels = ("semi-supervised GAN", "labelled images only")
+        labels = ("semi-supervised GAN", BASELINE)
         for runs, label, color in zip(groups, labels, ("#1f5f9f", "#d1495b"), strict=True):
             epochs = min((run.log["epoch"] for run in runs), key=len)
-            errors = np.array([run.log[key][: len(epochs)] for run in runs])
+            errors = np.array([100 * run.log[key][: len(epochs)] for run in runs])
             axes.plot(epochs, errors.T, color=color, lw=1, alpha=0.35)
             axes.plot(epochs, errors.mean(0), color=color, lw=2, label=label)
         axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.yaxis.set_major_formatter("{x:g} %")
         axes.grid(True, alpha=0.25)
-    panels[0].set_ylabel("error on the test images")
+    panels[0].set_ylabel("test error")
     panels[1].legend(frameon=False)
     figure.savefig(stream, format="png", dpi=110)
 

@@ -1,8 +1,8 @@
-"""A recipe over several seeds, with its baseline: the figures of reference/results.
+"""A recipe and its supervised-only baseline over several seeds: the figures of reference/results.
 
     python tools/measure_seeds.py digits --seeds 1 2 3 4 5 --json reference/results/digits.json
 
-Every seed has a run folder below --runs; what is there already is gone on with, not repeated.
+Every seed has a run folder in --runs. Finished runs are not repeated, unfinished ones are resumed.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import datetime
 import json
 import os
 import platform
+import shlex
 import statistics
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import write_json
+from improved_gan_tf.runs import RunFolder, recorded
 
 
 def main():
@@ -41,40 +43,37 @@ def main():
         return 2
     summary = {
         "recipe": options.recipe,
-        "command": " ".join(["python", *sys.argv]),
+        "command": shlex.join(["python", *sys.argv]),
         "date": datetime.date.today().isoformat(),
         "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()}",
-        "versions": json.loads((runs / f"seed-{options.seeds[0]}/config.json").read_text())[
-            "versions"
-        ],
+        "versions": RunFolder(runs / f"seed-{options.seeds[0]}").config()["versions"],
         **_means(results),
         "seeds": results,
     }
-    write_json(options.json, summary)
+    write_json(options.json, recorded(summary))
     print(json.dumps(_means(results), indent=2))
     return 0
 
 
 def _run(options, seed, out):
-    """The results of one seed; it chooses the labelled subset too."""
+    """The results of one seed, which also chooses the labelled subset."""
     from improved_gan_tf import experiments
     from improved_gan_tf.experiments import recipes
-    from improved_gan_tf.runs.folder import RunFolder
 
     values = recipes.given(options, ("epochs", "learning_rate", "mixed_precision"))
     recipe = recipes.override(
         recipes.get(options.recipe), **values, seed=seed, seed_data=seed, baseline=True
     )
-    if (out / "results.json").is_file():
-        changed = recipes.changed(recipes.from_config(RunFolder(out).config()), recipe)
+    folder = RunFolder(out)
+    if folder.finished:
+        changed = recipes.changed(recipes.from_config(folder.config()), recipe)
         if changed:
             raise UserError(
                 f"{out} holds a run with another {changed[0]}; choose another folder by --runs"
             )
-        results = json.loads((out / "results.json").read_text())
+        results = folder.results()
     else:
-        resume = (out / "config.json").is_file()
-        results = experiments.train(recipe, out, options.data_dir, resume)
+        results = experiments.train(recipe, folder, options.data_dir, folder.begun)
     return {"seed": seed, **results}
 
 
@@ -94,7 +93,7 @@ def _means(results):
 
 
 def _processor():
-    """The processor's name, where the system tells it."""
+    """The processor's name, where the system has it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,9 +1,10 @@
-"""Which classes a generator draws, by the classifier of another run.
+"""Which classes a generator draws, according to the classifier of another run.
 
     python tools/sample_classes.py runs/mnist-minibatch-discrimination --classifier RUN --json FILE
 
-The classifier should be a good one that has not seen the generator: a finished run of
-mnist-feature-matching. Counts of each class, and how sure the classifier is of each image.
+The classifier should be a good one that has not seen the generator, such as that of a finished run
+of mnist-feature-matching. Prints the number of images in each class, and the share of images of
+which the classifier is more than 90 % sure.
 """
 
 import argparse
@@ -20,8 +21,10 @@ from improved_gan_tf.files import write_json
 def main():
     """Prints, and with --json writes, the counts; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("run", help="whose generator draws")
-    parser.add_argument("--classifier", required=True, metavar="RUN", help="whose classifier looks")
+    parser.add_argument("run", help="the run whose generator draws")
+    parser.add_argument(
+        "--classifier", required=True, metavar="RUN", help="the run whose classifier judges"
+    )
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", metavar="FILE")

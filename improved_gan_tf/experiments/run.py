@@ -59,7 +59,7 @@ def train(recipe, out, data_dir=None, resume=False, verbose=True, devices=1):
     if recipe.epochs < first:
         raise UserError(f"{out} has {first} epochs already; --epochs {recipe.epochs} is fewer")
     if chief and resume:
-        folder.write_json("config.json", {**folder.config(), "recipe": dataclasses.asdict(recipe)})
+        folder.write_config({**folder.config(), "recipe": dataclasses.asdict(recipe)})
     elif chief:
         folder.start(_config(recipe, data, strategy), getattr(data, "labeled_indices", None))
     if first < recipe.epochs:
@@ -71,8 +71,8 @@ def train(recipe, out, data_dir=None, resume=False, verbose=True, devices=1):
         return None
     results = kind.results(gan, recipe, data, folder)
     if getattr(recipe, "baseline", False):
-        results["baseline"] = _baseline(recipe, folder.path / "baseline", data_dir, resume, verbose)
-    folder.write_json("results.json", results)
+        results["baseline"] = _baseline(recipe, folder.baseline, data_dir, resume, verbose)
+    folder.write_results(results)
     if gan.trains_generator:
         export.saved_model(gan.serving_generator(), folder.generator, gan.latent_range)
     return results
@@ -123,14 +123,14 @@ def _checkpointed(out):
     return recipe
 
 
-def _baseline(recipe, out, data_dir, resume, verbose):
-    """Results of the classifier of the labelled rows alone; with `resume`, of what is there."""
+def _baseline(recipe, folder, data_dir, resume, verbose):
+    """Results of the supervised-only baseline; with `resume`, of what is there."""
     recipe = dataclasses.replace(recipe, objective="supervised", baseline=False)
-    resume = resume and (out / "config.json").is_file()
-    if resume and (out / "results.json").is_file():
-        if not recipes.changed(recipes.from_config(RunFolder(out).config()), recipe):
-            return RunFolder(out).read_json("results.json")
-    return train(recipe, out, data_dir, resume, verbose)
+    resume = resume and folder.begun
+    if resume and folder.finished:
+        if not recipes.changed(recipes.from_config(folder.config()), recipe):
+            return folder.results()
+    return train(recipe, folder, data_dir, resume, verbose)
 
 
 def _check_same_run(folder, recipe):

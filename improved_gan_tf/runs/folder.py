@@ -1,152 +1,322 @@
-"""The folder of a run: what is in it, and that it is never half-written."""
+"""The folder of a run: the only code that knows its files, and that writes none of them by halves.
+
+config.json                         everything it takes to repeat the run
+labeled_indices.npy                 the labelled images (semi-supervised runs)
+log.csv                             one line per epoch
+samples/epoch-0001.png              grids of generated images
+checkpoints/epoch-0001.weights.h5   weights, optimizers, averages, random states
+tensorboard/, generator/            TensorBoard's events; the exported generator
+results.json                        of a finished run
+report/                             curves and the page
+baseline/                           the same again, of the supervised-only baseline
+"""
 
 import csv
+import io
 import json
+import os
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.files import is_temporary, temporary, write_json
+from improved_gan_tf.files import is_temporary, temporary, write_json, write_text
+from improved_gan_tf.runs import reading
 
-_CHECKPOINT = re.compile(r"epoch-(\d+)\.weights\.h5")
+_CONFIG = "config.json"
+_LABELED = "labeled_indices.npy"
+_LOG = "log.csv"
+_RESULTS = "results.json"
+_CHECKPOINT = "epoch-{:04d}.weights.h5"
+_GRID = "epoch-{:04d}.png"
 
 
 class RunFolder:
-    """Paths and files of one run.
+    """Reads and writes the files of one run.
 
-    config.json, labeled_indices.npy (but for ImageNet), log.csv, tensorboard/,
-    samples/epoch-0001.png, checkpoints/epoch-0001.weights.h5, generator/, results.json; with a
-    baseline the same again in baseline/.
+    The methods are strict: training and resuming need every file whole. `read` is tolerant, for
+    reports on runs that still train or were killed.
 
     Args:
-        path: of the folder; it need not exist.
+        path: The folder; it need not exist.
+
+    Attributes:
+        path: The folder, a `Path`.
+        samples, checkpoints, tensorboard, generator, report: Paths of its sub-folders.
+
+    Example:
+
+    >>> folder = RunFolder("runs/digits")
+    >>> folder.config()["recipe"]["name"]
+    'digits'
+    >>> folder.read().baseline
+    0.086
     """
 
-    def __init__(self, path):
-        self.path = Path(path)
-        self.log = self.path / "log.csv"
-        self.samples = self.path / "samples"
-        self.checkpoints = self.path / "checkpoints"
-        self.tensorboard = self.path / "tensorboard"
-        self.generator = self.path / "generator"
+    def __init__(self, path: str | os.PathLike):
+        self.path: Path = Path(path)
+        self.samples: Path = self.path / "samples"
+        self.checkpoints: Path = self.path / "checkpoints"
+        self.tensorboard: Path = self.path / "tensorboard"
+        self.generator: Path = self.path / "generator"
+        self.report: Path = self.path / "report"
 
-    def start(self, config, labeled_indices=None):
-        """Begins a new run in the folder, which must be empty or absent."""
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    __str__ = __fspath__
+
+    @property
+    def baseline(self) -> "RunFolder":
+        """The folder of the supervised-only baseline that was trained with this run."""
+        return RunFolder(self.path / "baseline")
+
+    @property
+    def begun(self) -> bool:
+        """Whether a run has begun in the folder; one without config.json was killed before it."""
+        return (self.path / _CONFIG).is_file()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has its results."""
+        return (self.path / _RESULTS).is_file()
+
+    def start(self, config: Mapping, labeled_indices: np.ndarray | None = None) -> None:
+        """Begins a new run in the folder, which must be empty or absent.
+
+        Args:
+            config: What `config` is to return, values of JSON.
+            labeled_indices: Indices of the labelled training images, int (L,), or None.
+
+        Raises:
+            UserError: The folder is in use or cannot be written.
+        """
         self.refuse_if_used()
         if labeled_indices is not None:
-            with temporary(self.path / "labeled_indices.npy") as name:
+            with temporary(self.path / _LABELED) as name:
                 np.save(name, np.asarray(labeled_indices))
-        # Last: a folder with a config.json is a run, one without it was killed before it began.
-        self.write_json("config.json", config)
+        self.write_config(config)  # last: see `begun`
 
-    def refuse_if_used(self):
-        """Raises UserError where a new run would mix with files that are already there."""
+    def refuse_if_used(self) -> None:
+        """Raises `UserError` where a new run would mix with files that are already there."""
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file; name a folder for the run")
         if self.path.is_dir() and any(
-            entry.name != "labeled_indices.npy" and not is_temporary(entry)
-            for entry in self.path.iterdir()
+            entry.name != _LABELED and not is_temporary(entry) for entry in self.path.iterdir()
         ):
             raise UserError(
                 f"{self.path} is not empty; name another folder with --out, or go on with the run "
                 "in it by --resume"
             )
 
-    def config(self):
-        """What `start` wrote.
+    def config(self) -> dict:
+        """The configuration that the run began with.
 
         Raises:
-            UserError: not a run's folder, or its config.json cannot be read.
+            UserError: The folder is not a run's, or its config.json cannot be read.
         """
-        if not (self.path / "config.json").is_file():
-            raise UserError(f"{self.path} is not the folder of a run: it has no config.json")
-        return self.read_json("config.json")
+        found = self._object(_CONFIG)
+        if found is None:
+            raise UserError(f"{self.path} is not the folder of a run: it has no {_CONFIG}")
+        return found
 
-    def check_labeled_indices(self, labeled_indices):
-        """Raises UserError where the run began with another labelled subset (other data)."""
+    def write_config(self, config: Mapping) -> None:
+        """Writes config.json anew, as where a resumed run is to have more epochs."""
+        write_json(self.path / _CONFIG, config)
+
+    def results(self) -> dict:
+        """The results of the finished run; raises `UserError` where there are none yet."""
+        found = self._object(_RESULTS)
+        if found is None:
+            raise UserError(f"{self.path} has no {_RESULTS} yet; train it to its end (--resume)")
+        return reading.current_names(found)
+
+    def write_results(self, results: Mapping) -> None:
+        """Writes results.json: the run is finished."""
+        write_json(self.path / _RESULTS, results)
+
+    def labeled_indices(self) -> np.ndarray | None:
+        """Indices of the labelled training images, int (L,); None where the run has no such file.
+
+        Raises:
+            UserError: The file is not a list of indices.
+        """
+        path = self.path / _LABELED
         try:
-            began = np.load(self.path / "labeled_indices.npy")
-        except (OSError, ValueError) as error:
-            raise UserError(f"{self.path}/labeled_indices.npy cannot be read: {error}") from error
-        if not np.array_equal(began, labeled_indices):
+            with open(path, "rb") as stream:
+                found = np.lib.format.read_array(stream, allow_pickle=False)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, EOFError, MemoryError) as error:
+            reason = reading.one_line(error)
+            raise UserError(f"{path} is not an array of labelled indices: {reason}") from error
+        if found.ndim != 1 or found.dtype.kind not in "iu":
+            raise UserError(
+                f"{path} is not an array of labelled indices: expected whole numbers (L,), "
+                f"not {found.dtype} {found.shape}"
+            )
+        return found
+
+    def check_labeled_indices(self, labeled_indices: np.ndarray) -> None:
+        """Raises `UserError` where the run began with another labelled subset (other data)."""
+        began = self.labeled_indices()
+        if began is None or not np.array_equal(began, labeled_indices):
             raise UserError(
                 f"the data are not those that the run in {self.path} began with: another labelled "
                 "subset follows from them; name the same data by --data and --data-dir"
             )
 
-    def rows(self):
-        """The rows of log.csv, each {column: text}."""
-        with open(self.log, newline="") as stream:
-            return list(csv.DictReader(stream))
+    def rows(self) -> list[dict[str, str]]:
+        """The lines of log.csv, {column: text} each, by epoch; none where there is no log yet.
 
-    def seconds(self):
+        Raises:
+            UserError: The file is not a run's log.
+        """
+        path = self.path / _LOG
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} cannot be read: {reading.one_line(error)}") from error
+        return reading.log_rows(text, path)
+
+    def write_rows(self, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
+        """Writes log.csv anew; a column that a row lacks is left blank there."""
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, tuple(columns), "", "ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self.path / _LOG, text.getvalue())
+
+    def seconds(self) -> float:
         """Seconds of training in all, over every stop and resumption: the log's sum."""
         return sum(float(row["seconds"]) for row in self.rows())
 
-    def read_json(self, name):
-        """The object in the file `name`."""
-        try:
-            return json.loads((self.path / name).read_text())
-        except (OSError, ValueError) as error:
-            raise UserError(f"{self.path / name} cannot be read: {error}") from error
+    def grid(self, epoch: int) -> Path:
+        """Where the grid of images after `epoch` epochs goes."""
+        return self.samples / _GRID.format(epoch)
 
-    def write_json(self, name, value):
-        """Writes `value` to the file `name`."""
-        write_json(self.path / name, value)
+    def grids(self) -> list[tuple[int, Path]]:
+        """(epochs done, path) of every grid of images, in order."""
+        return _numbered(self.samples, _GRID)
 
-    def latest_checkpoint(self):
+    def latest_checkpoint(self) -> tuple[int, Path | None]:
         """(epochs done, path) of the newest checkpoint, or (0, None)."""
-        found = self._all_checkpoints()
+        found = _numbered(self.checkpoints, _CHECKPOINT)
         return found[-1] if found else (0, None)
 
-    def _all_checkpoints(self):
-        if not self.checkpoints.is_dir():
-            return []
-        matches = ((_CHECKPOINT.fullmatch(p.name), p) for p in self.checkpoints.iterdir())
-        return sorted((int(m[1]), p) for m, p in matches if m)
+    def save_checkpoint(self, model: Any, epoch: int, keep: int = 2) -> None:
+        """Saves the model after `epoch` epochs and removes all but the newest checkpoints.
 
-    def save_checkpoint(self, model, epoch, keep=2):
-        """Saves the model after `epoch` epochs and removes all but the newest `keep`.
-
-        Keras writes under a temporary name first; a kill while it does leaves the older ones.
+        Args:
+            model: The `keras.Model`.
+            epoch: Epochs done.
+            keep: How many checkpoints stay, at least 1.
 
         Raises:
-            UserError: it cannot be written (disk full); the older ones are still there.
+            UserError: The checkpoint cannot be written (disk full); the older ones are still there.
         """
-        path = self.checkpoints / f"epoch-{epoch:04d}.weights.h5"
+        path = self.checkpoints / _CHECKPOINT.format(epoch)
         try:
             with temporary(path) as name:
                 model.save_weights(name, overwrite=True)
         except (UserError, RuntimeError) as error:  # h5py raises either where the disk is full
-            reason = getattr(error.__cause__, "strerror", None) or str(error)
+            cause = error.__cause__
+            reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else error
             raise UserError(
                 f"cannot write the checkpoint {path}: {reason}; free some space and go on with "
                 "--resume: the checkpoints before it are kept"
             ) from error
-        for _, old in self._all_checkpoints()[:-keep]:
-            old.unlink()
+        abandoned = [p for p in self.checkpoints.iterdir() if is_temporary(p)]  # by a kill
+        for old in abandoned + [p for _, p in _numbered(self.checkpoints, _CHECKPOINT)[:-keep]]:
+            old.unlink(missing_ok=True)
 
-    def restore(self, model):
+    def restore(self, model: Any) -> int:
         """Loads the newest checkpoint into `model`; returns the epochs done, 0 without one.
 
         Raises:
-            UserError: the file is damaged, or is of another model.
+            UserError: The file is damaged, or is of another model.
         """
         epoch, path = self.latest_checkpoint()
         if path is not None:
             load_weights(model, path)
         return epoch
 
+    def read(self) -> reading.Run:
+        """Everything that a report uses, with notes on what is absent or odd.
 
-def load_weights(model, path):
-    """`model.load_weights` with one line where the file is damaged or another model's."""
+        Raises:
+            UserError: There is no such folder; it has neither log nor grids nor results; a file in
+                it is not what its name says.
+        """
+        if not self.path.is_dir():
+            raise UserError(f"there is no run folder {self.path}; name the folder of train --out")
+        run = reading.Run(self.path.resolve())
+        run.config = self._object(_CONFIG)
+        run.results = reading.current_names(self._object(_RESULTS))
+        # The baseline is finished before the run's own results are written.
+        run.own_baseline = reading.current_names(self.baseline._object(_RESULTS))
+        rows = self.rows()
+        run.log = reading.columns(rows)
+        run.samples = reading.readable(self.grids(), run.notes)
+        run.labeled = self.labeled_indices()
+        run.exported = self.generator.is_dir()
+        if run.log is None and not run.samples and run.results is None:
+            raise UserError(
+                f"{self.path} has nothing to report: no {_LOG} with a finished epoch, no "
+                f"{self.samples.name}/epoch-*.png, no {_RESULTS}; name the folder of a run, or "
+                "wait for an epoch"
+            )
+        if run.config is None:
+            run.notes.append(f"{_CONFIG} is absent: the recipe is not known.")
+        if run.log is None:
+            run.notes.append(f"{_LOG} is absent or holds no finished epoch: there are no curves.")
+        run.notes += reading.odd_numbers(rows)
+        return run
+
+    def _object(self, name: str) -> dict | None:
+        """The JSON object in a file of the run; None where the file is absent."""
+        path = self.path / name
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError) as error:
+            reason = reading.one_line(error)
+            raise UserError(
+                f"{path} cannot be read as JSON: {reason}; mend or remove it"
+            ) from error
+        if not isinstance(found, dict):
+            raise UserError(f"{path} holds no JSON object; mend or remove it")
+        return found
+
+
+def load_weights(model: Any, path: str | os.PathLike) -> None:
+    """`model.load_weights`, with one line where the file is damaged or another model's.
+
+    Args:
+        model: The `keras.Model`.
+        path: A `.weights.h5` file.
+
+    Raises:
+        UserError: The file cannot be used.
+    """
     try:
         model.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds: OSError, KeyError, ValueError...
-        reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"{path} is damaged or not a checkpoint of this model; remove it to use the one "
-            f"before ({reason})"
+            f"before ({reading.one_line(error)})"
         ) from error
+
+
+def _numbered(folder: Path, form: str) -> list[tuple[int, Path]]:
+    """(number, path) of the files in `folder` that are named by `form`, in order."""
+    before, after = map(re.escape, form.split("{:04d}"))
+    pattern = re.compile(before + r"(\d{4,})" + after)
+    entries = folder.iterdir() if folder.is_dir() else ()
+    return sorted((int(m[1]), path) for path in entries if (m := pattern.fullmatch(path.name)))

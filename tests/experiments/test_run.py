@@ -119,6 +119,8 @@ def test_killed_while_a_checkpoint_is_written(run, tmp_path):
     experiments.train(_recipe(), out, resume=True, verbose=False)
     last = "checkpoints/epoch-0003.weights.h5"
     checkpoints.assert_same(out / last, run[0] / last)
+    names = {p.name for p in (run[0] / "checkpoints").iterdir()}
+    assert {p.name for p in (out / "checkpoints").iterdir()} == names
 
 
 def _wait_for(condition, process, seconds=120):

@@ -1,10 +1,8 @@
 """The report of a run. Only the run's folder counts, so the runs here are written by hand."""
 
-import csv
 import html.parser
 import io
 import itertools
-import json
 import subprocess
 import sys
 
@@ -14,70 +12,12 @@ from PIL import Image
 
 from improved_gan_tf import images
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.runs import RunFolder
 from improved_gan_tf.runs.report import curves as report_curves
-from improved_gan_tf.runs.report.report import read_run, report, spread
+from improved_gan_tf.runs.report.report import report, spread
+from tests.helpers.run_folders import COLUMNS, keep_columns, write_run
 
 pytest.importorskip("matplotlib", reason="reports need matplotlib")
-
-COLUMNS = [
-    "epoch",
-    "steps",
-    "seconds",
-    "supervised_loss",
-    "unsupervised_loss",
-    "generator_loss",
-    "error",
-    "val_error",
-    "val_error_current",
-    "learning_rate",
-]
-CONFIG = {
-    "recipe": {
-        "name": "mnist-feature-matching",
-        "epochs": 30,
-        "batch_size": 100,
-        "generator": {"units": [500, 500]},
-        "minibatch_kernels": None,
-        "jit_compile": True,
-    },
-    "overrides": {"epochs": 30},
-    "seeds": {"seed": 1, "seed_data": 2},
-    "versions": {"keras": "3.15.1"},
-    "command": "improved-gan train mnist-feature-matching --out '<b>runs & more</b>'",
-}
-RESULTS = {
-    "recipe": "mnist-feature-matching",
-    "epochs": 30,
-    "steps": 18000,
-    "test_error": 0.0273,
-    "test_error_current": 0.0206,
-    "baseline": {"test_error": 0.091},
-    "seconds": 5025.0,
-}
-
-
-def rows(epochs):
-    """A log that looks like training: errors fall by a factor of 16, the losses settle."""
-    for epoch in range(1, epochs + 1):
-        raw = 0.32 * 16 ** (-(epoch - 1) / 29)
-        values = [epoch, 600 * epoch, 80.0, 1 / epoch**2, 0.43 - 0.3 / epoch, 2 + 6 / epoch]
-        yield values + [0.04 / epoch, min(0.4, 1.4 * raw), raw, 0.003]
-
-
-def write_run(folder, epochs=30, samples=(1, 10, 20, 30), config=CONFIG, results=RESULTS):
-    folder.mkdir(parents=True)
-    with open(folder / "log.csv", "w", newline="") as stream:
-        csv.writer(stream).writerows([COLUMNS, *rows(epochs)])
-    generator = np.random.RandomState(0)
-    for epoch in samples:
-        batch = generator.randint(0, 256, (9, 8, 8, 1)).astype(np.uint8)
-        images.save_png(folder / "samples" / f"epoch-{epoch:04d}.png", images.grid(batch))
-    if config is not None:
-        (folder / "config.json").write_text(json.dumps(config))
-    if results is not None:
-        (folder / "results.json").write_text(json.dumps(results))
-    np.save(folder / "labeled_indices.npy", np.arange(100, 200))
-    return folder
 
 
 class Page(html.parser.HTMLParser):
@@ -193,13 +133,7 @@ def test_run_that_is_still_training(tmp_path):
 def test_run_without_averaged_weights(tmp_path):
     """ImageNet's model has none, and its log no column of the raw ones."""
     folder = write_run(tmp_path / "run", results=None)
-    kept = [name for name in COLUMNS if name != "val_error_current"]
-    with open(folder / "log.csv", newline="") as stream:
-        log = list(csv.DictReader(stream))
-    with open(folder / "log.csv", "w", newline="") as stream:
-        writer = csv.DictWriter(stream, kept, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(log)
+    keep_columns(folder, [name for name in COLUMNS if name != "val_error_current"])
     text = Page(report(folder)[-1]).text
     assert "averaged weights" not in text and "raw weights" not in text
     assert "validation error, epoch 30" in text
@@ -219,72 +153,6 @@ def test_what_there_is_is_reported(tmp_path, missing):
     assert ("samples.png" in names) == (missing != "samples")
     page = Page(folder / "report" / "report.html")
     assert ("missing or odd" in page.text) == (missing != "results.json")
-
-
-def test_run_stopped_by_a_loss_that_is_no_number(tmp_path):
-    folder = write_run(tmp_path / "run", epochs=2, results=None)
-    with open(folder / "log.csv", "a") as stream:
-        stream.write("3,1800,80,nan,0.4,inf,0.01,,,0.003\r\n")
-        stream.write("4,2400,80,nan,0.4,1,0.01,,,0.003\r\n")
-    report(folder)
-    text = Page(folder / "report" / "report.html").text
-    assert "supervised_loss is nan in epoch 3 and in 1 more." in text
-    assert "generator_loss is inf in epoch 3." in text
-    assert "val_error is" not in text  # blank: not measured
-
-
-def test_baseline_forms(tmp_path):
-    run = read_run(write_run(tmp_path / "run", results={**RESULTS, "baseline": None}))
-    assert run.baseline is None
-    for baseline in (0.5, {"test_error": 0.5, "epochs": 3}):
-        run.results["baseline"] = baseline
-        assert run.baseline == 0.5
-    run.results["baseline"] = {"test_error": float("nan")}
-    assert run.baseline is None
-    (tmp_path / "run" / "results.json").unlink()
-    (tmp_path / "run" / "baseline").mkdir()
-    (tmp_path / "run" / "baseline" / "results.json").write_text('{"test_error": 0.25}')
-    assert read_run(tmp_path / "run").baseline == 0.25  # while the run itself still trains
-
-
-def test_resumed_log_counts_the_later_line(tmp_path):
-    folder = write_run(tmp_path / "run", epochs=4)
-    with open(folder / "log.csv", "a") as stream:
-        stream.write("3,1800,80,1,2,3,0.5,0.6,0.7,0.003\n")
-    log = read_run(folder).log
-    np.testing.assert_array_equal(log["epoch"], [1, 2, 3, 4])
-    assert log["val_error"][2] == 0.6
-
-
-@pytest.mark.parametrize(
-    "name, content, message",
-    [
-        ("config.json", "{", "config.json cannot be read as JSON"),
-        ("results.json", "[]", "no JSON object"),
-        ("log.csv", "a,b\n1,2\n", "no column 'epoch'"),
-        ("log.csv", "epoch,error\n1,0.5\n2,half\n", "line 3, column error: 'half' is not a number"),
-        ("log.csv", "epoch,error\n1\n2,0.5\n", "line 2: 1 fields where the first line has 2"),
-        ("labeled_indices.npy", "no array", "not an array of labelled indices"),
-    ],
-)
-def test_broken_files_are_named(tmp_path, name, content, message):
-    folder = write_run(tmp_path / "run", epochs=2)
-    (folder / name).write_text(content)
-    with pytest.raises(UserError, match=message) as caught:
-        report(folder)
-    assert "\n" not in str(caught.value) and name in str(caught.value)
-    assert not (folder / "report").exists()
-
-
-def test_no_run_at_all(tmp_path):
-    with pytest.raises(UserError, match="no run folder"):
-        report(tmp_path / "absent")
-    with pytest.raises(UserError, match="nothing to report"):
-        report(tmp_path)
-    (tmp_path / "log.csv").write_text(",".join(COLUMNS) + "\n")
-    with pytest.raises(UserError, match="nothing to report"):
-        report(tmp_path)
-    assert not (tmp_path / "report").exists()
 
 
 def test_strip_shows_every_grid(tmp_path):
@@ -336,7 +204,7 @@ def test_axes_suit_the_values():
 
 
 def test_varying_learning_rate_gets_its_panel(tmp_path):
-    run = read_run(write_run(tmp_path / "run"))
+    run = RunFolder(write_run(tmp_path / "run")).read()
     assert "learning rate" not in [label for label, _, _ in report_curves.loss_curves(run)]
     run.log["learning_rate"] = np.linspace(1e-3, 0, 30)
     assert "learning rate" in [label for label, _, _ in report_curves.loss_curves(run)]
@@ -356,3 +224,12 @@ def test_light_imports():
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_nothing_is_written_where_a_file_is_broken_or_nothing_is_there(tmp_path):
+    folder = write_run(tmp_path / "run", epochs=2)
+    (folder / "config.json").write_text("{")
+    for path in (folder, tmp_path / "absent", tmp_path):
+        with pytest.raises(UserError):
+            report(path)
+        assert not (path / "report").exists()

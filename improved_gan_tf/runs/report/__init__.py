@@ -1,5 +1,5 @@
 """The report of a run: curves, sample grids and one HTML page."""
 
-from improved_gan_tf.runs.report.report import Run, read_run, report
+from improved_gan_tf.runs.report.report import report
 
-__all__ = ["Run", "read_run", "report"]
+__all__ = ["report"]

@@ -1,0 +1,163 @@
+"""What a run's files say, for `RunFolder`, which finds and opens them."""
+
+import csv
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.quantities import number
+
+# The names that version 0.1 gave to errors of the current parameters.
+_FORMER = {"val_error_raw": "val_error_current", "test_error_raw": "test_error_current"}
+
+
+@dataclasses.dataclass
+class Run:
+    """What a run's folder says; a part that is absent is None or empty.
+
+    Attributes:
+        folder: The folder's absolute path.
+        config: The configuration that the run began with.
+        results: The results of the finished run.
+        own_baseline: The results of the supervised-only baseline, by its own folder.
+        log: {column: float64 (epochs,)}, NaN where the log has no number; sorted by "epoch".
+        samples: (epochs done, path) of every readable grid of images, in order.
+        labeled: Indices of the labelled training images, int (L,).
+        exported: Whether the generator has been exported.
+        notes: Sentences on what is absent or odd.
+    """
+
+    folder: Path
+    config: dict | None = None
+    results: dict | None = None
+    own_baseline: dict | None = None
+    log: dict[str, np.ndarray] | None = None
+    samples: list[tuple[int, Path]] = dataclasses.field(default_factory=list)
+    labeled: np.ndarray | None = None
+    exported: bool = False
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The recipe's name, or the folder's where no file says it."""
+        for source in (self.config, self.results):
+            recipe = (source or {}).get("recipe")
+            name = recipe.get("name") if isinstance(recipe, dict) else recipe
+            if isinstance(name, str) and name:
+                return name
+        return self.folder.name
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the log holds."""
+        return 0 if self.log is None else int(self.log["epoch"][-1])
+
+    @property
+    def planned_epochs(self) -> int | None:
+        """How many epochs the run was started for."""
+        recipe = (self.config or {}).get("recipe")
+        planned = recipe.get("epochs") if isinstance(recipe, dict) else None
+        return planned if isinstance(planned, int) else None
+
+    @property
+    def baseline(self) -> float | None:
+        """Test error of the supervised-only baseline, in 0..1."""
+        found = (self.results or {}).get("baseline") or self.own_baseline
+        return number(found.get("test_error") if isinstance(found, dict) else found)
+
+
+def log_rows(text: str, path: Path) -> list[dict[str, str]]:
+    """The lines of a log, {column: text} each, by epoch.
+
+    A last line that is cut off (by a kill, or because it is being written) is left out; of an epoch
+    that is there twice the later line counts. Blank fields have not been measured.
+
+    Args:
+        text: The file's content.
+        path: The file, for the errors.
+
+    Raises:
+        UserError: The text is no log: no column "epoch", another number of fields than the first
+            line has, a field that is neither blank nor a number.
+    """
+    lines = list(csv.reader(text.splitlines()))
+    header, body = ([_FORMER.get(c, c) for c in lines[0]], lines[1:]) if lines else ([], [])
+    if lines and "epoch" not in header:
+        raise UserError(f"{path} has no column 'epoch' in its first line; it is not a run's log")
+    if body and len(body[-1]) < len(header) and not text.endswith("\n"):
+        body.pop()
+    rows = {}
+    for place, fields in enumerate(body, start=2):
+        if not fields:
+            continue
+        if len(fields) != len(header):
+            raise UserError(
+                f"{path}, line {place}: {len(fields)} fields where the first line has {len(header)}"
+            )
+        row = dict(zip(header, fields, strict=True))
+        for column, field in row.items():
+            try:
+                _float(field)
+            except ValueError as error:
+                raise UserError(
+                    f"{path}, line {place}, column {column}: {field!r} is not a number"
+                ) from error
+        if not math.isfinite(_float(row["epoch"])):
+            raise UserError(f"{path}, line {place}: the epoch is not a number")
+        rows[_float(row["epoch"])] = row
+    return [rows[epoch] for epoch in sorted(rows)]
+
+
+def columns(rows: list[dict[str, str]]) -> dict[str, np.ndarray] | None:
+    """The rows of a log as {column: float64 (epochs,)}; None where there are none."""
+    if not rows:
+        return None
+    return {column: np.array([_float(row[column]) for row in rows]) for column in rows[0]}
+
+
+def odd_numbers(rows: list[dict[str, str]]) -> list[str]:
+    """A sentence on each column of a log that holds NaN or infinities."""
+    notes = []
+    for column in rows[0] if rows else ():
+        odd = [r for r in rows if r[column].strip() and not math.isfinite(_float(r[column]))]
+        if odd:
+            more = f" and in {len(odd) - 1:,} more" if len(odd) > 1 else ""
+            epoch = _float(odd[0]["epoch"])
+            notes.append(f"{column} is {odd[0][column].strip()} in epoch {epoch:,.0f}{more}.")
+    return notes
+
+
+def readable(grids: list[tuple[int, Path]], notes: list[str]) -> list[tuple[int, Path]]:
+    """The grids that are pictures; a note is added for each that is none, and where none is."""
+    found = []
+    for epoch, path in grids:
+        try:
+            with Image.open(path, formats=["PNG"]) as image:
+                image.verify()
+            found.append((epoch, path))
+        except (OSError, SyntaxError, ValueError):  # Pillow raises each of them for broken PNGs
+            notes.append(f"{path.parent.name}/{path.name} is no readable PNG and is left out.")
+    if not found:
+        notes.append("There are no sample grids.")
+    return found
+
+
+def current_names(value: Any) -> Any:
+    """Results with the keys that this version uses, at every depth."""
+    if not isinstance(value, dict):
+        return value
+    return {_FORMER.get(key, key): current_names(item) for key, item in value.items()}
+
+
+def one_line(error: BaseException) -> str:
+    """The text of an error, on one line and not too long."""
+    return " ".join(str(error).split())[:200]
+
+
+def _float(field: str) -> float:
+    return float(field) if field.strip() else math.nan

@@ -1,0 +1,50 @@
+"""The recorded results: what is published of a run says nothing of the machine's folders."""
+
+import csv
+import json
+import re
+
+import pytest
+
+from improved_gan_tf.quantities import QUANTITIES
+from improved_gan_tf.runs import RunFolder, recorded
+from tests.helpers.paths import ROOT
+
+RESULTS = ROOT / "reference/results"
+FILES = sorted(p for p in RESULTS.rglob("*") if p.suffix in (".json", ".csv", ".md"))
+JSON = [path for path in FILES if path.suffix == ".json"]
+RUNS = sorted({path.parent for path in FILES if path.name == "log.csv"})
+KNOWN = {quantity.key for quantity in QUANTITIES}
+
+
+def _name(path):
+    return str(path.relative_to(RESULTS))
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_no_absolute_path(path):
+    found = re.search(r"""(?<![^\s"'`(=:,])(/|~/|[A-Za-z]:\\)\w\S*""", path.read_text())
+    assert found is None, found[0]
+
+
+@pytest.mark.parametrize("path", JSON, ids=_name)
+def test_files_are_as_they_would_be_recorded(path):
+    content = json.loads(path.read_text())
+    assert recorded(content) == content
+
+
+@pytest.mark.parametrize("folder", RUNS, ids=_name)
+def test_recorded_runs_are_readable(folder):
+    """They are run folders without their large parts, with the names that are in use."""
+    run = RunFolder(folder).read()
+    assert run.config["recipe"]["epochs"] == run.epochs == run.results["epochs"]
+    assert {key for key in run.results if key.startswith("test_error")} <= KNOWN
+    with open(folder / "log.csv", newline="") as stream:
+        assert set(next(csv.reader(stream))) <= KNOWN
+    assert float(RunFolder(folder).rows()[-1]["val_error"]) == pytest.approx(
+        run.results["test_error"], abs=1e-5
+    )
+
+
+def test_there_are_files_and_runs():
+    assert len(JSON) > 20 and len(RUNS) == 7

@@ -1,0 +1,199 @@
+"""The run folder, strictly read: what is written is read again, and what is odd is refused."""
+
+import ast
+import json
+import os
+import re
+
+import numpy as np
+import pytest
+
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.runs import RunFolder, load_weights
+from tests.helpers.paths import ROOT
+from tests.helpers.run_folders import COLUMNS, CONFIG, RESULTS, write_run
+
+
+class Weights:
+    """A model of one number, kept in a text file."""
+
+    def __init__(self, value=0, fails=None):
+        self.value, self.fails = value, fails
+
+    def save_weights(self, path, overwrite):
+        path.write_text(str(self.value))
+        if self.fails:
+            raise self.fails
+
+    def load_weights(self, path):
+        self.value = int(path.read_text())
+
+
+def test_a_run_from_start_to_end(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    assert not folder.begun and not folder.finished
+    folder.start(CONFIG, [3, 1, 2])
+    assert folder.begun and folder.config() == CONFIG
+    assert folder.labeled_indices().tolist() == [3, 1, 2]
+    folder.check_labeled_indices(np.array([3, 1, 2]))
+    assert folder.rows() == [] and folder.grids() == []
+    folder.write_rows(("epoch", "seconds", "loss"), [{"epoch": 1, "seconds": "1.5", "more": 7}])
+    assert folder.rows() == [{"epoch": "1", "seconds": "1.5", "loss": ""}]
+    folder.write_results(RESULTS)
+    assert folder.finished and folder.results() == RESULTS
+    assert sorted(os.listdir(folder)) == [
+        "config.json",
+        "labeled_indices.npy",
+        "log.csv",
+        "results.json",
+    ]
+    folder.write_config({**CONFIG, "more": 1})
+    assert folder.config()["more"] == 1
+    assert RunFolder(folder).path == folder.path == RunFolder(str(folder)).path
+
+
+def test_seconds_are_the_logs_sum(tmp_path):
+    assert RunFolder(write_run(tmp_path / "run", epochs=3)).seconds() == 240.0
+
+
+def test_a_run_without_labels_has_no_indices(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.start(CONFIG)
+    assert folder.labeled_indices() is None and os.listdir(folder) == ["config.json"]
+
+
+def test_used_folders_are_refused(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.refuse_if_used()
+    folder.path.mkdir()
+    np.save(folder.path / "labeled_indices.npy", [1])  # of a start that was killed
+    (folder.path / ".12.tmp.log.csv").touch()
+    folder.start(CONFIG)
+    with pytest.raises(UserError, match="is not empty; name another folder with --out"):
+        folder.start(CONFIG)
+    with pytest.raises(UserError, match="is a file; name a folder"):
+        RunFolder(folder.path / "config.json").refuse_if_used()
+
+
+def test_checkpoints(tmp_path):
+    folder = RunFolder(tmp_path)
+    assert folder.latest_checkpoint() == (0, None) and folder.restore(Weights()) == 0
+    for epoch in (1, 2, 9999, 10000):
+        folder.save_checkpoint(Weights(10 * epoch), epoch)
+    assert sorted(p.name for p in folder.checkpoints.iterdir()) == [
+        "epoch-10000.weights.h5",
+        "epoch-9999.weights.h5",
+    ]
+    model = Weights()
+    assert folder.restore(model) == 10000 and model.value == 100000
+
+
+def test_what_a_kill_left_is_removed_with_the_next_checkpoint(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.save_checkpoint(Weights(1), 1)
+    (folder.checkpoints / ".12.tmp.epoch-0002.weights.h5").write_text("half")
+    assert folder.latest_checkpoint()[0] == 1
+    folder.save_checkpoint(Weights(2), 2, keep=1)
+    assert os.listdir(folder.checkpoints) == ["epoch-0002.weights.h5"]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), RuntimeError("unable to flush")]
+)
+def test_a_checkpoint_that_cannot_be_written_leaves_those_before(tmp_path, error):
+    folder = RunFolder(tmp_path)
+    folder.save_checkpoint(Weights(1), 1)
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    with pytest.raises(UserError, match=f"cannot write the checkpoint.*: {reason};.*--resume"):
+        folder.save_checkpoint(Weights(2, error), 2)
+    assert os.listdir(folder.checkpoints) == ["epoch-0001.weights.h5"]
+
+
+def test_a_damaged_checkpoint_is_named_in_one_line(tmp_path):
+    path = tmp_path / "epoch-0001.weights.h5"
+    path.write_text("no\nnumber")
+    with pytest.raises(UserError, match=r"epoch-0001.weights.h5 is damaged") as caught:
+        load_weights(Weights(), path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("config.json", None, "is not the folder of a run: it has no config.json"),
+        ("config.json", b"{", "config.json cannot be read as JSON"),
+        ("config.json", b"\xff", "config.json cannot be read as JSON"),
+        ("config.json", b"[" * 100_000, "config.json cannot be read as JSON"),
+        ("config.json", b"[]", "config.json holds no JSON object"),
+        ("results.json", None, "has no results.json yet"),
+        ("results.json", b"3", "results.json holds no JSON object"),
+        ("log.csv", b"\xff", "log.csv cannot be read"),
+        ("log.csv", b"a,b\n1,2\n", "no column 'epoch'"),
+        ("labeled_indices.npy", b"no array", "not an array of labelled indices"),
+        ("labeled_indices.npy", b"", "not an array of labelled indices"),
+    ],
+)
+def test_broken_files_are_named(tmp_path, name, content, message):
+    folder = RunFolder(write_run(tmp_path / "run", epochs=2))
+    if content is None:
+        (folder.path / name).unlink()
+    else:
+        (folder.path / name).write_bytes(content)
+    read = {
+        "config.json": folder.config,
+        "results.json": folder.results,
+        "log.csv": folder.rows,
+        "labeled_indices.npy": folder.labeled_indices,
+    }[name]
+    with pytest.raises(UserError, match=message) as caught:
+        read()
+    assert "\n" not in str(caught.value) and str(folder.path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "indices", [["<script>"], [0.5], [[1, 2]], [True]], ids=["text", "float", "2d", "bool"]
+)
+def test_labeled_indices_are_whole_numbers(tmp_path, indices):
+    """A report writes them into a page."""
+    np.save(tmp_path / "labeled_indices.npy", np.array(indices))
+    with pytest.raises(UserError, match=r"expected whole numbers \(L,\)"):
+        RunFolder(tmp_path).labeled_indices()
+
+
+def test_other_labelled_images_are_other_data(tmp_path):
+    folder = RunFolder(write_run(tmp_path / "run"))
+    with pytest.raises(UserError, match="the data are not those"):
+        folder.check_labeled_indices(np.arange(100))
+    (folder.path / "labeled_indices.npy").unlink()
+    with pytest.raises(UserError, match="the data are not those"):
+        folder.check_labeled_indices(np.arange(100))
+
+
+def test_names_of_version_0_1(tmp_path):
+    """Its runs can be resumed and reported on: `..._raw` is `..._current` now."""
+    folder = RunFolder(write_run(tmp_path / "run", epochs=2))
+    text = json.dumps({**RESULTS, "baseline": RESULTS}).replace("error_current", "error_raw")
+    (folder.path / "results.json").write_text(text)
+    log = folder.path / "log.csv"
+    log.write_text(log.read_text().replace("error_current", "error_raw"))
+    assert folder.results() == {**RESULTS, "baseline": RESULTS}
+    assert list(folder.rows()[0]) == COLUMNS
+    run = folder.read()
+    assert run.results == folder.results() and list(run.log) == COLUMNS
+
+
+NAMES = r"(config|results)\.json|log\.csv|labeled_indices\.npy|.*\.weights\.h5|checkpoints|samples"
+ELSEWHERE = re.compile(rf"(\S*/)?({NAMES}|tensorboard|epoch-\S*)(/\S*)?")
+
+
+def test_no_other_module_names_the_files_of_a_run():
+    found = {}
+    for path in sorted((ROOT / "improved_gan_tf").rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        texts = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)]
+        named = {t for t in texts if isinstance(t, str) and ELSEWHERE.fullmatch(t)}
+        if named:
+            found[str(path.relative_to(ROOT / "improved_gan_tf"))] = named
+    assert len(found.pop("runs/folder.py")) > 6
+    found.pop("metrics/sources.py", None)
+    assert not found

@@ -120,6 +120,20 @@ def test_score_command_refuses_early(arguments, message):
         _command(*arguments)
 
 
+def test_figures_are_printed_before_files_are_written(
+    digits_classifier, tmp_path, monkeypatch, capsys
+):
+    def full(path, value):
+        raise UserError(f"cannot write {path}: No space left on device")
+
+    monkeypatch.setattr(command, "write_json", full)
+    out = tmp_path / "new folder" / "r.json"
+    with pytest.raises(UserError, match="No space left"):
+        _command("digits@test", "--classifier", digits_classifier[0], "--out", out)
+    assert "Inception score" in capsys.readouterr().out
+    assert out.parent.is_dir() and not out.exists()
+
+
 def test_the_script_prints_one_line_for_bad_input(tmp_path):
     found = subprocess.run(
         [sys.executable, ROOT / "tools" / "inception_score.py", tmp_path],

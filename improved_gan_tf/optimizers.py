@@ -5,6 +5,8 @@ import math
 import keras
 from keras import ops
 
+from improved_gan_tf import keras_compat
+
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
 class InnerEpsilonAdam(keras.optimizers.Optimizer):
@@ -47,7 +49,7 @@ class InnerEpsilonAdam(keras.optimizers.Optimizer):
         self._m, self._v = self.add_optimizer_variables(variables, ["momentum", "velocity"])
 
     def update_step(self, gradient, variable, learning_rate):
-        index = self._get_variable_index(variable)
+        index = keras_compat.variable_index(self, variable)
         m, v = self._m[index], self._v[index]
         lr, g = ops.cast(learning_rate, variable.dtype), ops.cast(gradient, variable.dtype)
         t = ops.cast(self.iterations + 1, variable.dtype)

@@ -1,55 +1,63 @@
 """The batch normalization of the ImageNet discriminator."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from improved_gan_tf.layers.checks import check_joint_batch, check_shape
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
 class CrossBatchNorm(keras.layers.Layer):
-    """Normalises half of the channels by the real rows, the other half by the generated ones.
+    """Normalises half of the channels by the real examples, the other half by the generated ones.
 
-    For a joint batch, real rows first, with C channels, mean m0 and population variance v0 of the
-    first C / 2 channels over the first half of the rows (and height and width), m1 and v1 of the
-    other channels over the other rows:
+    For a joint batch, real examples first, with C channels, mean m0 and population variance v0 of
+    the first C / 2 channels over the first half of the examples (and height and width), m1 and v1
+    of the other channels over the other examples:
 
         y[:, c] = gamma0[c] (x[:, c] - m0[c]) / sqrt(v0[c] + epsilon) + beta0[c],  c < C / 2
         y[:, c] = gamma1[c] (x[:, c] - m1[c]) / sqrt(v1[c] + epsilon) + beta1[c],  else
 
-    for all rows. So one half of the channels can tell a generated image from the real ones, the
-    other half a real one from the generated. There are no running averages; gradients flow through
-    the statistics, which are computed in float32 at least.
+    for all examples. So one half of the channels can tell a generated image from the real ones,
+    the other half a real one from the generated. There are no running averages; gradients flow
+    through the statistics, which are computed in float32 at least.
 
     Args:
-        epsilon: inside the square root.
+        epsilon: Added to the variance under the root, a float, 1e-5 by default.
 
-    Input: (N, C) or (N, H, W, C), N and C even. Output: the same shape.
+    Input: (N, C) or (N, H, W, C), N and C even. Output: the same shape. Weights: `gamma0` and
+    `gamma1` (C / 2,), N(1, 0.02) at first, `beta0` and `beta1`, 0 at first.
 
     Raises:
-        ValueError: another rank, an odd or unknown number of channels, an odd number of rows.
+        ValueError: The input has another rank, an odd or unknown number of channels, or an odd
+            number of examples.
+
+    Example:
+
+    >>> tuple(CrossBatchNorm()(np.random.rand(6, 4, 4, 8)).shape)
+    (6, 4, 4, 8)
 
     Source: imagenet/ops.py, batch_norm_cross.
     """
 
-    def __init__(self, epsilon=1e-5, **kwargs):
+    couples_examples: bool = True
+
+    def __init__(self, epsilon: float = 1e-5, **kwargs: Any):
         super().__init__(**kwargs)
         self.epsilon = epsilon
 
-    def _check(self, shape):
-        if len(shape) not in (2, 4):
-            raise ValueError(
-                "CrossBatchNorm needs an input (batch, features) or (batch, height, width, "
-                f"channels), not shape {tuple(shape)}."
-            )
-        if shape[-1] is None or shape[-1] % 2:
-            raise ValueError(
-                f"CrossBatchNorm needs an even number of channels, not shape {tuple(shape)}."
-            )
-        check_joint_batch("CrossBatchNorm", shape[0])
+    def _checked(self, shape):
+        name, ranks = "CrossBatchNorm", "(batch, features) or (batch, height, width, channels)"
+        check_shape(name, shape, f"an input {ranks}", len(shape) in (2, 4))
+        even = shape[-1] is not None and shape[-1] % 2 == 0
+        check_shape(name, shape, "an even number of channels", even)
+        check_joint_batch(name, shape)
         return shape
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         # Without autocast: their digits are needed in mixed precision too.
-        common = {"shape": (self._check(input_shape)[-1] // 2,), "autocast": False}
+        common = {"shape": (self._checked(input_shape)[-1] // 2,), "autocast": False}
 
         def gamma(name):
             start = keras.initializers.RandomNormal(1.0, 0.02)
@@ -61,12 +69,12 @@ class CrossBatchNorm(keras.layers.Layer):
         self.gamma0, self.beta0 = gamma("gamma0"), beta("beta0")
         self.gamma1, self.beta1 = gamma("gamma1"), beta("beta1")
 
-    def call(self, inputs):
-        channels = self._check(inputs.shape)[-1] // 2
+    def call(self, inputs: Any) -> Any:
+        channels = self._checked(inputs.shape)[-1] // 2
         x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
-        rows = ops.shape(x)[0] // 2
-        mean0, variance0 = _moments(x[:rows, ..., :channels])
-        mean1, variance1 = _moments(x[rows:, ..., channels:])
+        real = ops.shape(x)[0] // 2
+        mean0, variance0 = _moments(x[:real, ..., :channels])
+        mean1, variance1 = _moments(x[real:, ..., channels:])
         mean = ops.concatenate([mean0, mean1], axis=0)
         variance = ops.concatenate([variance0, variance1], axis=0)
         gamma = ops.concatenate([self.gamma0, self.gamma1], axis=0)
@@ -74,10 +82,10 @@ class CrossBatchNorm(keras.layers.Layer):
         scale = ops.cast(gamma, x.dtype) / ops.sqrt(variance + self.epsilon)
         return ops.cast((x - mean) * scale + ops.cast(beta, x.dtype), self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
-        return self._check(input_shape)
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return self._checked(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "epsilon": self.epsilon}
 
 
@@ -86,11 +94,3 @@ def _moments(x):
     axes = tuple(range(len(x.shape) - 1))
     mean = ops.mean(x, axis=axes)
     return mean, ops.mean(ops.square(x - mean), axis=axes)
-
-
-def check_joint_batch(layer, rows):
-    """Refuses a batch that is known not to have as many generated rows as real ones."""
-    if rows is not None and (rows % 2 or rows == 0):
-        raise ValueError(
-            f"{layer} needs a joint batch, as many generated rows as real ones, not {rows} rows."
-        )

@@ -1,53 +1,65 @@
 """A model with virtual batch normalization without its reference batch."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from improved_gan_tf import keras_compat
+from improved_gan_tf.layers.data_dependent import walk
 from improved_gan_tf.layers.reference_batch import DropReference, ReferenceBatch
 from improved_gan_tf.layers.virtual_batch_norm import VirtualBatchNorm
 
 
-def freeze_reference(model):
-    """The same function without its reference batch, for sampling and export.
+def freeze_reference(model: keras.Model) -> keras.Model:
+    """Returns the same function without its reference batch, for sampling and export.
 
-    The reference rows' statistics depend on the weights alone, so once training is over they are
-    constants. One pass of the reference rows (and one live row of zeros, which has no influence on
-    them) gives every `VirtualBatchNorm` its own; `ReferenceBatch` and `DropReference` are left
-    out. Sampling as many images as there are reference rows is then half the work.
+    The reference examples' statistics depend on the weights alone, so once training is over they
+    are constants. One pass of the reference examples (and one live example of zeros, which has no
+    influence on them) gives every `VirtualBatchNorm` its own; `ReferenceBatch` and `DropReference`
+    are left out. Sampling as many images as there are reference examples is then half the work,
+    which the original does in full each time (D20).
 
     Call it eagerly, outside `strategy.run`.
 
     Args:
-        model: a functional model whose reference rows come from `ReferenceBatch` and leave by
-            `DropReference`, with `VirtualBatchNorm` layers between, and whose inputs' dimensions
-            after the batch are known. It is not changed.
+        model: A functional `keras.Model` whose reference examples come from `ReferenceBatch` and
+            leave by `DropReference`, with `VirtualBatchNorm` layers between, and whose inputs have
+            known dimensions after the batch. It is not changed.
 
     Returns:
         A functional `keras.Model` of the same name, inputs, outputs and names of the remaining
         layers, with copies of the weights.
 
     Raises:
-        ValueError: not a functional model; no `VirtualBatchNorm` layer that is not frozen; such a
-            layer inside a nested model, or called more than once, or on other rows than the
-            reference rows and those of the batch.
+        ValueError: The model is not functional, or has no `VirtualBatchNorm` layer that is not
+            frozen; such a layer lies inside another layer or model, is called more than once, or
+            gets other examples than the reference examples and those of the batch.
+
+    Example:
+
+    >>> z = keras.Input((4,))
+    >>> x = layers.VirtualBatchNorm(8)(keras.layers.Dense(6)(layers.ReferenceBatch(8)(z)))
+    >>> model = keras.Model(z, layers.DropReference(8)(x))
+    >>> latents = np.random.rand(2, 4)
+    >>> np.allclose(freeze_reference(model)(latents), model(latents), atol=1e-5)
+    True
     """
-    if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
-        raise ValueError(
-            f"freeze_reference needs a functional model, not a {type(model).__name__}."
-        )
+    if not keras_compat.is_functional(model):
+        raise ValueError(f"freeze_reference needs a functional model, not a {type(model).__name__}")
     norms = [layer for layer in model.layers if _is_live(layer)]
-    if len(norms) < len(list(_all_live(model))):
+    if len(norms) < sum(map(_is_live, walk(model))):
         raise ValueError(
             "freeze_reference needs the VirtualBatchNorm layers in the model itself, not in a "
-            f"model inside {model.name}."
+            f"model or layer inside {model.name}"
         )
     if not norms:
         raise ValueError(
-            f"freeze_reference found no VirtualBatchNorm layer to freeze in {model.name}."
+            f"freeze_reference found no VirtualBatchNorm layer to freeze in {model.name}"
         )
     frozen = {
-        layer.name: layer.freeze_reference(rows)
-        for layer, rows in zip(norms, _reference_rows(model, norms), strict=True)
+        layer.name: layer.freeze_reference(reference)
+        for layer, reference in zip(norms, _references(model, norms), strict=True)
     }
     copies = []
 
@@ -71,35 +83,27 @@ def freeze_reference(model):
     return clone
 
 
-def _is_live(layer):
+def _is_live(layer: keras.layers.Layer) -> bool:
     return isinstance(layer, VirtualBatchNorm) and not layer.frozen
 
 
-def _all_live(layer):
-    """The layers to freeze at any depth."""
-    if _is_live(layer):
-        yield layer
-    for inner in getattr(layer, "layers", ()):
-        yield from _all_live(inner)
-
-
-def _reference_rows(model, norms):
-    """The reference rows of the input of each of `norms`, in their order."""
-    seen = {layer.name: [] for layer in norms}
+def _references(model: keras.Model, norms: list[VirtualBatchNorm]) -> list[Any]:
+    """The reference examples in the input of each of `norms`, in their order."""
+    seen: dict[str, list] = {layer.name: [] for layer in norms}
     live = keras.tree.map_structure(lambda x: ops.zeros((1, *x.shape[1:]), x.dtype), model.input)
     for layer in norms:
-        layer._observer = lambda inputs, name=layer.name: seen[name].append(inputs)
+        layer.observer = seen[layer.name].append
     try:
         model(live, training=False)
     finally:
         for layer in norms:
-            layer._observer = None
+            layer.observer = None
     for layer in norms:
-        rows = [len(inputs) for inputs in seen[layer.name]]
-        if rows != [layer.reference_size + 1]:
+        examples = [len(inputs) for inputs in seen[layer.name]]
+        if examples != [layer.reference_size + 1]:
             raise ValueError(
                 f"freeze_reference needs {layer.name} to be called once, on its "
-                f"{layer.reference_size} reference rows and the batch's; for a batch of one row "
-                f"it got {' and '.join(map(str, rows))} rows."
+                f"{layer.reference_size} reference examples and the batch's; for a batch of one "
+                f"example it got {' and '.join(map(str, examples))} examples"
             )
     return [seen[layer.name][0][: layer.reference_size] for layer in norms]

@@ -1,41 +1,52 @@
 """The reference batch of virtual batch normalization: its way into a model and out of it."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from improved_gan_tf.layers.checks import check_at_least, check_shape
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
 class ReferenceBatch(keras.layers.Layer):
-    """Puts fixed rows in front of the batch: concat([reference, x]).
+    """Puts fixed examples in front of the batch: concat([reference, x]).
 
-    The rows are drawn once, U(minval, maxval), into the non-trainable weight `reference`,
-    (R, ...), which is saved with the model.
+    They are drawn once, U(minval, maxval), into the non-trainable weight `reference`, which is
+    saved with the model. The concatenation is ours: the original runs its network twice with
+    shared variables (D20).
 
     Args:
-        reference_size: R, number of rows, at least 1.
-        minval, maxval: ends of the uniform distribution.
+        reference_size: R, the number of reference examples, an integer from 1.
+        minval: The lower end of the uniform distribution, -1.0 by default.
+        maxval: Its upper end, 1.0 by default.
 
-    Input: (N, ...) with known dimensions after the batch. Output: (R + N, ...).
+    Input: (N, ...) with known dimensions after the batch. Output: (R + N, ...). Weight:
+    `reference` (R, ...).
 
     Raises:
-        ValueError: an unknown dimension, a reference_size below 1.
+        ValueError: `reference_size` is below 1; the input has an unknown dimension.
 
-    Source: imagenet/generator.py, make_z; the concatenation is ours (the original runs its network
-    twice, with shared variables).
+    Example:
+
+    >>> tuple(ReferenceBatch(16)(np.ones((2, 100))).shape)
+    (18, 100)
+
+    Source: imagenet/generator.py, make_z.
     """
 
-    def __init__(self, reference_size, minval=-1.0, maxval=1.0, **kwargs):
+    def __init__(
+        self, reference_size: int, minval: float = -1.0, maxval: float = 1.0, **kwargs: Any
+    ):
         super().__init__(**kwargs)
-        self.reference_size = _at_least_one(reference_size)
+        check_at_least(1, reference_size=reference_size)
+        self.reference_size = reference_size
         self.minval = minval
         self.maxval = maxval
 
-    def build(self, input_shape):
-        if None in input_shape[1:]:
-            raise ValueError(
-                "ReferenceBatch needs known dimensions after the batch, "
-                f"not shape {tuple(input_shape)}."
-            )
+    def build(self, input_shape: tuple) -> None:
+        expected, holds = "known dimensions after the batch", None not in input_shape[1:]
+        check_shape("ReferenceBatch", input_shape, expected, holds)
         self.reference = self.add_weight(
             name="reference",
             shape=(self.reference_size, *input_shape[1:]),
@@ -43,57 +54,50 @@ class ReferenceBatch(keras.layers.Layer):
             trainable=False,
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         return ops.concatenate([ops.cast(self.reference, inputs.dtype), inputs], axis=0)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         batch = None if input_shape[0] is None else input_shape[0] + self.reference_size
         return (batch, *input_shape[1:])
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "reference_size": self.reference_size,
-            "minval": self.minval,
-            "maxval": self.maxval,
-        }
+    def get_config(self) -> dict[str, Any]:
+        config = {"reference_size": self.reference_size, "minval": self.minval}
+        return {**super().get_config(), **config, "maxval": self.maxval}
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
 class DropReference(keras.layers.Layer):
-    """x[R:], the live rows of a batch that `ReferenceBatch` has enlarged.
+    """x[R:], the live examples of a batch that `ReferenceBatch` has enlarged.
 
     Args:
-        reference_size: R, at least 1.
+        reference_size: R, the number of reference examples, an integer from 1.
 
     Input: (R + N, ...). Output: (N, ...).
 
     Raises:
-        ValueError: a batch known to have no live row, a reference_size below 1.
+        ValueError: `reference_size` is below 1; the batch is known to have no live example.
+
+    Example:
+
+    >>> tuple(DropReference(16)(np.ones((18, 100))).shape)
+    (2, 100)
     """
 
-    def __init__(self, reference_size, **kwargs):
+    def __init__(self, reference_size: int, **kwargs: Any):
         super().__init__(**kwargs)
-        self.reference_size = _at_least_one(reference_size)
+        check_at_least(1, reference_size=reference_size)
+        self.reference_size = reference_size
 
-    def call(self, inputs):
-        self.compute_output_shape(inputs.shape)  # refuses a batch without live rows
+    def call(self, inputs: Any) -> Any:
+        self.compute_output_shape(inputs.shape)  # refuses a batch without live examples
         return inputs[self.reference_size :]
 
-    def compute_output_shape(self, input_shape):
-        batch = input_shape[0]
-        if batch is not None and batch <= self.reference_size:
-            raise ValueError(
-                f"DropReference needs more than its {self.reference_size} reference rows, "
-                f"not a batch of {batch}."
-            )
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        batch, expected = input_shape[0], f"more than its {self.reference_size} reference examples"
+        holds = batch is None or batch > self.reference_size
+        check_shape("DropReference", input_shape, expected, holds)
         return (None if batch is None else batch - self.reference_size, *input_shape[1:])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "reference_size": self.reference_size}
-
-
-def _at_least_one(reference_size):
-    if reference_size < 1:
-        raise ValueError(f"reference_size must be at least 1, not {reference_size!r}.")
-    return reference_size

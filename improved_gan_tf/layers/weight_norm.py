@@ -1,9 +1,13 @@
-"""Weight normalization (Salimans & Kingma, 2016) as the original discriminators use it."""
+"""Weight normalization (Salimans & Kingma, 2016) as the original's discriminators use it."""
+
+from typing import Any
 
 import keras
 from keras import ops
 
-from improved_gan_tf.layers.conv_transpose import CenteredConv2DTranspose
+from improved_gan_tf.layers.centered_conv_transpose import CenteredConv2DTranspose
+from improved_gan_tf.layers.checks import check_shape
+from improved_gan_tf.layers.data_dependent import DataDependent
 
 _OUTPUT_AXIS = {
     keras.layers.Dense: -1,
@@ -14,78 +18,99 @@ _OUTPUT_AXIS = {
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
-class WeightNorm(keras.layers.Wrapper):
-    """Wraps a layer so that its kernel is g * v / sqrt(epsilon + sum(v^2)), per output channel.
+class WeightNorm(DataDependent, keras.layers.Wrapper):
+    """Wraps a layer so that its kernel has a trained direction and a scale of its own.
 
-    The bias is added after that and the wrapped layer's activation applied last. `v` is the
-    wrapped layer's own kernel variable.
+        kernel = g * v / sqrt(epsilon + sum(v^2)), the sum per output channel
+
+    `v` is the wrapped layer's own kernel variable. The bias is added after the product with this
+    kernel, and the wrapped layer's activation comes last. g is 1 at first, also where the original
+    has none (D2). `initialize_from_data` sets g and the bias so that the pre-activations have mean
+    0 and standard deviation `initial_stddev`.
 
     Args:
-        layer: a `Dense`, `Conv2D` or `Conv2DTranspose`.
-        train_scale: whether g is trained. The original keeps it fixed in hidden layers.
-        initial_stddev: standard deviation of the pre-activations that `initialize_from_data`
-            sets (paper's companion, section 3); None leaves the layer as it is there (the old
-            `l2normalize`).
-        epsilon: under the root; 1e-6 in nn.py's `weight_norm`, 0 in the MNIST DenseLayer.
+        layer: The `Dense`, `Conv2D`, `Conv2DTranspose` or `CenteredConv2DTranspose` to wrap, with
+            the data format "channels_last" (D1).
+        train_scale: Whether g is trained; False by default, as in the original's hidden layers.
+        initial_stddev: The standard deviation of the pre-activations that `initialize_from_data`
+            sets, a float, 1.0 by default. With None it leaves the layer as it is, as the
+            original's older `l2normalize`.
+        epsilon: Added to the sum under the root, 1e-6 by default; 0 in the MNIST script's older
+            `DenseLayer`.
+
+    Shapes are those of the wrapped layer: Dense (N, ..., I) -> (N, ..., units), the convolutions
+    (N, H, W, C) -> (N, H', W', filters).
 
     Raises:
-        ValueError: another kind of layer, channels first; an input of a rank the layer does not
-            take, or whose last dimension is unknown.
+        ValueError: The layer is of another kind or has channels first; the input has a rank that
+            the layer does not take, or an unknown last dimension.
 
-    Source: mnist_svhn_cifar10/nn.py: WeightNormLayer and weight_norm; DenseLayer (epsilon=0);
+    Example:
+
+    >>> layer = WeightNorm(keras.layers.Dense(3, activation="relu"), train_scale=True)
+    >>> tuple(layer(np.ones((2, 5))).shape)
+    (2, 3)
+    >>> sorted(v.name for v in layer.trainable_variables)
+    ['bias', 'g', 'kernel']
+
+    Source: mnist_svhn_cifar10/nn.py, WeightNormLayer and weight_norm; DenseLayer (epsilon=0);
     l2normalize (train_scale=True, initial_stddev=None).
     """
 
-    def __init__(self, layer, train_scale=False, initial_stddev=1.0, epsilon=1e-6, **kwargs):
+    def __init__(
+        self,
+        layer: keras.layers.Layer,
+        train_scale: bool = False,
+        initial_stddev: float | None = 1.0,
+        epsilon: float = 1e-6,
+        **kwargs: Any,
+    ):
         super().__init__(layer, **kwargs)
         # Exact types: a subclass such as DepthwiseConv2D arranges its kernel in its own way.
         if type(layer) not in _OUTPUT_AXIS:
             raise ValueError(
                 "WeightNorm wraps a Dense, Conv2D or Conv2DTranspose layer, "
-                f"not {type(layer).__name__}."
+                f"not {type(layer).__name__}"
             )
-        if getattr(layer, "data_format", "channels_last") != "channels_last":
-            raise ValueError("WeightNorm needs a layer with data_format='channels_last'.")
+        self._is_dense = type(layer) is keras.layers.Dense
+        if not self._is_dense and layer.data_format != "channels_last":
+            raise ValueError("WeightNorm needs a layer with data_format='channels_last'")
         self.train_scale = train_scale
         self.initial_stddev = initial_stddev
         self.epsilon = epsilon
-        self._initializing = False
 
-    def build(self, input_shape):
-        dense = isinstance(self.layer, keras.layers.Dense)
-        rank_fits = len(input_shape) >= 2 if dense else len(input_shape) == 4
-        if not rank_fits or input_shape[-1] is None:
-            expected = "(batch, ..., features)" if dense else "(batch, height, width, channels)"
-            raise ValueError(
-                f"WeightNorm of {type(self.layer).__name__} needs an input {expected} whose last "
-                f"dimension is known, not shape {tuple(input_shape)}."
-            )
+    @property
+    def data_dependent(self) -> bool:
+        return self.initial_stddev is not None
+
+    def build(self, input_shape: tuple) -> None:
+        rank_fits = len(input_shape) >= 2 if self._is_dense else len(input_shape) == 4
+        axes = "..., features" if self._is_dense else "height, width, channels"
+        check_shape(
+            f"WeightNorm of {type(self.layer).__name__}",
+            input_shape,
+            f"an input (batch, {axes}) whose last dimension is known",
+            rank_fits and input_shape[-1] is not None,
+        )
         super().build(input_shape)
         shape = self.layer.kernel.shape
         self._channel = _OUTPUT_AXIS[type(self.layer)] % len(shape)
-        self.g = self.add_weight(
-            name="g",
-            shape=(shape[self._channel],),
-            initializer="ones",
-            trainable=self.train_scale,
-        )
+        scales = {"shape": (shape[self._channel],), "trainable": self.train_scale}
+        self.g = self.add_weight(name="g", initializer="ones", **scales)
 
-    def effective_kernel(self):
+    def effective_kernel(self) -> Any:
         """g * v / sqrt(epsilon + sum(v^2)), in the compute dtype (the sum in float32 at least)."""
         v = ops.convert_to_tensor(self.layer.kernel)
         dtype = keras.backend.result_type(v.dtype, "float32")
         v, g = ops.cast(v, dtype), ops.cast(self.g, dtype)
         axes = [axis for axis in range(len(v.shape)) if axis != self._channel]
         scale = g * ops.rsqrt(self.epsilon + ops.sum(ops.square(v), axis=axes))
-        return ops.cast(v * self._per_channel(scale, len(v.shape)), self.compute_dtype)
+        per_channel = [-1 if axis == self._channel else 1 for axis in range(len(v.shape))]
+        return ops.cast(v * ops.reshape(scale, per_channel), self.compute_dtype)
 
-    def _per_channel(self, values, rank):
-        """`values`, one a channel, shaped to broadcast over a kernel of `rank` dimensions."""
-        return ops.reshape(values, [-1 if a == self._channel else 1 for a in range(rank)])
-
-    def call(self, inputs):
-        if self._initializing:
-            self._set_scale_and_bias(inputs)
+    def call(self, inputs: Any) -> Any:
+        if self.initializing:
+            self.set_from_data(inputs)
         state = [(self.layer.kernel, self.effective_kernel())]
         if self.layer.use_bias:
             # An inner scope hides the outer one's values, so the bias is handed on explicitly.
@@ -93,7 +118,7 @@ class WeightNorm(keras.layers.Wrapper):
         with keras.StatelessScope(state_mapping=state):
             return self.layer(inputs)
 
-    def _set_scale_and_bias(self, inputs):
+    def set_from_data(self, inputs: Any) -> None:
         """g <- g s / std(t), b <- -mean(t) s / std(t), t the pre-activations without bias.
 
         s is `initial_stddev`; mean and population standard deviation are over all but channels.
@@ -115,10 +140,10 @@ class WeightNorm(keras.layers.Wrapper):
         if self.layer.use_bias:
             self.layer.bias.assign(ops.cast(-mean * inverse, self.layer.bias.dtype))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return self.layer.compute_output_shape(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "train_scale": self.train_scale,

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from improved_gan_tf import losses, random
+from improved_gan_tf.keras_compat import BuiltInInit
 from improved_gan_tf.layers import freeze_reference
 from improved_gan_tf.models.gan import GAN, full, watch
 
@@ -14,7 +15,7 @@ _LOSSES = ("real_loss", "fake_loss", "class_loss", "generator_loss")
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
-class ImageNetGAN(GAN):
+class ImageNetGAN(BuiltInInit, GAN):
     """Trains a generator and a classifier with a class "generated", by `fit` on (images, labels).
 
     One training step on B labelled images x, y, with fresh latent vectors z and with l the K + 1
@@ -221,9 +222,6 @@ class ImageNetGAN(GAN):
         strategy = tf.distribute.get_strategy()
         several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
         return value[None] if several else value
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Nothing: the model is built, and Keras' way fails on the batches of several workers."""
 
     def sample(self, n, seed=0):
         """Draws n images, the same for the same seed.

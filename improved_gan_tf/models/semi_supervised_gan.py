@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from improved_gan_tf import losses, random
-from improved_gan_tf.layers import MinibatchDiscrimination
+from improved_gan_tf.layers import couples_examples
 from improved_gan_tf.models.gan import GAN, full, watch
 from improved_gan_tf.optimizers import InnerEpsilonAdam, debiased, update_average
 
@@ -78,11 +78,7 @@ class SemiSupervisedGAN(GAN):
             )
             for v in discriminator.trainable_variables
         ]
-        # Layers inside others count too: a sub-model's, a wrapped one's.
-        self.couples_examples = any(
-            isinstance(layer, MinibatchDiscrimination | keras.layers.BatchNormalization)
-            for layer in discriminator._flatten_layers()
-        )
+        self.couples_examples = couples_examples(discriminator)
         self.built = True
 
     def compile(

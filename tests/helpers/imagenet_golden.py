@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 
-from improved_gan_tf import models, networks
+from improved_gan_tf import keras_compat, models, networks
 from tests.helpers.paths import ROOT
 
 GOLDEN = ROOT / "reference" / "golden" / "imagenet"
@@ -52,7 +52,7 @@ class Float64Adam(keras.optimizers.Adam):
     float32, which changes a first step by 4e-5 of its length."""
 
     def update_step(self, gradient, variable, learning_rate):
-        index = self._get_variable_index(variable)
+        index = keras_compat.variable_index(self, variable)
         m, v = self._momentums[index], self._velocities[index]
         t = keras.ops.cast(self.iterations + 1, "float64")
         one, two = (keras.ops.convert_to_tensor(b, "float64") for b in (self.beta_1, self.beta_2))

@@ -1,0 +1,50 @@
+"""The private API of Keras that has no public counterpart, each name with its reason.
+
+No other file of the package may use an underscore name of a Keras object. All of these were found
+unchanged in Keras 3.12, 3.13, 3.14 and 3.15; a new minor release is checked here first.
+"""
+
+from typing import Any
+
+import keras
+
+
+def flatten_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns the layer and every layer inside it, at any depth, each once.
+
+    `Layer._flatten_layers` (3.12 to 3.15). The public `Model.layers` has one level, and a layer
+    that is no model, such as a wrapper or one that holds others in its attributes, has no public
+    list of them.
+    """
+    return list(dict.fromkeys(layer._flatten_layers()))
+
+
+def is_functional(model: Any) -> bool:
+    """Returns whether it is a functional model: a graph of operations, no `Sequential`.
+
+    The class is not exported (`keras.src.models.Functional`, 3.12 to 3.15). Its `operations` are
+    public, and no other kind of model has them.
+    """
+    return isinstance(model, keras.Model) and hasattr(model, "operations")
+
+
+def variable_index(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
+    """Returns the place of a variable among those the optimizer was built with.
+
+    `Optimizer._get_variable_index` (3.12 to 3.15). `update_step`, which Keras asks a subclass to
+    implement, needs it, and under `tf.distribute` only Keras knows which variable a replica's
+    copy belongs to.
+    """
+    return optimizer._get_variable_index(variable)
+
+
+class BuiltInInit:
+    """Mixin for a model whose `__init__` builds everything, so that `fit` need not try it first.
+
+    `Trainer._maybe_symbolic_build` (3.12 to 3.15) runs the model on a batch under a
+    `tf.distribute` strategy, and fails on a batch of several workers, whose parts lie on different
+    machines.
+    """
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Does nothing."""

@@ -1,0 +1,111 @@
+"""Layers that are initialised from data, and the walk over nested layers."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from improved_gan_tf import keras_compat
+
+
+class DataDependent:
+    """Mixin for a layer that can set some of its own weights from a batch of its inputs.
+
+    A subclass implements `set_from_data` and calls it at the start of `call` while `initializing`
+    is true, so that its outputs are already those of the new weights.
+
+    Attributes:
+        initializing: Whether a call sets the weights first; False but for the one pass of
+            `initialize_from_data`. It is read when `call` runs in Python: a `tf.function` that was
+            traced before keeps to the old value.
+    """
+
+    initializing: bool = False
+
+    @property
+    def data_dependent(self) -> bool:
+        """Whether `initialize_from_data` concerns this layer as it is configured."""
+        return True
+
+    def set_from_data(self, inputs: Any) -> None:
+        """Sets the weights from the layer's inputs on the batch."""
+        raise NotImplementedError
+
+
+def walk(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    """Yields the layer and every layer inside it, at any depth, each once.
+
+    Args:
+        layer: A layer or model. The layers of sub-models, wrapped layers, and layers that others
+            hold in attributes, lists and dictionaries are all found.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.layers.TimeDistributed(keras.layers.Dense(2))])
+    >>> [type(layer).__name__ for layer in walk(model)]
+    ['Sequential', 'TimeDistributed', 'Dense']
+    """
+    yield from keras_compat.flatten_layers(layer)
+
+
+def couples_examples(model: keras.layers.Layer) -> bool:
+    """Returns whether an output of the model depends on other examples of its batch in training.
+
+    A layer says so itself by an attribute `couples_examples = True`, also one of your own. Keras'
+    `BatchNormalization`, which has no such attribute, is the exception that is known here.
+
+    Args:
+        model: A model or layer; everything inside it is asked, see `walk`.
+    """
+    return any(
+        isinstance(layer, keras.layers.BatchNormalization)
+        or getattr(layer, "couples_examples", False)
+        for layer in walk(model)
+    )
+
+
+def initialize_from_data(model: keras.Model, batch: Any) -> Any:
+    """Sets scales and biases so that every layer's pre-activations are normalised on `batch`.
+
+    One pass through the model, with noise and dropout on as in the original (D4): each
+    `WeightNorm` gets mean 0 and its `initial_stddev` in every channel, each
+    `MinibatchDiscrimination` a mean nearest-neighbour distance of 2 and features of mean 0, and
+    each layer sees the *initialised* outputs of those before it. Call it once, before training and
+    eagerly; with `tf.distribute` under `strategy.scope()` and outside `strategy.run`, so that all
+    replicas agree.
+
+    Args:
+        model: A built Keras model with at least one `DataDependent` layer, at any depth.
+        batch: Its input, a float array (N, ...) of N >= 2 examples; the original takes 500.
+
+    Returns:
+        The output of the model on `batch`.
+
+    Raises:
+        ValueError: No layer of the model is initialised from data, or `batch` has fewer than two
+            examples: the standard deviation of a single one is 0.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((8,)), layers.WeightNorm(keras.layers.Dense(3))])
+    >>> outputs = initialize_from_data(model, np.random.rand(500, 8))
+    >>> np.allclose(np.std(outputs, axis=0), 1.0, atol=1e-4)
+    True
+
+    Source: nn.py, the `init=True` paths of get_output_for, and `init_updates`.
+    """
+    found = [x for x in walk(model) if isinstance(x, DataDependent) and x.data_dependent]
+    if not found:
+        raise ValueError(
+            f"{model.name} has no layer that is initialised from data, such as WeightNorm (with an "
+            "initial_stddev) or MinibatchDiscrimination"
+        )
+    if len(batch) < 2:
+        raise ValueError(f"initialisation needs at least 2 examples, not {len(batch)}")
+    for layer in found:
+        layer.initializing = True
+    try:
+        return model(keras.ops.convert_to_tensor(batch), training=True)
+    finally:
+        for layer in found:
+            layer.initializing = False

@@ -6,23 +6,16 @@ import pathlib
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
-import numpy as np
 import pytest
-
-from tests.helpers.paths import ROOT
-
-GOLDEN = ROOT / "reference" / "golden"
 
 
 @pytest.fixture
 def golden():
     """golden("theano/mb_n5") -> {name: array} of what the original code recorded."""
 
-    def load(name):
-        with np.load(GOLDEN / f"{name}.npz") as arrays:
-            return dict(arrays)
+    from tests.helpers.golden import arrays
 
-    return load
+    return arrays
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from improved_gan_tf.optimizers import InnerEpsilonAdam, debiased, update_average
 from reference import adam, averaging
-from reference.cases import close, entries, load, name
+from tests.helpers.golden import close, entries, load, name
 
 GIVEN = [entry for entry in entries("adam_updates") if "given" in entry["file"]]
 (QUADRATIC,) = (entry for entry in entries("adam_updates") if "quadratic" in entry["file"])

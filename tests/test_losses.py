@@ -1,6 +1,7 @@
 """Our losses against recorded ones, against an explicit softmax over K+1 classes, and at extremes.
 
-Tolerances as in tests/layers/test_theano_golden.py. Where logits reach tens ("large") the
+Tolerances are those of tests.helpers.golden and, for the ImageNet model, of
+tests.helpers.layer_golden. Where logits reach tens ("large") the
 recording's softplus returns exactly x above 16 in float64, up to 1.1e-7 below the true value: 2e-7
 absolute.
 """
@@ -12,9 +13,8 @@ import tensorflow as tf
 
 from improved_gan_tf import losses
 from reference import losses as oracle
-from reference.cases import close, entries, load, name
-
-PRECISIONS = {"float64": 1e-9, "float32": 1e-4}
+from tests.helpers.golden import PRECISIONS, close, entries, load, name
+from tests.helpers.layer_golden import ImageNetCase, both_precisions
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -126,3 +126,106 @@ def test_compiled():
 def test_unknown_distance():
     with pytest.raises(ValueError, match='"squared" or "absolute"'):
         losses.feature_matching(np.ones((2, 3)), np.ones((2, 3)), "cosine")
+
+
+# ---- the ImageNet model -------------------------------------------------------------------------
+
+
+@both_precisions
+@pytest.mark.parametrize("target", ["0.75", "0.375", "0", "1", "0.5"])
+def test_sigmoid_kl(target, precision):
+    case = ImageNetCase("e_sigmoid_kl", precision)
+    logits = case.tensor(case["logits"])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        kl = losses.sigmoid_kl(logits, float(target))
+    exact = oracle.sigmoid_kl(case["logits"], float(target))
+    case.check(kl, f"kl_t{target}", exact)
+    expected = oracle.sigmoid(case["logits"]) - float(target)
+    case.check(tape.gradient(kl, logits), f"grad_t{target}", expected)
+
+
+@both_precisions
+@pytest.mark.parametrize("kind", ["unit", "wide", "offset", "gen_extreme"])
+def test_imagenet_recorded(kind, precision):
+    case = ImageNetCase("e_losses", precision)
+    rows = case.hyper["B"]
+    smoothing, target = case.hyper["d_label_smooth"], case.hyper["generator_target_prob"]
+    logits = case.tensor(case[f"{kind}/class_logits"])
+    labels = tf.constant(case[f"{kind}/labels"])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(logits)
+        gan = losses.gan_logits(logits)
+        real, fake = gan[:rows], gan[rows:]
+        classes = losses.supervised(labels, logits[:rows])
+        d_loss = losses.one_sided_discriminator(real, fake, smoothing) + classes
+        g_loss = losses.smoothed_generator(fake, target)
+    exact = case[f"{kind}/class_logits"]
+    gan_exact = oracle.gan_logits(exact)
+    case.check(gan, f"{kind}/gan_logits", gan_exact)
+    case.check(tf.sigmoid(gan), f"{kind}/probs")
+    case.check(tf.reduce_mean(losses.sigmoid_kl(real, 1 - smoothing)), f"{kind}/d_loss_real")
+    case.check(tf.reduce_mean(losses.sigmoid_kl(fake, 0.0)), f"{kind}/d_loss_fake")
+    class_exact = oracle.supervised(case[f"{kind}/labels"], exact[:rows])
+    case.check(classes, f"{kind}/d_loss_class", class_exact)
+    expected = oracle.one_sided_discriminator(gan_exact[:rows], gan_exact[rows:]) + class_exact
+    case.check(d_loss, f"{kind}/d_loss", expected)
+    case.check(g_loss, f"{kind}/g_loss", oracle.smoothed_generator(gan_exact[rows:]))
+    for player, loss in (("d", d_loss), ("g", g_loss)):
+        gradient = tape.gradient(loss, logits).numpy()
+        case.check(gradient[:, -1], f"{kind}/d_{player}_loss_gencol")
+        case.check(gradient[:, :8], f"{kind}/d_{player}_loss_first8")
+        at_labels = gradient[np.arange(rows), labels]
+        case.check(at_labels, f"{kind}/d_{player}_loss_label")
+        case.check(np.linalg.norm(gradient, axis=1), f"{kind}/d_{player}_loss_rownorm")
+    # The defaults are the original's.
+    default = losses.one_sided_discriminator(real, fake) + classes
+    np.testing.assert_array_equal(default, d_loss)
+    np.testing.assert_array_equal(losses.smoothed_generator(fake), g_loss)
+
+
+def test_imagenet_explicit_softmax():
+    """D = 1 - p(y = K+1 | x) of a softmax over all K+1 logits."""
+    rng = np.random.RandomState(0)
+    real, fake = 3 * rng.randn(2, 6, 5)
+    d_real, d_fake = (1 - oracle.softmax(x)[:, -1] for x in (real, fake))
+    gan_real, gan_fake = (losses.gan_logits(tf.constant(x)) for x in (real, fake))
+    np.testing.assert_allclose(tf.sigmoid(gan_real), d_real, rtol=1e-12)
+
+    def divergence(t, d):
+        return np.mean(t * np.log(t / d) + (1 - t) * np.log((1 - t) / (1 - d)))
+
+    expected = divergence(0.9, d_real) - np.mean(np.log(1 - d_fake))
+    found = losses.one_sided_discriminator(gan_real, gan_fake, smoothing=0.1)
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    found = losses.smoothed_generator(gan_fake, target=0.4)
+    np.testing.assert_allclose(found, divergence(0.4, d_fake), rtol=1e-10)
+
+
+@both_precisions
+@pytest.mark.parametrize("target", [0.0, 0.375, 1.0])
+def test_sigmoid_kl_at_extremes(target, precision):
+    """Finite with finite gradients, linear far out, and 0 where sigmoid(l) is the target."""
+    logits = tf.constant([-1e4, -100.0, 0.0, 100.0, 1e4], precision)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        kl = losses.sigmoid_kl(logits, target)
+    expected = oracle.sigmoid_kl(logits.numpy().astype(float), target)
+    np.testing.assert_allclose(kl, expected, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(
+        tape.gradient(kl, logits), [-target, -target, 0.5 - target, *2 * [1 - target]], atol=1e-7
+    )
+    if 0 < target < 1:
+        at_target = tf.constant([np.log(target / (1 - target))], precision)
+        np.testing.assert_allclose(losses.sigmoid_kl(at_target, target), 0, atol=2e-7)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
+def test_probabilities_outside_their_range(value):
+    logits = tf.zeros(3)
+    with pytest.raises(ValueError, match=r"target must lie in 0 \.\. 1, not"):
+        losses.sigmoid_kl(logits, value)
+    with pytest.raises(ValueError, match="target must lie"):
+        losses.smoothed_generator(logits, target=value)
+    with pytest.raises(ValueError, match="smoothing must lie"):
+        losses.one_sided_discriminator(logits, logits, smoothing=value)

@@ -1,7 +1,6 @@
 """What every layer owes its user: configs, files, precisions, compilation, small batches, errors.
 
-The numbers themselves are tested in tests/layers/test_theano_golden.py, what is particular to one
-layer in tests/layers/test_particulars.py.
+The numbers themselves, and what is particular to one layer, are tested in tests/layers.
 """
 
 import keras
@@ -76,7 +75,7 @@ def test_mixed_precision(which, policy):
     for one, other in zip(low.weights, full.weights, strict=True):
         one.assign(other)
     assert low(x).dtype == low.compute_dtype
-    # bfloat16 has 8 bits of mantissa, so .4 % a rounding; a handful of them in outputs of order 1.
+    # bfloat16 has 8 bits of mantissa: 0.4 % per rounding, a few of them in outputs of order 1.
     np.testing.assert_allclose(
         tf.cast(low(x), "float32"), full(x), atol=0.05, rtol=0.05, err_msg=policy
     )
@@ -136,7 +135,7 @@ def test_any_batch_size(which):
 @every_layer
 @pytest.mark.parametrize("training", [False, True])
 def test_least_batch(which, training):
-    """One row; where a layer needs others beside it, one live row or one pair."""
+    """One example; where a layer needs others with it, one live example or one pair."""
     make, shape = LAYERS[which]
     layer = make()
     x = tf.constant(batch(shape, sizes(which)[0]))
@@ -155,7 +154,7 @@ def test_trains_in_a_model(which, jit):
     make, shape = LAYERS[which]
     inputs = keras.Input(shape)
     x = make()(inputs)
-    if which == "reference_batch":  # the number of rows must be the labels'
+    if which == "reference_batch":  # the number of outputs must be the labels'
         x = ours.DropReference(2)(x)
     elif which == "drop_reference":
         x = ours.ReferenceBatch(2)(x)
@@ -178,8 +177,12 @@ def test_trains_in_a_model(which, jit):
         (lambda: ours.MinibatchDiscrimination(3), (4,), "rank 2 or more"),
         (lambda: ours.MinibatchDiscrimination(3), (4, None), "known dimensions"),
         (lambda: ours.MinibatchDiscrimination(3), (4, 2, None, 3), "known dimensions"),
-        (lambda: ours.MinibatchDiscrimination(0), (4, 2), "at least 1, not 0 and 5"),
-        (lambda: ours.MinibatchDiscrimination(3, -1), (4, 2), "at least 1, not 3 and -1"),
+        (lambda: ours.MinibatchDiscrimination(0), (4, 2), "num_kernels must be at least 1, not 0"),
+        (
+            lambda: ours.MinibatchDiscrimination(3, -1),
+            (4, 2),
+            "dim_per_kernel must be at least 1, not -1",
+        ),
         (lambda: ours.HashedGaussianNoise(-0.1), (4, 2), "not -0.1"),
         (lambda: ours.HashedGaussianNoise(float("nan")), (4, 2), "not nan"),
         (lambda: ours.WeightNorm(keras.layers.Flatten()), (4, 2), "not Flatten"),
@@ -216,19 +219,23 @@ def test_trains_in_a_model(which, jit):
         (lambda: ours.VirtualBatchNorm(2), (4, 5, 5), r"channels\), not shape \(4, 5, 5\)"),
         (lambda: ours.VirtualBatchNorm(2), (4, 5, 5, None), "known channels .*5, None"),
         (lambda: ours.VirtualBatchNorm(2, per_pixel=True), (4, None, 5, 2), "known dimensions"),
-        (lambda: ours.VirtualBatchNorm(4), (4, 5), "one live row after its 4 .* batch of 4"),
+        (
+            lambda: ours.VirtualBatchNorm(4),
+            (4, 5),
+            r"one live example after its 4 .*shape \(4, 5\)",
+        ),
         (lambda: ours.ReferenceBatch(0), (4, 5), "at least 1, not 0"),
         (lambda: ours.ReferenceBatch(2), (4, None, 2), r"known dimensions .*\(4, None, 2\)"),
         (lambda: ours.DropReference(0), (4, 5), "at least 1, not 0"),
-        (lambda: ours.DropReference(4), (4, 5), "more than its 4 reference rows, .* of 4"),
+        (lambda: ours.DropReference(4), (4, 5), r"more than its 4 reference examples, .*\(4, 5\)"),
         (lambda: ours.CrossBatchNorm(), (4, 5, 6), r"channels\), not shape \(4, 5, 6\)"),
         (lambda: ours.CrossBatchNorm(), (4, 5), r"even number of channels, .*\(4, 5\)"),
         (lambda: ours.CrossBatchNorm(), (4, None), r"even number of channels, .*None"),
-        (lambda: ours.CrossBatchNorm(), (5, 6), "CrossBatchNorm needs a joint batch, .*5 rows"),
+        (lambda: ours.CrossBatchNorm(), (5, 6), r"CrossBatchNorm needs a joint batch, .*\(5, 6\)"),
         (lambda: ours.JointMinibatchDiscrimination(3, 2), (4, 5, 2), r"not shape \(4, 5, 2\)"),
         (lambda: ours.JointMinibatchDiscrimination(3, 2), (4, None), r"not shape \(4, None\)"),
-        (lambda: ours.JointMinibatchDiscrimination(3, 2), (3, 5), "joint batch, .*3 rows"),
-        (lambda: ours.JointMinibatchDiscrimination(0, 2), (4, 5), "at least 1, not 0 and 2"),
+        (lambda: ours.JointMinibatchDiscrimination(3, 2), (3, 5), r"joint batch, .*\(3, 5\)"),
+        (lambda: ours.JointMinibatchDiscrimination(0, 2), (4, 5), "at least 1, not 0"),
     ],
 )
 def test_clear_errors(make, shape, message):

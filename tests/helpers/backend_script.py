@@ -17,9 +17,9 @@ from improved_gan_tf import layers as ours
 from improved_gan_tf import losses, networks
 from improved_gan_tf.optimizers import InnerEpsilonAdam, debiased, update_average
 from reference import averaging, layouts
-from reference.cases import close, load, load_imagenet
+from tests.helpers.golden import close, load, load_imagenet
 
-# float32, as in tests/layers/test_theano_golden.py.
+# float32, as in tests.helpers.golden.
 RTOL = 1e-4
 
 
@@ -42,7 +42,7 @@ def gradients(model, x, upstream):
     """
     before = [value(v) for v in model.trainable_variables]
     model.compile(keras.optimizers.SGD(1.0), loss=lambda r, y: ops.sum(r * y))
-    # In order: reference rows and real rows come first.
+    # In order: reference examples and real ones come first.
     model.fit(f32(x), f32(upstream), batch_size=len(x), shuffle=False, verbose=0)
     after = [value(v) for v in model.trainable_variables]
     for v, old in zip(model.trainable_variables, before, strict=True):

@@ -1,15 +1,12 @@
 """The recorded ImageNet networks: building ours at their size with their weights, and comparing."""
 
-import json
-
 import keras
 import numpy as np
 
 from improved_gan_tf import keras_compat, models, networks
-from tests.helpers.paths import ROOT
+from tests.helpers.golden import arrays, imagenet_index
 
-GOLDEN = ROOT / "reference" / "golden" / "imagenet"
-INDEX = json.loads((GOLDEN / "index.json").read_text())
+INDEX = imagenet_index()
 HYPER = INDEX["h_train"]["hyper"]
 LATENTS = ("z", "h0z", "h1z", "h2z", "h3z", "h4z", "h5z")
 # The original's names of a layer's parameters: ours.
@@ -18,8 +15,8 @@ _PARAMETERS = {"w": "kernel", "biases": "bias", "Matrix": "kernel"}
 
 def load(file):
     """The arrays of a file of golden/imagenet, float16 and float32 ones in float64."""
-    with np.load(GOLDEN / f"{file}.npz") as arrays:
-        return {k: v.astype("float64") if v.dtype.kind == "f" else v for k, v in arrays.items()}
+    found = arrays(f"imagenet/{file}")
+    return {k: v.astype("float64") if v.dtype.kind == "f" else v for k, v in found.items()}
 
 
 def variable(network, name):

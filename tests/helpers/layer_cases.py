@@ -69,8 +69,8 @@ INITIALISED = [k for k in LAYERS if k.startswith(("weight_norm", "minibatch"))]
 def sizes(which):
     """Sizes of batches that a layer takes, the least one first.
 
-    Two reference rows need a live one after them, and a joint batch has as many generated rows as
-    real ones.
+    Two reference examples need a live one after them, and a joint batch has as many generated
+    examples as real ones.
     """
     if which == "drop_reference" or (which.startswith("virtual") and "frozen" not in which):
         return 3, 4, 6

@@ -75,13 +75,13 @@ def test_the_model_it_gives(generator, frozen):
     )
 
 
-def test_the_reference_rows_are_not_computed(generator, frozen):
-    """No layer of the frozen model sees another number of rows than the batch has."""
-    x, rows = noise(generator, 3), []
+def test_the_reference_is_not_computed(generator, frozen):
+    """No layer of the frozen model sees another number of examples than the batch has."""
+    x, sizes = noise(generator, 3), []
     for model in (generator, frozen):
         middle = keras.Model(model.inputs, model.get_layer("vbn_2").output)
-        rows.append(len(middle(x)))
-    assert rows == [3 + REFERENCE, 3]
+        sizes.append(len(middle(x)))
+    assert sizes == [3 + REFERENCE, 3]
     assert "reference" in {v.name for v in generator.weights}
     assert "reference" not in {v.name for v in frozen.weights}
 
@@ -188,8 +188,8 @@ def test_seven_inputs():
     np.testing.assert_allclose(ours.freeze_reference(model)(x), model(x), **CLOSE)
 
 
-def model_of(*stack):
-    x = inputs = keras.Input((4,))
+def model_of(*stack, shape=(4,)):
+    x = inputs = keras.Input(shape)
     for layer in stack:
         x = layer(x)
     return keras.Model(inputs, x, name="model")
@@ -219,11 +219,15 @@ def nested():
         ),
         (lambda: model_of(keras.layers.Dense(2)), "found no VirtualBatchNorm layer .* in model"),
         (lambda: ours.freeze_reference(model_of(*stack())), "layer to freeze in model"),
-        (nested, "not in a model inside model"),
-        (twice, "called once, on its 2 reference rows .* it got 3 and 3 rows"),
+        (
+            lambda: model_of(keras.layers.TimeDistributed(ours.VirtualBatchNorm(2)), shape=(3, 4)),
+            "not in a model or layer inside model",
+        ),
+        (nested, "not in a model or layer inside model"),
+        (twice, "called once, on its 2 reference examples .* it got 3 and 3 examples"),
         (
             lambda: model_of(ours.ReferenceBatch(3), ours.VirtualBatchNorm(2)),
-            "2 reference rows .* it got 4 rows",
+            "2 reference examples .* it got 4 examples",
         ),
     ],
 )
@@ -235,10 +239,10 @@ def test_refused(make, message):
 
 def test_a_layer_refuses():
     layer = ours.VirtualBatchNorm(3, name="vbn")
-    with pytest.raises(ValueError, match="vbn cannot be frozen; it is not built"):
+    with pytest.raises(ValueError, match="vbn cannot be frozen: it is not built"):
         layer.freeze_reference(np.ones((3, 4)))
     layer(np.ones((5, 4)))
-    with pytest.raises(ValueError, match="vbn has 3 reference rows, not 5"):
+    with pytest.raises(ValueError, match="vbn has 3 reference examples, not 5"):
         layer.freeze_reference(np.ones((5, 4)))
     frozen = layer.freeze_reference(np.ones((3, 4)))
     with pytest.raises(ValueError, match="it is frozen already"):

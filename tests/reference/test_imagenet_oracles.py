@@ -5,8 +5,8 @@ import pytest
 
 from reference import convolution, cross_batch_norm, joint_minibatch, losses, virtual_batch_norm
 from reference.activations import ACTIVATIONS, sigmoid
-from reference.cases import imagenet_cases, imagenet_index, load_imagenet, within_noise
 from reference.convolution import Dense
+from tests.helpers.golden import imagenet_cases, imagenet_index, load_imagenet, within_noise
 from tests.helpers.gradients import agree
 
 RNG = np.random.RandomState(0)

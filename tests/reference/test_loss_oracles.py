@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reference import adam, averaging, losses
-from reference.cases import close, entries, load, name
+from tests.helpers.golden import close, entries, load, name
 from tests.helpers.gradients import agree
 
 RNG = np.random.RandomState(0)

@@ -7,8 +7,8 @@ import pytest
 from reference import batch_norm, layouts, minibatch_discrimination
 from reference import weight_norm as wn
 from reference.activations import ACTIVATIONS, softplus
-from reference.cases import close, entries, load, name
 from reference.convolution import Convolution, Dense, TransposedConvolution
+from tests.helpers.golden import close, entries, load, name
 from tests.helpers.gradients import agree
 
 RNG = np.random.RandomState(0)

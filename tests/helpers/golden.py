@@ -1,4 +1,4 @@
-"""The recorded cases: which there are, their arrays, and the comparison that records how close.
+"""The one reader of reference/golden: which cases there are, their arrays, and the comparison.
 
 `golden/theano/index.json` holds formula, settings and layouts of each case; `index()` reads it.
 `golden/imagenet/index.json` does so for the original's TensorFlow code, and also how noisy each
@@ -7,18 +7,28 @@ array is, because that code runs in float32; the functions with "imagenet" in th
 
 import functools
 import json
-import pathlib
 
 import numpy as np
 
-GOLDEN = pathlib.Path(__file__).with_name("golden") / "theano"
-IMAGENET = GOLDEN.with_name("imagenet")
+from tests.helpers.paths import GOLDEN
+
+# Relative to an array's largest value, see `close`. In float64 rounding is about 1e-15 a term, so
+# any order of summation passes and no other formula does. In float32 it is 6e-8 a term, and the
+# sums over up to a few hundred terms, the division by a batch's standard deviation and
+# exp(-distance) enlarge it.
+PRECISIONS = {"float64": 1e-9, "float32": 1e-4}
+
+
+def arrays(name):
+    """{array: values} of a file of reference/golden, such as "theano/mb_n5"."""
+    with np.load(GOLDEN / f"{name}.npz") as found:
+        return dict(found)
 
 
 @functools.cache
 def index():
     """The index: description, conventions, formulas, entries."""
-    return json.loads((GOLDEN / "index.json").read_text(encoding="utf-8"))
+    return json.loads((GOLDEN / "theano" / "index.json").read_text(encoding="utf-8"))
 
 
 def entries(case):
@@ -36,15 +46,14 @@ def name(entry):
 
 
 def load(file):
-    """The arrays of a file of `golden/theano`, as a dict."""
-    with np.load(GOLDEN / file) as arrays:
-        return {key: arrays[key] for key in arrays.files}
+    """The arrays of a file of `golden/theano` that an entry names, as a dict."""
+    return arrays(f"theano/{file.removesuffix('.npz')}")
 
 
 @functools.cache
 def imagenet_index():
     """{case: file, hyper, formula, layout, arrays}; the arrays with their shapes and noise."""
-    return json.loads((IMAGENET / "index.json").read_text(encoding="utf-8"))
+    return json.loads((GOLDEN / "imagenet" / "index.json").read_text(encoding="utf-8"))
 
 
 def imagenet_cases(start):
@@ -58,8 +67,7 @@ def imagenet_cases(start):
 def load_imagenet(case, float64=False):
     """The arrays of a case, as a dict; `float64`: of the recording in that precision."""
     file = imagenet_index()[case]["file_f64" if float64 else "file"]
-    with np.load(IMAGENET / file) as arrays:
-        return {key: arrays[key] for key in arrays.files}
+    return arrays(f"imagenet/{file.removesuffix('.npz')}")
 
 
 def within_noise(actual, case, array, recorded):
@@ -91,4 +99,4 @@ def close(actual, recorded, rtol=1e-9, atol=1e-12):
     assert actual.shape == recorded.shape, (actual.shape, recorded.shape)
     error = np.max(np.abs(actual - recorded), initial=0)
     size = np.max(np.abs(recorded), initial=0)
-    assert error <= atol + rtol * size, f"error {error:.2e} beside values up to {size:.2e}"
+    assert error <= atol + rtol * size, f"error {error:.2e} of values up to {size:.2e}"

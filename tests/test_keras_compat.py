@@ -1,0 +1,42 @@
+"""The private Keras API that the package relies on, by what it is to do."""
+
+import keras
+import numpy as np
+import pytest
+
+from improved_gan_tf import keras_compat
+
+
+def test_flatten_layers_yields_each_layer_once():
+    shared = keras.layers.Dense(3)
+    model = keras.Sequential([keras.Sequential([shared]), shared])
+    found = keras_compat.flatten_layers(model)
+    assert found[0] is model and len(found) == 3 and found.count(shared) == 1
+
+
+def test_is_functional():
+    inputs = keras.Input((3,))
+    functional = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+
+    class Own(keras.Model):
+        pass
+
+    assert keras_compat.is_functional(functional)
+    assert keras_compat.is_functional(keras.models.clone_model(functional))
+    for other in (keras.Sequential([inputs, keras.layers.Dense(2)]), Own(), keras.layers.Dense(2)):
+        assert not keras_compat.is_functional(other)
+
+
+def test_variable_index():
+    variables = [keras.Variable(np.zeros(2)) for _ in range(3)]
+    optimizer = keras.optimizers.SGD()
+    optimizer.build(variables)
+    assert [keras_compat.variable_index(optimizer, v) for v in variables] == [0, 1, 2]
+    with pytest.raises(KeyError):
+        keras_compat.variable_index(optimizer, keras.Variable(np.zeros(2)))
+
+
+def test_built_in_init_replaces_a_method_of_keras():
+    """The name must be one that `fit` calls; otherwise the mixin would do nothing."""
+    (name,) = (n for n in vars(keras_compat.BuiltInInit) if n.startswith("_maybe"))
+    assert callable(getattr(keras.Model, name))

@@ -51,6 +51,7 @@ def add_commands(commands: Any) -> None:
     add("out", metavar="OUT", help="the GraphDef to write (.pb)")
     add("--weights", metavar="FILE", help=".pb, .tgz, .pth or .npz (default: the published ones)")
     add("--any-weights", action="store_true", help="accept weights other than the published ones")
+    add("--fingerprint", metavar="HEX", help="accept weights whose arrays have this fingerprint")
     add("--random-weights", type=int, metavar="SEED", help="random weights, to try things out")
     add("--saved-model", metavar="DIR", help="also write a SavedModel: images -> pool_3, logits")
     add("--own", metavar="FILE.npz", help="also write the weights in our own format")
@@ -91,7 +92,8 @@ def _inception_graph(options: argparse.Namespace) -> None:
     if options.random_weights is not None:
         weights = inception.random_weights(options.random_weights)
     else:
-        weights = inception.load_weights(options.weights, check=not options.any_weights)
+        checks = not options.any_weights, options.fingerprint
+        weights = inception.load_weights(options.weights, *checks)
     print(inception.write_graph(options.out, weights))
     if options.own:
         path = inception.save_weights(options.own, weights)

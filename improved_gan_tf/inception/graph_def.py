@@ -85,7 +85,10 @@ def write_graph(path: str | os.PathLike, weights: Mapping[str, np.ndarray]) -> P
 
     Example:
 
-    >>> write_graph("classify_image_graph_def.pb", load_weights())  # doctest: +SKIP
+    >>> from improved_gan_tf import inception
+    >>> path = inception.write_graph("graph.pb", inception.random_weights(seed=1))
+    >>> tf.compat.v1.GraphDef.FromString(path.read_bytes()).node[-1].name
+    'softmax'
     """
     return write_bytes(path, graph_def(weights).SerializeToString(deterministic=True))
 

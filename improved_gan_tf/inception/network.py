@@ -294,7 +294,8 @@ def build_network(weights: Mapping[str, np.ndarray] | None = None) -> keras.Mode
 
     Example:
 
-    >>> model = build_network(random_weights(1))
+    >>> from improved_gan_tf import inception
+    >>> model = inception.build_network(inception.random_weights(seed=1))
     >>> images = np.zeros((2, 32, 32, 3), "uint8")
     >>> {name: output.shape[1] for name, output in model(images).items()}
     {'pool_3': 2048, 'logits': 1008, 'biased_logits': 1008}

@@ -41,9 +41,9 @@ class Published(NamedTuple):
         return self.url.rpartition("/")[2]
 
 
-_PTH = "https://github.com/{}-inception-2015-12-05-6726825d.pth"
-_PYTORCH_FID = _PTH.format("mseitzer/pytorch-fid/releases/download/fid_weights/pt")
-_TORCH_FIDELITY = _PTH.format("toshas/torch-fidelity/releases/download/v0.2.0/weights")
+_PTH = "https://github.com/{}inception-2015-12-05-6726825d.pth"
+_PYTORCH_FID = _PTH.format("mseitzer/pytorch-fid/releases/download/fid_weights/pt_")
+_TORCH_FIDELITY = _PTH.format("toshas/torch-fidelity/releases/download/v0.2.0/weights-")
 _TGZ = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
 FILES = (
     Published(_PYTORCH_FID, PTH_BYTES, PTH_SHA256),

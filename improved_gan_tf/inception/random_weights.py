@@ -22,7 +22,8 @@ def random_weights(seed: int = 0, random_gamma: bool = False) -> Weights:
 
     Example:
 
-    >>> model = build_network(random_weights(seed=1))
+    >>> from improved_gan_tf import inception
+    >>> model = inception.build_network(inception.random_weights(seed=1))
     >>> model(np.zeros((1, 64, 64, 3), "uint8"))["pool_3"].shape
     TensorShape([1, 2048])
     """

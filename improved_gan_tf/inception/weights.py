@@ -48,7 +48,7 @@ class Weights(dict[str, np.ndarray]):
 def load_weights(
     path: str | os.PathLike | None = None,
     check: bool = True,
-    expected_fingerprint: str | None = None,
+    fingerprint: str | None = None,
 ) -> Weights:
     """Loads the network's weights from a file.
 
@@ -59,8 +59,8 @@ def load_weights(
             (~/.keras/improved_gan_tf), else a checked download into it.
         check: Whether to refuse every file that is not a published one. Defaults to True; False
             is for other weights in this network.
-        expected_fingerprint: The `fingerprint` that the arrays must have. It is checked in place
-            of the file's hash, so that a file in our own format can be as safe as a published one.
+        fingerprint: The `fingerprint` that the arrays must have. It is checked in place of the
+            file's hash, so that a file in our own format can be as safe as a published one.
 
     Returns:
         The weights, as a `Weights` dictionary.
@@ -71,9 +71,11 @@ def load_weights(
 
     Example:
 
-    >>> weights = load_weights("pt_inception-2015-12-05-6726825d.pth")  # doctest: +SKIP
-    >>> weights.published
-    True
+    >>> from improved_gan_tf import inception
+    >>> path = inception.save_weights("mine.npz", inception.random_weights(seed=1))
+    >>> weights = inception.load_weights(path, check=False)
+    >>> weights["softmax/weights"].shape, weights.published
+    ((2048, 1008), False)
     """
     if path is None:
         path = os.environ.get(published.VARIABLE) or download.cached() or download.download()
@@ -84,17 +86,23 @@ def load_weights(
             raise UserError(f"{path} is a folder; name the file of the Inception weights")
         if size > published.LARGEST:
             raise UserError(f"{path} has {size} bytes, far more than the Inception weights")
-        weights = _load(path, size, check and expected_fingerprint is None)
+        weights = _load(path, size, check and fingerprint is None)
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file of Inception weights") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
-    if expected_fingerprint not in (None, found := fingerprint(weights)):
-        raise UserError(
-            f"{path} holds arrays of the fingerprint {found}, not {expected_fingerprint}: other "
-            "weights than expected"
-        )
+    if fingerprint is not None:
+        _check_fingerprint(path, weights, fingerprint)
     return weights
+
+
+def _check_fingerprint(path: Path, weights: Weights, expected: str) -> None:
+    found = fingerprint(weights)
+    if found != expected:
+        raise UserError(
+            f"{path} holds arrays of the fingerprint {found}, not {expected}: other weights than "
+            "expected"
+        )
 
 
 def _load(path: Path, size: int, check: bool) -> Weights:
@@ -206,11 +214,7 @@ def save_weights(path: str | os.PathLike, weights: Mapping[str, np.ndarray]) -> 
         UserError: An array is missing, of another shape or not finite, or the file cannot be
             written.
 
-    Example:
-
-    >>> path = save_weights("random.npz", random_weights(1))
-    >>> load_weights("random.npz", check=False)["conv/conv2d_params"].shape
-    (3, 3, 3, 32)
+    Example: see `load_weights`.
     """
     arrays = _checked(weights, "the weights")
     about = json.dumps({"format": _FORMAT, "fingerprint": fingerprint(arrays)})
@@ -239,7 +243,7 @@ def _from_own(path: Path, check: bool) -> Weights:
     if check:
         raise UserError(
             f"{path} is not a published file of Inception weights, and our own format cannot prove "
-            "what it was made from; name the published file or the fingerprint that you expect, or "
-            "say that you want these weights (check=False, --any-weights)"
+            "what it was made from; name the published file, or the fingerprint that you expect "
+            "(--fingerprint), or say that you want these weights (check=False, --any-weights)"
         )
     return Weights(arrays, str(path), f"arrays:{found}")

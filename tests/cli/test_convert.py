@@ -22,7 +22,7 @@ def test_inception_graph_writes_all_three(tmp_path, capsys):
     weights = inception.load_weights(graph, check=False)
     fingerprint = inception.fingerprint(weights)
     assert capsys.readouterr().out == f"{graph}\n{own} (fingerprint {fingerprint})\n{saved}\n"
-    loaded = inception.load_weights(own, expected_fingerprint=fingerprint)
+    loaded = inception.load_weights(own, fingerprint=fingerprint)
     assert all((weights[name] == loaded[name]).all() for name in weights)
     x = np.random.default_rng(0).uniform(0, 255, (1, 40, 30, 3)).astype(np.float32)
     module = tf.saved_model.load(str(saved))  # its functions live as long as it does

@@ -91,12 +91,12 @@ def test_our_own_format_is_never_published(folder, monkeypatch, tmp_path, arrays
 @pytest.mark.parametrize("kind", ["own.npz", "zip.pth"])
 def test_an_expected_fingerprint_takes_the_place_of_the_hash(folder, arrays, kind):
     expected = weights.fingerprint(arrays)
-    found = weights.load_weights(folder / kind, expected_fingerprint=expected)
+    found = weights.load_weights(folder / kind, fingerprint=expected)
     assert not found.published
     np.testing.assert_array_equal(found["softmax/biases"], arrays["softmax/biases"])
     for check in (True, False):
         with pytest.raises(UserError, match=f"of the fingerprint {expected}, not 00"):
-            weights.load_weights(folder / kind, check, expected_fingerprint="00")
+            weights.load_weights(folder / kind, check, fingerprint="00")
 
 
 @pytest.mark.parametrize("about", [b"[1]", b"[" * 100_000, b"\xff", b"{}"])

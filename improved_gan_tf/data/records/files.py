@@ -69,11 +69,6 @@ def open_records(
     Raises:
         UserError: There is no such file, a shard is missing, a conversion has not finished, or a
             file is empty, truncated, damaged, of another kind, or has a label out of range.
-
-    Example:
-
-    >>> open_records("records/").total  # doctest: +SKIP
-    1281167
     """
     name = f"records:{path}"
     path = str(Path(path).expanduser())

@@ -134,16 +134,7 @@ class Scan:
 
 
 def scan(path: str | os.PathLike) -> Scan:
-    """Reads a TFRecord file from end to end and verifies its checksums.
-
-    Args:
-        path: The file.
-
-    Example:
-
-    >>> scan("records/train-00000-of-00001.tfrecord")  # doctest: +SKIP
-    Scan(labels=array([3, 0, 1, 2]), damage=None)
-    """
+    """Reads a TFRecord file from end to end and verifies its checksums."""
     import tensorflow as tf
 
     size = os.path.getsize(path)

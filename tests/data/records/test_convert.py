@@ -1,5 +1,6 @@
 """`improved-gan convert`: what it writes, what it lists, and that a kill does no harm."""
 
+import doctest
 import io
 import json
 import os
@@ -452,3 +453,8 @@ def test_real_imagenet_folder(tmp_path, shared_data):
         np.testing.assert_array_equal(np.sort(y), np.arange(1000))
         sides.append(x[np.argsort(y)])
     assert np.abs(sides[0] - sides[1]).mean() * 127.5 < 3
+
+
+def test_the_example(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert doctest.testmod(convert_records).failed == 0

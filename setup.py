@@ -9,14 +9,51 @@ here = pathlib.Path(__file__).parent
 version = re.search(r'__version__ = "(.+)"', (here / "improved_gan_tf/__init__.py").read_text())[1]
 requirements = [line for line in (here / "requirements.txt").read_text().split("\n") if line]
 
+
+def long_description():
+    """README without what only works inside the repository: pictures, and targets of links."""
+    text = (here / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"^!\[[^\]]*\]\((?!https?:)[^)]*\)\n", "", text, flags=re.M)
+    return re.sub(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)[^)]*\)", r"\1", text)
+
+
 setup(
     name="improved_gan_tf",
     version=version,
     description="Improved Techniques for Training GANs (Salimans et al., 2016) on Keras 3",
-    long_description=(here / "README.md").read_text(encoding="utf-8"),
+    long_description=long_description(),
     long_description_content_type="text/markdown",
+    author="The improved_gan_tf authors",
     license="MIT",
+    # The project's URLs are its owner's to add: url=..., project_urls={...}.
+    keywords=[
+        *("GAN", "generative adversarial network", "semi-supervised learning", "Keras"),
+        *(
+            "TensorFlow",
+            "Inception score",
+            "FID",
+            "minibatch discrimination",
+            "weight normalization",
+        ),
+    ],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Education",
+        "Intended Audience :: Science/Research",
+        "License :: OSI Approved :: MIT License",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Processing",
+        "Typing :: Typed",
+    ],
     packages=find_packages(include=["improved_gan_tf", "improved_gan_tf.*"]),
+    # Of every package: the chapters for users, types, and what pages are made of.
+    package_data={"": ["README.md", "py.typed", "*.css", "*.j2", "*.html", "*.js"]},
     python_requires=">=3.11",
     install_requires=requirements,
     extras_require={

@@ -15,7 +15,7 @@ from improved_gan_tf.errors import UserError
 @pytest.fixture(scope="module")
 def generator():
     keras.utils.set_random_seed(3)
-    model = networks.mnist.generator((8, 8, 1), 20, (16, 16))
+    model = networks.dense.generator((8, 8, 1), 20, (16, 16))
     z = np.random.RandomState(0).uniform(size=(64, 20)).astype("float32")
     for _ in range(30):  # running averages away from their start
         model(z, training=True)

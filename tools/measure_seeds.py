@@ -17,6 +17,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from improved_gan_tf.cli.train import add_value_options, given_values
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import write_json
 from improved_gan_tf.runs import RunFolder, recorded
@@ -27,10 +28,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("recipe")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
-    parser.add_argument("--epochs", type=int, help="in place of the recipe's")
-    parser.add_argument("--learning-rate", type=float, help="in place of the recipe's")
-    parser.add_argument("--width", type=float, help="factor of the networks' channels or units")
-    parser.add_argument("--mixed-precision", nargs="?", const="bfloat16")
+    add_value_options(parser, ("epochs", "learning_rate", "mixed_precision"))
     parser.add_argument("--runs", type=Path, help="default runs/RECIPE-seeds")
     parser.add_argument("--data-dir", help="TFDS' data folder")
     parser.add_argument("--json", required=True, metavar="FILE")
@@ -60,16 +58,19 @@ def _run(options, seed, out):
     from improved_gan_tf import experiments
     from improved_gan_tf.experiments import recipes
 
-    values = recipes.given(options, ("epochs", "learning_rate", "mixed_precision"))
-    recipe = recipes.override(
-        recipes.get(options.recipe), **values, seed=seed, seed_data=seed, baseline=True
+    recipe = experiments.override(
+        experiments.get(options.recipe),
+        **given_values(options),
+        seed=seed,
+        seed_data=seed,
+        baseline=True,
     )
     folder = RunFolder(out)
     if folder.finished:
         changed = recipes.changed(recipes.from_config(folder.config()), recipe)
         if changed:
             raise UserError(
-                f"{out} holds a run with another {changed[0]}; choose another folder by --runs"
+                f"{out} holds a run with another {min(changed)}; choose another folder by --runs"
             )
         results = folder.results()
     else:

@@ -6,7 +6,13 @@ TensorFlow.
 
 import importlib
 
-from improved_gan_tf.experiments.recipes import RECIPES, ImageNetRecipe, Recipe, get, override
+from improved_gan_tf.experiments.recipe import (
+    ImageNetRecipe,
+    Recipe,
+    SemiSupervisedRecipe,
+    override,
+)
+from improved_gan_tf.experiments.recipes import RECIPES, get
 
 _MODULES = {
     "WorkerLost": "distribution",
@@ -20,7 +26,15 @@ _MODULES = {
     "value_range": "building",
 }
 
-__all__ = ["RECIPES", "ImageNetRecipe", "Recipe", "get", "override", *sorted(_MODULES)]
+__all__ = [
+    "RECIPES",
+    "ImageNetRecipe",
+    "Recipe",
+    "SemiSupervisedRecipe",
+    "get",
+    "override",
+    *sorted(_MODULES),
+]
 
 
 def __getattr__(name):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import inspect
 
 import keras
 
@@ -9,6 +10,7 @@ from improved_gan_tf import networks
 from improved_gan_tf.data import Scaling
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import recipes
+from improved_gan_tf.experiments.recipe import unknown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Sizes:
 
 def experiment(recipe):
     """The module of what differs between kinds of recipes: `semi_supervised` or `imagenet`."""
-    return importlib.import_module(f"improved_gan_tf.experiments.{recipe.experiment}")
+    return importlib.import_module(f"improved_gan_tf.experiments.{recipe.kind}")
 
 
 def load_data(recipe, data_dir=None):
@@ -51,8 +53,7 @@ def build(recipe, data=None, seed=None):
     Raises:
         UserError: no such recipe, or a network that the given values do not make.
     """
-    if isinstance(recipe, str):
-        recipe = recipes.get(recipe)
+    recipe = recipes.get(recipe)
     seed = recipe.seed if seed is None else seed
     keras.utils.set_random_seed(seed)
     policy = keras.config.dtype_policy()
@@ -72,14 +73,18 @@ def build(recipe, data=None, seed=None):
 
 
 def _networks(recipe, data):
-    module = getattr(networks, recipe.network, None)
-    if module is None:
-        known = ", ".join(networks.__all__)
-        raise UserError(f"no network {recipe.network!r}; choose one of {known}")
+    if recipe.network not in networks.NETWORKS:
+        raise unknown("no network", recipe.network, networks.NETWORKS)
+    module = networks.NETWORKS[recipe.network]
     generator, discriminator = dict(recipe.generator), dict(recipe.discriminator)
     if data is not None:
-        generator["image_shape"] = discriminator["image_shape"] = data.image_shape
+        generator["image_shape"] = discriminator["image_shape"] = tuple(data.image_shape)
         discriminator["num_classes"] = data.num_classes
+    for name, given in (("generator", generator), ("discriminator", discriminator)):
+        known = inspect.signature(getattr(module, name)).parameters
+        for key in given:
+            if key not in known:
+                raise unknown(f"the {recipe.network} {name} has no value", key, known)
     try:
         return module.generator(**generator), module.discriminator(**discriminator)
     except (TypeError, ValueError) as error:

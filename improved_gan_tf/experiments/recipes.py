@@ -1,141 +1,95 @@
-"""The recipes: every value of a run, one recipe for each of the original's scripts."""
+"""The recipes: one for each of the original's scripts, and two more (D16, digits).
 
+`improved-gan train NAME` runs one, `improved-gan recipes NAME` lists its values. All times are of
+two cores of an AMD EPYC processor; reference/results/README.md has every figure and its machine.
+"""
+
+import contextlib
 import dataclasses
-import json
-import types
-import typing
 from collections.abc import Mapping
+from typing import Any
 
 from improved_gan_tf.errors import UserError
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Everything that decides what a run computes; only the data themselves come from outside.
-
-    Attributes:
-        name: of the recipe.
-        summary: one line for `improved-gan recipes`.
-        data: data set, see `improved_gan_tf.data.load`.
-        network: module of `improved_gan_tf.networks`.
-        generator, discriminator: arguments of its `generator()` and `discriminator()`.
-        learning_rate: of both Adam optimizers.
-        beta_1: of both.
-        epochs: passes over the (unlabelled) images.
-        batch_size: rows a step (of each stream), over all devices.
-        jit_compile: whether XLA compiles the training step.
-        mixed_precision: "none", "bfloat16" or "float16".
-        seed: of the weights, noise, latent vectors and the order of the data.
-        experiment: module of `improved_gan_tf.experiments` that loads, builds, trains and tests it;
-            of the recipe's class.
-    """
-
-    experiment: typing.ClassVar[str]
-
-    name: str
-    summary: str
-    data: str
-    network: str
-    generator: Mapping = dataclasses.field(default_factory=dict)
-    discriminator: Mapping = dataclasses.field(default_factory=dict)
-    learning_rate: float = 0.003
-    beta_1: float = 0.5
-    epochs: int = 300
-    batch_size: int = 100
-    jit_compile: bool = True
-    mixed_precision: str = "none"
-    seed: int = 1
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SemiSupervisedRecipe(Recipe):
-    """A run of `models.SemiSupervisedGAN`.
-
-    Attributes:
-        scaling: of the pixels, to the range that the generator ends in: "unit" [0, 1],
-            "cifar10" (x - 127.5) / 128 or "symmetric" [-1, 1].
-        objective: "feature_matching", "minibatch_discrimination" or "supervised".
-        feature_distance: "squared" or "absolute".
-        generator_steps: generator updates a discriminator update.
-        unlabeled_weight: weight of the unsupervised loss.
-        learning_rate_decay: part of the epochs, at the end of training, over which the learning
-            rate falls to 0, see `optimizers.FinalDecay`; 0 keeps it constant. It scales with
-            `epochs`: a run that is resumed with more epochs goes on by the longer schedule, which
-            is not what it would have done had it begun with as many.
-        average_rate: rate of the running average of the discriminator's parameters.
-        labels_per_class: labels for each class; None takes all of `labels_file`.
-        labels_file: None, or a file of labels for the training part.
-        balance: with a labels file: true, the same number of labels for every class; false, the
-            first that come; "original", the rows that the original's script takes (see
-            `data.custom_labeled_indices`).
-        initialization: "training_set" or "labeled": rows of the data-dependent initialisation.
-        initialization_size: how many of them.
-        initialize_generator: whether the generator too is initialised from data (from one batch
-            of latent vectors).
-        seed_data: of the labelled subset.
-        baseline: whether the same classifier is also trained on the labelled rows alone.
-    """
-
-    experiment: typing.ClassVar[str] = "semi_supervised"
-
-    scaling: str = "unit"
-    objective: str = "feature_matching"
-    feature_distance: str = "squared"
-    generator_steps: int = 1
-    unlabeled_weight: float = 1.0
-    learning_rate_decay: float = 0.0
-    average_rate: float = 1e-4
-    labels_per_class: int | None = 10
-    labels_file: str | None = None
-    balance: bool | str = True
-    initialization: str = "training_set"
-    initialization_size: int = 500
-    initialize_generator: bool = False
-    seed_data: int = 1
-    baseline: bool = False
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageNetRecipe(Recipe):
-    """A run of `models.ImageNetGAN`. What the others call an epoch is here a number of steps.
-
-    Attributes:
-        image_size: side of the square that every picture is cropped and resized to; None keeps
-            the data's own.
-        skip_unreadable: leave out damaged pictures and records instead of stopping.
-        steps_per_epoch: steps from one checkpoint, row of the log and sample grid to the next.
-        smoothing: real images have the target 1 - smoothing.
-        generator_target: what the discriminator is to say of generated images.
-        noise: standard deviation of the noise on the discriminator's input.
-        scaling: of the pixels; not a choice.
-    """
-
-    experiment: typing.ClassVar[str] = "imagenet"
-    scaling: typing.ClassVar[str] = "symmetric"
-
-    image_size: int | None = 128
-    skip_unreadable: bool = False
-    steps_per_epoch: int = 1000
-    smoothing: float = 0.25
-    generator_target: float = 0.375
-    noise: float = 0.1
-
-
-_MNIST = SemiSupervisedRecipe(
-    name="mnist-feature-matching",
-    summary="MNIST, 10 labels a class, feature matching (paper: 93 +- 6.5 of 10,000 errors)",
-    data="mnist",
-    network="mnist",
+from improved_gan_tf.experiments.recipe import (
+    KINDS,
+    ImageNetRecipe,
+    Recipe,
+    SemiSupervisedRecipe,
+    flat,
+    unknown,
 )
 
-# The learning rate is .0003 min(3 - epoch / 400, 1) over 1,200 epochs. XLA's convolutions are four
-# times slower on a CPU than TensorFlow's own, hence no jit_compile.
-_CIFAR10 = SemiSupervisedRecipe(
+DIGITS = SemiSupervisedRecipe(
+    name="digits",
+    summary="the embedded 8x8 digits, 10 labels per class, under two minutes, no download",
+    expected="69 s, and 36 s for the baseline; test error 2.36 % (mean of 5 seeds, 2.0 to 2.6), "
+    "supervised-only baseline 8.60 %",
+    data="digits",
+    network="dense",
+    # Half of MNIST's input noise: an 8x8 digit has a twelfth of the pixels to average it over.
+    generator={"image_shape": [8, 8, 1], "latent_dim": 50, "units": [128, 128]},
+    discriminator={
+        "image_shape": [8, 8, 1],
+        "units": [256, 128, 64, 64, 64],
+        "input_noise": 0.15,
+        "hidden_noise": 0.5,
+    },
+    average_rate=1e-3,
+    epochs=200,
+    batch_size=50,
+    baseline=True,
+)
+
+MNIST = SemiSupervisedRecipe(
+    name="mnist-feature-matching",
+    summary="MNIST, 10 labels per class, feature matching (paper: 0.93 +- 0.07 % errors)",
+    expected="about 21 s per epoch; test error 1.07 % (seed 1), on its 100 labels alone 24.6 %",
+    data="mnist",
+    network="dense",
+    generator={"latent_dim": 100, "units": [500, 500]},
+    discriminator={
+        "units": [1000, 500, 250, 250, 250],
+        "input_noise": 0.3,
+        "hidden_noise": 0.5,
+    },
+)
+
+MNIST_LABELS = dataclasses.replace(
+    MNIST,
+    name="mnist-custom-labels",
+    summary="MNIST's test set with labels from a file: --labels-file FILE",
+    expected="80 steps per epoch in place of 600; the error depends on the labels",
+)
+
+# Its values (D16): kernels, generator steps and learning rate are those of the CIFAR-10 script, the
+# rest MNIST's. At MNIST's rate of 0.003 the discriminator wins within an epoch, and the generator,
+# whose gradient is then 0, stops learning.
+MNIST_MINIBATCH = dataclasses.replace(
+    MNIST,
+    name="mnist-minibatch-discrimination",
+    summary="MNIST with minibatch discrimination: samples of better quality (figure 3)",
+    expected="12 epochs in 2,021 s, shared with other programs; test error 6.99 % then (current "
+    "parameters): it is for its samples",
+    discriminator={**MNIST.discriminator, "minibatch_kernels": 100, "minibatch_dims": 5},
+    objective="minibatch_discrimination",
+    generator_steps=3,
+    learning_rate=0.0003,
+    epochs=20,
+)
+
+# The learning rate is 0.0003 * min(3 - epoch / 400, 1). XLA's convolutions are four times slower on
+# a CPU than TensorFlow's own, hence no jit_compile.
+CIFAR10 = SemiSupervisedRecipe(
     name="cifar10-feature-matching",
-    summary="CIFAR-10, 400 labels a class, feature matching (paper: 18.63 +- 2.32 % errors)",
+    summary="CIFAR-10, 400 labels per class, feature matching (paper: 18.63 +- 2.32 % errors)",
+    expected="500 steps per epoch of 1.87 s (1.13 s with --mixed-precision); with --width 0.25 "
+    "--epochs 40 --learning-rate 0.001 --mixed-precision 5,300 s on one core, test error 38.7 %, "
+    "supervised-only baseline 42.2 % (3 seeds)",
     data="cifar10",
     scaling="cifar10",
-    network="cifar10",
+    network="convolutional",
+    generator={"latent_dim": 100, "channels": [512, 256, 128]},
+    discriminator={"channels": [96, 192], "input_dropout": 0.2, "dropout": 0.5},
     feature_distance="absolute",
     learning_rate=0.0003,
     learning_rate_decay=1 / 3,
@@ -146,206 +100,130 @@ _CIFAR10 = SemiSupervisedRecipe(
     jit_compile=False,
 )
 
-_MINIBATCH_FEATURES = {"minibatch_kernels": 100, "input_dropout": 0.0, "input_noise": 0.2}
+# Both scripts of minibatch discrimination have these channels, also SVHN's.
+_MINIBATCH = {
+    "channels": [96, 192],
+    "input_dropout": 0.0,
+    "input_noise": 0.2,
+    "dropout": 0.5,
+    "minibatch_kernels": 100,
+    "minibatch_dims": 5,
+}
 
-# .0003 min(3 - epoch / 300, 1) over 900 epochs.
-_SVHN = dataclasses.replace(
-    _CIFAR10,
+CIFAR10_MINIBATCH = dataclasses.replace(
+    CIFAR10,
+    name="cifar10-minibatch-discrimination",
+    summary="CIFAR-10 with minibatch discrimination: samples of better quality (figure 4)",
+    expected="500 steps per epoch of 2.77 s; with --width 0.25 --epochs 10 --mixed-precision "
+    "2,056 s on one core",
+    objective="minibatch_discrimination",
+    generator_steps=3,
+    discriminator=_MINIBATCH,
+)
+
+# The learning rate is 0.0003 * min(3 - epoch / 300, 1).
+SVHN = dataclasses.replace(
+    CIFAR10,
     name="svhn-feature-matching",
-    summary="SVHN, 100 labels a class, feature matching (paper: 8.11 +- 1.3 % errors)",
+    summary="SVHN, 100 labels per class, feature matching (paper: 8.11 +- 1.3 % errors)",
+    expected="1.18 s per step; no run on SVHN itself has been made yet",
     data="svhn_cropped",
     scaling="symmetric",
-    network="svhn",
+    discriminator={**CIFAR10.discriminator, "channels": [64, 128]},
     epochs=900,
     labels_per_class=100,
 )
 
-RECIPES = {
+SVHN_MINIBATCH = dataclasses.replace(
+    SVHN,
+    name="svhn-minibatch-discrimination",
+    summary="SVHN with minibatch discrimination",
+    expected="2.82 s per step; no run on SVHN itself has been made yet",
+    objective="minibatch_discrimination",
+    generator_steps=3,
+    discriminator=_MINIBATCH,
+)
+
+# The original's batch is 16 on each of its GPUs, and it trains until it is stopped (D23).
+IMAGENET = ImageNetRecipe(
+    name="imagenet",
+    summary="ImageNet at 128x128, virtual batch normalization, on one device or many",
+    expected="2.98 s per step and 5.4 GiB; only 300 steps at an eighth of the width have been run",
+    data="imagenet2012",
+    image_size=128,
+    network="imagenet",
+    generator={
+        "latent_dim": 8192,
+        "channels": 64,
+        "reference_size": 16,
+        "output_stddev": 0.075,
+        "output_bias": -0.45,
+    },
+    discriminator={"channels": 64, "minibatch_kernels": 300, "minibatch_dims": 50},
+    learning_rate=0.0004,
+    epochs=500,
+    batch_size=16,
+    jit_compile=False,
+)
+
+RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        SemiSupervisedRecipe(
-            name="digits",
-            summary="the embedded 8x8 digits, 10 labels a class, about a minute, no download",
-            data="digits",
-            network="digits",
-            average_rate=1e-3,
-            epochs=200,
-            batch_size=50,
-            baseline=True,
-        ),
-        _MNIST,
-        dataclasses.replace(
-            _MNIST,
-            name="mnist-custom-labels",
-            summary="MNIST's test set with labels from a file: --labels-file FILE",
-        ),
-        # The original keeps no script of this one (the paper's figure 3, right). Kernels,
-        # generator steps and learning rate are those of its CIFAR-10 script, the rest MNIST's: at
-        # MNIST's rate of .003 the discriminator wins within an epoch, and the generator, whose
-        # gradient is then 0, stops learning.
-        dataclasses.replace(
-            _MNIST,
-            name="mnist-minibatch-discrimination",
-            summary="MNIST with minibatch discrimination: samples of better quality (figure 3)",
-            discriminator={"minibatch_kernels": 100, "minibatch_dims": 5},
-            objective="minibatch_discrimination",
-            generator_steps=3,
-            learning_rate=0.0003,
-            epochs=20,
-        ),
-        _CIFAR10,
-        dataclasses.replace(
-            _CIFAR10,
-            name="cifar10-minibatch-discrimination",
-            summary="CIFAR-10 with minibatch discrimination: samples of better quality (figure 4)",
-            objective="minibatch_discrimination",
-            generator_steps=3,
-            discriminator=_MINIBATCH_FEATURES,
-        ),
-        _SVHN,
-        # Its script has CIFAR-10's 96 and 192 channels, not the 64 and 128 of feature matching.
-        dataclasses.replace(
-            _SVHN,
-            name="svhn-minibatch-discrimination",
-            summary="SVHN with minibatch discrimination",
-            objective="minibatch_discrimination",
-            generator_steps=3,
-            discriminator={**_MINIBATCH_FEATURES, "channels": [96, 192]},
-        ),
-        # The original's batch is 16 on each of its GPUs, and it trains until it is stopped.
-        ImageNetRecipe(
-            name="imagenet",
-            summary="ImageNet at 128x128, virtual batch normalization, on one device or many",
-            data="imagenet2012",
-            network="imagenet",
-            learning_rate=0.0004,
-            epochs=500,
-            batch_size=16,
-            jit_compile=False,
-        ),
+        DIGITS,
+        MNIST,
+        MNIST_LABELS,
+        MNIST_MINIBATCH,
+        CIFAR10,
+        CIFAR10_MINIBATCH,
+        SVHN,
+        SVHN_MINIBATCH,
+        IMAGENET,
     )
 }
 
 
-def get(name):
-    """The recipe of that name.
+def get(name: str | Recipe) -> Any:
+    """The recipe of that name; a recipe is returned as it is.
 
     Raises:
-        UserError: there is none; the message lists those there are.
+        UserError: There is none; the message suggests the nearest name and lists all.
     """
+    if isinstance(name, Recipe):
+        return name
     if name not in RECIPES:
-        raise UserError(f"no recipe {name!r}; choose one of {', '.join(RECIPES)}")
+        raise unknown("no recipe", name, RECIPES)
     return RECIPES[name]
 
 
-_CHOICES = {
-    "objective": ("feature_matching", "minibatch_discrimination", "supervised"),
-    "feature_distance": ("squared", "absolute"),
-    "initialization": ("training_set", "labeled"),
-    "mixed_precision": ("none", "bfloat16", "float16"),
-    "scaling": ("unit", "cifar10", "symmetric"),
-    "balance": (True, False, "original"),
-}
-_AT_LEAST = {
-    "generator_steps": 1,
-    "unlabeled_weight": 0,
-    "epochs": 1,
-    "batch_size": 1,
-    "labels_per_class": 1,
-    "initialization_size": 2,
-    "seed": 0,
-    "seed_data": 0,
-    "image_size": 8,
-    "steps_per_epoch": 1,
-    "noise": 0,
-}
+def changed(began: Recipe, now: Recipe) -> dict[str, tuple[Any, Any]]:
+    """{name: (value, value)} of what differs between two recipes, see `flat`."""
+    a, b = flat(began), flat(now)
+    return {name: (a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)}
 
 
-def override(recipe, **values):
-    """The recipe with some values replaced.
-
-    Args:
-        recipe: a `Recipe`.
-        **values: new values by attribute; for `generator` and `discriminator` a mapping that is
-            merged into the present one.
-
-    Raises:
-        UserError: no such attribute, a value of another type or out of its range.
-    """
-    fields = typing.get_type_hints(type(recipe))
-    for key, value in values.items():
-        if key in ("name", "summary") or key not in fields:
-            known = ", ".join(k for k in fields if k not in ("name", "summary"))
-            raise UserError(f"a recipe has no value {key!r}; there are {known}")
-        values[key] = _checked(key, value, fields[key])
-        if isinstance(value, Mapping):
-            values[key] = {**getattr(recipe, key), **value}
-    return dataclasses.replace(recipe, **values)
-
-
-def _checked(key, value, kind):
-    kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    if isinstance(value, int) and not isinstance(value, bool) and float in kinds:
-        value = float(value)
-    # bool is an int to Python; True is no batch size.
-    exact = isinstance(value, kinds) and not (isinstance(value, bool) and bool not in kinds)
-    if not exact:
-        names = " or ".join("null" if k is types.NoneType else k.__name__ for k in kinds)
-        raise UserError(f"{key} must be {names}, not {json.dumps(value, default=str)}")
-    if key in _CHOICES and value not in _CHOICES[key]:
-        raise UserError(f"{key} must be one of {', '.join(map(str, _CHOICES[key]))}, not {value!r}")
-    if key in _AT_LEAST and value is not None and not value >= _AT_LEAST[key]:
-        raise UserError(f"{key} must be at least {_AT_LEAST[key]}, not {value}")
-    if key == "learning_rate" and not 0 < value < float("inf"):
-        raise UserError(f"learning_rate must be a finite number above 0, not {value}")
-    in_unit = ("beta_1", "average_rate", "learning_rate_decay", "smoothing", "generator_target")
-    if key in in_unit and not 0 <= value < 1:
-        raise UserError(f"{key} must be in [0, 1), not {value}")
-    return value
-
-
-def given(options, names):
-    """{attribute: value} for `override` of those command-line options that were given.
-
-    Args:
-        options: argparse's namespace; None in it means that an option was not given.
-        names: of options that are called as the recipe's attributes. `options.width` is looked at
-            besides: it is an argument of both networks.
-    """
-    values = {name: getattr(options, name) for name in names}
-    values = {name: value for name, value in values.items() if value is not None}
-    if options.width is not None:
-        values["generator"] = values["discriminator"] = {"width": options.width}
-    return values
-
-
-def changed(began, now):
-    """Names of the values in which two recipes of one kind differ, as config.json writes them."""
-    began, now = (json.loads(json.dumps(dataclasses.asdict(r))) for r in (began, now))
-    return [name for name in now if began[name] != now[name]]
-
-
-def overrides(recipe):
-    """{attribute: value} of what differs from the recipe of the same name."""
+def to_config(recipe: Recipe) -> dict[str, Any]:
+    """What a run's config.json says of its recipe."""
     original = RECIPES.get(recipe.name)
+    differing = changed(original, recipe) if original else flat(recipe)
     return {
-        field.name: getattr(recipe, field.name)
-        for field in dataclasses.fields(recipe)
-        if original is None or getattr(recipe, field.name) != getattr(original, field.name)
+        "kind": recipe.kind,
+        "recipe": dataclasses.asdict(recipe),
+        "overrides": {name: value for name, value in flat(recipe).items() if name in differing},
     }
 
 
-def from_config(config):
-    """The recipe in a run's config.json.
+def from_config(config: Mapping[str, Any]) -> Any:
+    """The recipe that `to_config` wrote.
 
     Raises:
-        UserError: it does not hold one.
+        UserError: There is none, or it has values that this version does not know.
     """
     values = config.get("recipe")
-    known = RECIPES.get(values.get("name")) if isinstance(values, dict) else None
-    fields = dataclasses.fields(known) if known else ()
-    needed = {f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING}
-    # A value that this version has added since has its default in an older run.
-    if not known or not needed <= set(values) <= {f.name for f in fields}:
-        raise UserError("config.json holds no recipe of this version of improved_gan_tf")
-    return type(known)(**values)
+    values = values if isinstance(values, dict) else {}
+    original = RECIPES.get(str(values.get("name")))
+    kind = str(config.get("kind") or (original and original.kind))  # 0.1.0 wrote no kind
+    if kind in KINDS:
+        with contextlib.suppress(TypeError):
+            # A value that this version has added has its default in an older run.
+            return KINDS[kind](**values)
+    raise UserError("config.json holds no recipe of this version of improved_gan_tf")

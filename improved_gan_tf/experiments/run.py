@@ -59,7 +59,7 @@ def train(recipe, out, data_dir=None, resume=False, verbose=True, devices=1):
     if recipe.epochs < first:
         raise UserError(f"{out} has {first} epochs already; --epochs {recipe.epochs} is fewer")
     if chief and resume:
-        folder.write_config({**folder.config(), "recipe": dataclasses.asdict(recipe)})
+        folder.write_config({**folder.config(), **recipes.to_config(recipe)})
     elif chief:
         folder.start(_config(recipe, data, strategy), getattr(data, "labeled_indices", None))
     if first < recipe.epochs:
@@ -136,12 +136,11 @@ def _baseline(recipe, folder, data_dir, resume, verbose):
 def _check_same_run(folder, recipe):
     """Refuses to resume by another recipe than the run began with; epochs may be added."""
     began = recipes.from_config(folder.config())
-    for name in recipes.changed(began, recipe):
+    for name, (before, after) in recipes.changed(began, recipe).items():
         if name != "epochs":
             raise UserError(
-                f"{folder.path} was begun with {name} = {getattr(began, name)!r}, not "
-                f"{getattr(recipe, name)!r}; resume with the same values, or start elsewhere "
-                "with --out"
+                f"{folder.path} was begun with {name} = {before!r}, not {after!r}; resume with the "
+                "same values, or start elsewhere with --out"
             )
 
 
@@ -172,8 +171,7 @@ def _description(data):
 def _config(recipe, data, strategy):
     versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
     return {
-        "recipe": dataclasses.asdict(recipe),
-        "overrides": recipes.overrides(recipe),
+        **recipes.to_config(recipe),
         "seeds": {k: getattr(recipe, k) for k in ("seed", "seed_data") if hasattr(recipe, k)},
         "data": _description(data),
         "replicas": strategy.num_replicas_in_sync,

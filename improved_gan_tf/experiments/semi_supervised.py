@@ -1,6 +1,7 @@
 """What a `SemiSupervisedRecipe` stands for: its data, model, training, testing and results."""
 
 from improved_gan_tf import data as data_sets
+from improved_gan_tf.errors import UserError
 from improved_gan_tf.layers import initialize_from_data
 from improved_gan_tf.models import SemiSupervisedGAN
 from improved_gan_tf.optimizers import FinalDecay, InnerEpsilonAdam
@@ -8,6 +9,8 @@ from improved_gan_tf.optimizers import FinalDecay, InnerEpsilonAdam
 
 def load_data(recipe, data_dir):
     """`data.load` by the recipe."""
+    if recipe.name == "mnist-custom-labels" and recipe.labels_file is None:
+        raise UserError(f"{recipe.name} needs a file of labels: --labels-file FILE")
     # Minibatch features grow with the rows of a batch: tested at the size they were trained at.
     coupled = bool(recipe.discriminator.get("minibatch_kernels"))
     return data_sets.load(
@@ -22,6 +25,7 @@ def load_data(recipe, data_dir):
         initialization_size=recipe.initialization_size,
         labels_file=recipe.labels_file,
         balance=recipe.balance,
+        image_size=recipe.image_size,
         test_batch_size=recipe.batch_size if coupled else 500,
     )
 

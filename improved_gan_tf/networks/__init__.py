@@ -1,10 +1,22 @@
-"""Generators and discriminators, one module a data set: functions that return a `keras.Model`.
+"""Generators and discriminators: functions that return a `keras.Model`.
 
-A discriminator of the semi-supervised networks maps images to the logits of the K classes and has a
-layer named "features", whose output feature matching compares; ImageNet's takes a joint batch of
-real and generated images and has a logit more, that of "generated".
+Each module has `generator(...)`, latent vectors -> images, and `discriminator(...)`, images ->
+logits. The sizes that belong to a data set (units, channels, noise) stand in its recipe.
+
+A discriminator of `dense` and `convolutional` has a logit for each of the K classes and a layer
+named "features", whose output feature matching compares. The one of `imagenet` takes a joint batch
+of real and generated images and has one logit more, that of the class "generated".
 """
 
-from improved_gan_tf.networks import cifar10, digits, imagenet, mnist, svhn
+from types import ModuleType
 
-__all__ = ["cifar10", "digits", "imagenet", "mnist", "svhn"]
+from improved_gan_tf.networks import convolutional, dense, imagenet
+
+NETWORKS: dict[str, ModuleType] = {
+    "dense": dense,
+    "convolutional": convolutional,
+    "imagenet": imagenet,
+}
+"""What a recipe's value `network` can be."""
+
+__all__ = ["NETWORKS", "convolutional", "dense", "imagenet"]

@@ -1,6 +1,7 @@
-"""The convolutional networks, described once for CIFAR-10 and SVHN."""
+"""The convolutional networks of CIFAR-10 and SVHN."""
 
 import math
+from collections.abc import Sequence
 
 import keras
 from keras import layers
@@ -17,89 +18,101 @@ from improved_gan_tf.networks.width import scaled
 
 
 def _start():
-    """N(0, .05), the initial values of every kernel of these networks."""
+    """N(0, 0.05), the initial values of every kernel of these networks."""
     return keras.initializers.RandomNormal(stddev=0.05)
 
 
-def generator(image_shape=(32, 32, 3), latent_dim=100, channels=(512, 256, 128), width=1.0):
-    """z (N, latent_dim) in [0, 1) -> images (N, *image_shape) in (-1, 1).
+def generator(
+    image_shape: tuple[int, int, int] = (32, 32, 3),
+    latent_dim: int = 100,
+    channels: Sequence[int] = (512, 256, 128),
+    width: float = 1.0,
+) -> keras.Model:
+    """Latent vectors z (N, latent_dim) in [0, 1) -> images (N, *image_shape) in (-1, 1).
 
-    A dense layer to channels[0] maps of 1 / 2^len(channels) the size, then 5x5 transposed
-    convolutions of stride 2; batch normalization (after the dense layer per unit) and relu between
-    them. The last one is weight normalised with a trained scale, initial standard deviation .1,
-    and ends in tanh.
+    A dense layer gives channels[0] maps of 1 / 2^len(channels) of the size; 5x5 transposed
+    convolutions of stride 2 follow. Between them stand batch normalization (after the dense layer
+    per unit) and relu. The last transposed convolution is weight-normalized with a trained scale
+    and an initial standard deviation of 0.1, and ends in tanh.
 
     Args:
-        width: factor of the number of channels.
+        image_shape: (height, width, channels) of the images.
+        latent_dim: Number of latent variables.
+        channels: Channels of the maps before each transposed convolution.
+        width: Factor of the numbers of channels; a finite number above 0.
 
     Raises:
-        ValueError: a height or width that 2^len(channels) does not divide.
+        ValueError: 2^len(channels) does not divide the height or the width of the images.
 
     Source: train_cifar_feature_matching.py, train_svhn_feature_matching.py, gen_layers.
     """
-    channels = scaled(channels, width)
+    channels = [scaled(n, width) for n in channels]
     factor = 2 ** len(channels)
     if image_shape[0] % factor or image_shape[1] % factor:
-        raise ValueError(f"Height and width must be multiples of {factor}, not {image_shape}.")
-    start = (image_shape[0] // factor, image_shape[1] // factor, channels[0])
+        raise ValueError(
+            f"image_shape must be that of images whose sides {factor} divides, not {image_shape}"
+        )
+    maps = (image_shape[0] // factor, image_shape[1] // factor, channels[0])
     z = keras.Input((latent_dim,), name="z")
-    x = layers.Dense(math.prod(start), use_bias=False, kernel_initializer=_start())(z)
+    x = layers.Dense(math.prod(maps), use_bias=False, kernel_initializer=_start())(z)
     x = layers.Activation("relu")(UnbiasedBatchNormalization()(x))
-    x = layers.Reshape(start)(x)
+    x = layers.Reshape(maps)(x)
     for n in channels[1:]:
         x = CenteredConv2DTranspose(n, 5, 2, use_bias=False, kernel_initializer=_start())(x)
         x = layers.Activation("relu")(UnbiasedBatchNormalization()(x))
-    last = CenteredConv2DTranspose(
-        image_shape[-1], 5, 2, activation="tanh", kernel_initializer=_start()
-    )
+    n, start = image_shape[-1], _start()
+    last = CenteredConv2DTranspose(n, 5, 2, activation="tanh", kernel_initializer=start)
     images = WeightNorm(last, train_scale=True, initial_stddev=0.1, name="images")(x)
     return keras.Model(z, images, name="generator")
 
 
 def discriminator(
-    image_shape=(32, 32, 3),
-    num_classes=10,
-    channels=(96, 192),
-    input_dropout=0.2,
-    input_noise=0.0,
-    dropout=0.5,
-    minibatch_kernels=None,
-    minibatch_dims=5,
-    width=1.0,
-):
+    image_shape: tuple[int, int, int] = (32, 32, 3),
+    num_classes: int = 10,
+    channels: Sequence[int] = (96, 192),
+    input_dropout: float = 0.2,
+    input_noise: float = 0.0,
+    dropout: float = 0.5,
+    minibatch_kernels: int | None = None,
+    minibatch_dims: int = 5,
+    width: float = 1.0,
+) -> keras.Model:
     """Images (N, *image_shape) in [-1, 1] -> logits (N, num_classes).
 
     Three 3x3 convolutions of channels[0], the last of stride 2; three of channels[1], likewise;
-    one without padding; two 1x1; the mean over the image; a dense layer. All are weight normed,
-    leaky relu of slope .2, dropout before each block. The layer "features" is the pooled one
-    (with `minibatch_kernels`, `MinibatchDiscrimination` follows it).
+    one of channels[1] without padding; two 1x1; the mean over the image; a dense layer. All are
+    weight-normalized; leaky relu of slope 0.2 follows each convolution, and dropout stands before
+    each block. The layer "features", which feature matching compares, is the mean over the image.
+    With `minibatch_kernels`, `MinibatchDiscrimination` follows it.
 
     Args:
-        input_dropout: rate before the first block (feature matching).
-        input_noise: standard deviation of Gaussian noise there (minibatch discrimination: .2, in
-            place of the dropout).
-        dropout: rate before the second and third blocks.
-        width: factor of the number of channels.
+        image_shape: (height, width, channels) of the images.
+        num_classes: K, the number of classes.
+        channels: Channels of the first block, and of the others.
+        input_dropout: Dropout rate on the images (scripts of feature matching).
+        input_noise: Standard deviation of Gaussian noise on the images (scripts of minibatch
+            discrimination: 0.2, in place of the dropout).
+        dropout: Dropout rate before the second and the third block.
+        minibatch_kernels: Kernels of `MinibatchDiscrimination`; None (default): no such layer.
+        minibatch_dims: Dimensions of each of these kernels.
+        width: Factor of the numbers of channels; a finite number above 0.
 
     Source: disc_layers of train_cifar_feature_matching.py,
     train_cifar_minibatch_discrimination.py and of both train_svhn_*.py.
     """
-    channels = scaled(channels, width)
+    channels = [scaled(n, width) for n in channels]
 
     def conv(n, size=3, strides=1, padding="same"):
-        inner = layers.Conv2D(
-            n,
-            size,
-            strides=strides,
-            padding=padding,
-            activation=leaky_relu,
-            kernel_initializer=_start(),
+        start = _start()
+        return WeightNorm(
+            layers.Conv2D(
+                n, size, strides, padding, activation=leaky_relu, kernel_initializer=start
+            )
         )
-        return WeightNorm(inner)
 
     def block(x, n):
         x = conv(n)(conv(n)(x))
-        # Keras' "same" pads an even size with stride 2 on one side only, the original on both.
+        # Keras' "same" pads an even size at stride 2 on one side only, the original on both (D1).
         return conv(n, strides=2, padding="valid")(layers.ZeroPadding2D(1)(x))
 
     images = keras.Input(image_shape, name="images")

@@ -3,12 +3,12 @@
 import math
 
 
-def scaled(sizes, width):
-    """The numbers of channels or units, each times `width`, rounded, at least 1.
+def scaled(size: float, width: float) -> int:
+    """The number of channels or units times `width`, rounded, at least 1.
 
     Raises:
-        ValueError: a width that is not a finite number above 0.
+        ValueError: `width` is not a finite number above 0.
     """
     if not 0 < width < math.inf:
-        raise ValueError(f"width must be a finite number above 0, not {width!r}.")
-    return tuple(max(1, round(n * width)) for n in sizes)
+        raise ValueError(f"width must be a finite number above 0, not {width!r}")
+    return max(1, round(size * width))

@@ -1,6 +1,7 @@
 """The command line, in this process: what it prints, its exit codes, what it leaves alone."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -32,7 +33,11 @@ def test_help_needs_no_tensorflow():
     start = time.perf_counter()
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert shown.returncode == 0, shown.stderr
-    assert "--labels-per-class" in shown.stdout
+    for option in ("--labels-per-class", "--no-jit-compile", "--steps-per-epoch", "--image-size"):
+        assert option in shown.stdout
+    text = " ".join(shown.stdout.split())
+    assert "--seed-data SEED_DATA Seed of the choice of the labelled images (default 1)" in text
+    assert "{feature_matching,minibatch_discrimination,supervised}" in text
     assert time.perf_counter() - start < 30  # a hang, not a benchmark
 
 
@@ -61,7 +66,11 @@ def test_recipe_values_can_be_set(tmp_path, capsys):
     )
     recipe = json.loads((out / "config.json").read_text())["recipe"]
     assert recipe["labels_per_class"] == 5 and recipe["seed"] == 3 and recipe["seed_data"] == 4
-    assert recipe["discriminator"] == {"input_noise": 0.1, "units": [32, 16]}
+    assert recipe["discriminator"]["input_noise"] == 0.1
+    assert recipe["discriminator"]["units"] == [32, 16]
+    overrides = json.loads((out / "config.json").read_text())["overrides"]
+    assert overrides["discriminator.input_noise"] == 0.1
+    assert "discriminator.hidden_noise" not in overrides
     assert recipe["jit_compile"] is False and recipe["learning_rate"] == 0.001
     assert len(np.load(out / "labeled_indices.npy")) == 50
 
@@ -114,7 +123,10 @@ def test_recipes(capsys):
     assert cli.main(["recipes"]) == 0
     assert "mnist-feature-matching" in capsys.readouterr().out
     assert cli.main(["recipes", "digits"]) == 0
-    assert "epochs" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    for line in ("epochs +200 +Passes over", r"generator.units +\[128, 128\]", "image_size +null"):
+        assert re.search(rf"^{line}", shown, re.M), line
+    assert "supervised-only baseline 8.60 %" in shown
 
 
 def _bad(*arguments):
@@ -124,12 +136,17 @@ def _bad(*arguments):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        _bad("train", "digit", "no recipe 'digit'; choose one of digits"),
+        _bad("train", "digit", "no recipe 'digit' (did you mean 'digits'?); choose one of digits"),
         _bad("train", "digits", "--epochs", "0", "epochs must be at least 1, not 0"),
-        _bad("train", "digits", "--set", "learning_rate=x", 'learning_rate must be float, not "x"'),
-        _bad("train", "digits", "--set", "lr=1", "a recipe has no value 'lr'"),
+        _bad("train", "digits", "--epochs", "x", 'epochs must be a whole number, not "x"'),
+        _bad("train", "digits", "--set", "learning_rate=x", "learning_rate must be a number, not"),
+        _bad("train", "digits", "--set", "lr=1", "digits has no value 'lr'"),
+        _bad("train", "digits", "--smoothing", "0.1", "digits has no value 'smoothing'"),
         _bad("train", "digits", "--set", "epochs", "--set takes KEY=VALUE"),
-        _bad("train", "digits", "--set", "discriminator.depth=3", "networks cannot be made"),
+        _bad(
+            "train", "digits", "--set", "discriminator.inputnoise=3", "did you mean 'input_noise'"
+        ),
+        _bad("train", "digits", "--set", "generator.units=3", "networks cannot be made"),
         _bad("train", "digits", "--set", 'network="resnet"', "no network 'resnet'"),
         _bad("train", "digits", "--mixed-precision", "int8", "mixed_precision must be one of"),
         _bad("train", "digits", "--labels-per-class", "500", "labels per class"),
@@ -138,7 +155,7 @@ def _bad(*arguments):
         _bad("train", "digits", "--data", "npz:absent.npz", "absent.npz"),
         _bad("train", "digits", "--data", "folder:absent", "absent"),
         _bad("train", "digits", "--data", "no_such_data_set", "no_such_data_set"),
-        _bad("train", "mnist-custom-labels", "needs its labels: --labels-file FILE"),
+        _bad("train", "mnist-custom-labels", "needs a file of labels: --labels-file FILE"),
         _bad("evaluate", "absent", "absent is not the folder of a run"),
         _bad("export", "absent", "absent is not the folder of a run"),
         _bad("report", "absent", "absent"),
@@ -154,9 +171,7 @@ def test_bad_input(arguments, message, tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.rglob("*"))
 
 
-@pytest.mark.parametrize(
-    "arguments", [["train"], ["nothing"], ["train", "digits", "--epochs", "x"]]
-)
+@pytest.mark.parametrize("arguments", [["train"], ["nothing"], ["train", "digits", "--width", "x"]])
 def test_bad_usage(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)

@@ -257,11 +257,11 @@ def test_labels_of_one_to_ten_are_refused(tmp_path, capsys):
 def test_width_is_part_of_the_run(runs, data_dir, capsys):
     out, _ = runs["cifar10-feature-matching"]
     recipe, _, gan, _ = experiments.load_run(out, data_dir)
-    assert recipe.generator == recipe.discriminator == {"width": 0.03}
+    assert recipe.generator["width"] == recipe.discriminator["width"] == 0.03
     assert gan.features.output_shape == (None, 6)  # .03 of 192
     arguments = ["train", recipe.name, "--out", str(out), "--data-dir", str(data_dir), "--resume"]
     assert cli.main([*arguments, "--width", "0.5"]) == 2
-    assert "was begun with generator = {'width': 0.03}" in capsys.readouterr().err
+    assert "was begun with generator.width = 0.03, not 0.5" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("width", ["0", "-1", "inf", "nan"])

@@ -1,125 +1,20 @@
-"""The recipes of CIFAR-10 and SVHN: the values and networks of the original's scripts."""
+"""Recipes: the values of the original's scripts, and what is refused."""
 
 import dataclasses
-import importlib
 
-import keras
-import numpy as np
 import pytest
 
-from improved_gan_tf import experiments, layers
-from tests.helpers.paths import ROOT
+from improved_gan_tf import experiments, losses, models
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.experiments import recipe as declared
+from improved_gan_tf.experiments import recipes
+from tests.helpers.one_line import refusal_of
 
-RECIPES = [name for name in experiments.RECIPES if name.startswith(("cifar10", "svhn"))]
-
-
-def test_width_of_the_dense_networks():
-    recipe = experiments.override(
-        experiments.get("digits"), generator={"width": 0.25}, discriminator={"width": 0.25}
-    )
-    gan = experiments.build(recipe)
-    units = [
-        layer.layer.units
-        for layer in gan.discriminator.layers
-        if isinstance(layer, layers.WeightNorm)
-    ]
-    assert units == [64, 32, 16, 16, 16, 10]
-    dense = [layer.units for layer in gan.generator.layers if isinstance(layer, keras.layers.Dense)]
-    assert dense == [32, 32]
+CIFAR_AND_SVHN = [name for name in experiments.RECIPES if name.startswith(("cifar10", "svhn"))]
 
 
-def _summary(discriminator):
-    """What the discriminator is made of, in order, as short words."""
-    words = []
-    for layer in discriminator.layers:
-        inner = getattr(layer, "layer", layer)
-        if isinstance(layer, keras.layers.Dropout):
-            words.append(f"drop {layer.rate}")
-        elif isinstance(layer, layers.HashedGaussianNoise):
-            words.append(f"noise {layer.stddev}")
-        elif isinstance(layer, layers.MinibatchDiscrimination):
-            words.append(f"minibatch {layer.num_kernels}x{layer.dim_per_kernel}")
-        elif isinstance(inner, keras.layers.Conv2D):
-            size, stride = inner.kernel_size[0], inner.strides[0]
-            words.append(f"{inner.filters}@{layer.output.shape[1]} {size}/{stride}")
-            assert inner.activation is not None and not layer.train_scale
-            assert layer.initial_stddev == 1.0
-        elif isinstance(inner, keras.layers.Dense):
-            words.append(f"dense {inner.units}")
-            assert layer.train_scale and layer.initial_stddev == 0.1
-        elif isinstance(layer, keras.layers.GlobalAveragePooling2D):
-            words.append("mean")
-    return words
-
-
-def _expected(first, a, b, minibatch=()):
-    return [
-        first,
-        *(f"{a}@32 3/1", f"{a}@32 3/1", f"{a}@16 3/2", "drop 0.5"),
-        *(f"{b}@16 3/1", f"{b}@16 3/1", f"{b}@8 3/2", "drop 0.5"),
-        *(f"{b}@6 3/1", f"{b}@6 1/1", f"{b}@6 1/1", "mean"),
-        *minibatch,
-        "dense 10",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("cifar10-feature-matching", _expected("drop 0.2", 96, 192)),
-        ("cifar10-minibatch-discrimination", _expected("noise 0.2", 96, 192, ["minibatch 100x5"])),
-        ("svhn-feature-matching", _expected("drop 0.2", 64, 128)),
-        ("svhn-minibatch-discrimination", _expected("noise 0.2", 96, 192, ["minibatch 100x5"])),
-    ],
-)
-def test_networks(name, expected):
-    gan = experiments.build(name)
-    assert _summary(gan.discriminator) == expected
-    assert gan.couples_examples == ("minibatch" in name)
-    generator = [
-        (type(layer).__name__, layer.output.shape[1:])
-        for layer in gan.generator.layers
-        if layer.name != "z" and not isinstance(layer, keras.layers.Activation)
-    ]
-    assert generator == [
-        ("Dense", (8192,)),
-        ("UnbiasedBatchNormalization", (8192,)),
-        ("Reshape", (4, 4, 512)),
-        ("CenteredConv2DTranspose", (8, 8, 256)),
-        ("UnbiasedBatchNormalization", (8, 8, 256)),
-        ("CenteredConv2DTranspose", (16, 16, 128)),
-        ("UnbiasedBatchNormalization", (16, 16, 128)),
-        ("WeightNorm", (32, 32, 3)),
-    ]
-    last = gan.generator.layers[-1]
-    assert last.train_scale and last.initial_stddev == 0.1 and last.layer.kernel_size == (5, 5)
-    for network in (gan.generator, gan.discriminator):
-        kernels = [v for v in network.trainable_variables if v.path.endswith("kernel")]
-        for kernel in (k for k in kernels if np.prod(k.shape) > 20_000):
-            assert np.asarray(kernel).std() == pytest.approx(0.05, rel=0.05)
-
-
-def test_operations_of_a_step(monkeypatch):
-    """The benchmark's floor, counted by hand: 738 GFLOP for CIFAR-10 with feature matching."""
-    tools = ROOT / "tools"
-    monkeypatch.syspath_prepend(str(tools))
-    step_operations = importlib.import_module("benchmarks.train").step_operations
-    first = 27 * 96 * 32**2
-    pooled = first + 9 * 96 * 96 * (32**2 + 16**2)  # multiplications an image
-    pooled += 9 * 96 * 192 * 16**2 + 9 * 192 * 192 * (16**2 + 8**2 + 6**2)
-    pooled += 2 * 192 * 192 * 6**2
-    logits, dense = 192 * 10, 100 * 8192
-    generator = dense + 25 * (512 * 256 * 4**2 + 256 * 128 * 8**2 + 128 * 3 * 16**2)
-    # Discriminator: forward, gradients of weights and inputs, on three batches, and the images.
-    total = 3 * (3 * (pooled + logits) - first) + generator
-    # Generator: features of real images, of generated ones with the gradient, all of its own.
-    total += pooled + 2 * pooled + 3 * generator - dense
-    assert 2 * 100 * total == 737_689_779_200
-    assert step_operations(experiments.build("cifar10-feature-matching"), 100) == 2 * 100 * total
-
-
-@pytest.mark.parametrize("name", RECIPES)
-def test_values(name):
+@pytest.mark.parametrize("name", CIFAR_AND_SVHN)
+def test_values_of_cifar10_and_svhn(name):
     recipe = experiments.get(name)
     data_set, objective = name.split("-", 1)
     expected = {
@@ -144,3 +39,117 @@ def test_values(name):
     }
     values = dataclasses.asdict(recipe)
     assert {key: values[key] for key in expected} == expected
+
+
+def test_values_of_mnist():
+    expected = {
+        "data": "mnist",
+        "scaling": "unit",
+        "labels_per_class": 10,
+        "epochs": 300,
+        "objective": "feature_matching",
+        "generator_steps": 1,
+        "feature_distance": "squared",
+        "learning_rate": 0.003,
+        "learning_rate_decay": 0.0,
+        "beta_1": 0.5,
+        "batch_size": 100,
+        "unlabeled_weight": 1.0,
+        "average_rate": 1e-4,
+        "initialization": "training_set",
+        "initialization_size": 500,
+        "initialize_generator": False,
+        "seed": 1,
+        "seed_data": 1,
+    }
+    for name in ("mnist-feature-matching", "mnist-custom-labels"):
+        values = dataclasses.asdict(experiments.get(name))
+        assert {key: values[key] for key in expected} == expected
+
+
+def test_values_of_imagenet():
+    values = dataclasses.asdict(experiments.get("imagenet"))
+    expected = {
+        "data": "imagenet2012",
+        "image_size": 128,
+        "learning_rate": 0.0004,
+        "beta_1": 0.5,
+        "batch_size": 16,
+        "smoothing": 0.25,
+        "generator_target": 0.375,
+        "noise": 0.1,
+    }
+    assert {key: values[key] for key in expected} == expected
+
+
+def test_choices_are_those_of_the_model():
+    values = declared.values(experiments.SemiSupervisedRecipe)
+    assert values["objective"].choices == models.semi_supervised_gan.OBJECTIVES
+    for distance in values["feature_distance"].choices:
+        losses.feature_matching([[0.0]], [[1.0]], distance)
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"epochs": 0}, "epochs must be at least 1, not 0"),
+        ({"epochs": 2.0}, "epochs must be a whole number, not 2.0"),
+        ({"batch_size": True}, "batch_size must be a whole number, not true"),
+        ({"learning_rate": "x"}, 'learning_rate must be a number, not "x"'),
+        ({"learning_rate": float("inf")}, "learning_rate must be above 0, not inf"),
+        ({"beta_1": 1}, "beta_1 must be at least 0 and below 1, not 1.0"),
+        ({"beta_1": float("nan")}, "beta_1 must be at least 0 and below 1, not nan"),
+        ({"labels_per_class": "ten"}, 'labels_per_class must be a whole number or null, not "ten"'),
+        ({"objective": "wgan"}, "objective must be one of feature_matching, .*, not 'wgan'"),
+        ({"balance": "all"}, "balance must be one of True, False, original, not 'all'"),
+        ({"generator": 3}, "generator must be an object of named values, not 3"),
+        ({"generator": None}, "generator must be an object of named values, not null"),
+        ({"epochs": {"x": 1}}, "epochs must be a whole number, not "),
+        ({"name": "other"}, "digits has no value 'name'"),
+        ({"learning_rates": 1}, r"no value 'learning_rates' \(did you mean 'learning_rate'\?\)"),
+        ({"smoothing": 0.1}, "digits has no value 'smoothing'.*; choose one of data, image_size"),
+    ],
+)
+def test_bad_values(values, message):
+    digits = experiments.get("digits")
+    refusal_of(experiments.override)(message, digits, **values)
+    if set(values) <= set(declared.values(type(digits))):  # so does a recipe of one's own
+        refusal_of(dataclasses.replace)(message, digits, **values)
+
+
+def test_override():
+    digits = experiments.get("digits")
+    changed = experiments.override(digits, learning_rate=1, generator={"units": [8]}, epochs=2)
+    assert changed.learning_rate == 1.0 and isinstance(changed.learning_rate, float)
+    assert changed.generator == {**digits.generator, "units": [8]}
+    assert digits.epochs == 200 and digits.generator["units"] == [128, 128]
+    assert set(recipes.changed(digits, changed)) == {"learning_rate", "generator.units", "epochs"}
+
+
+def test_unknown_recipe():
+    with pytest.raises(UserError, match=r"no recipe 'digit' \(did you mean 'digits'\?\); choose"):
+        experiments.get("digit")
+
+
+@pytest.mark.parametrize("name", experiments.RECIPES)
+def test_config(name):
+    """What config.json says of a recipe gives it back, also under a name of one's own."""
+    recipe = experiments.get(name)
+    config = recipes.to_config(recipe)
+    assert config["overrides"] == {} and recipes.from_config(config) == recipe
+    own = dataclasses.replace(recipe, name="own", generator={**recipe.generator, "width": 0.5})
+    assert recipes.from_config(recipes.to_config(own)) == own
+    narrow = experiments.override(recipe, epochs=7, generator={"width": 0.5})
+    assert recipes.to_config(narrow)["overrides"] == {"epochs": 7, "generator.width": 0.5}
+
+
+def test_config_of_an_older_version():
+    """Values that were added since have their defaults; one that is not known is refused."""
+    config = recipes.to_config(experiments.get("digits"))
+    del config["kind"], config["recipe"]["image_size"]
+    assert recipes.from_config(config) == experiments.get("digits")
+    refused = refusal_of(recipes.from_config)
+    for broken in ({}, {"recipe": 3}, {"recipe": {"name": "x"}}, {"kind": "x", "recipe": {}}):
+        refused("holds no recipe of this version", broken)
+    config["recipe"]["future"] = 1
+    refused("holds no recipe of this version", config)

@@ -62,7 +62,9 @@ def test_folder(run):
     assert float(rows[-1]["val_error"]) == pytest.approx(results["test_error"], abs=1e-6)
     assert json.loads((out / "results.json").read_text()) == results
     config = json.loads((out / "config.json").read_text())
-    assert config["overrides"].keys() == SMALL.keys()
+    sizes = {"generator.units": [16, 16], "discriminator.units": [32, 16]}
+    others = {k: v for k, v in SMALL.items() if k not in ("generator", "discriminator")}
+    assert config["overrides"] == {**others, **sizes} and config["kind"] == "semi_supervised"
     chosen = np.load(out / "labeled_indices.npy")
     labels = data.read("digits").train_labels[chosen]
     assert np.bincount(labels).tolist() == [10] * 10

@@ -247,10 +247,14 @@ def check_optimizer():
 def check_networks():
     """Forward, data-dependent initialisation, one step of `fit`, and the same after a file."""
     small = {
-        "digits": (networks.digits, {"units": (16, 12)}, {"units": (16, 12, 8)}),
-        "mnist": (networks.mnist, {"units": (16, 12)}, {"units": (16, 8), "minibatch_kernels": 3}),
+        "digits": (
+            networks.dense,
+            {"image_shape": (8, 8, 1), "units": (16, 12)},
+            {"image_shape": (8, 8, 1), "units": (16, 12, 8)},
+        ),
+        "mnist": (networks.dense, {"units": (16, 12)}, {"units": (16, 8), "minibatch_kernels": 3}),
         "cifar10": (
-            networks.cifar10,
+            networks.convolutional,
             {"channels": (8, 6, 4)},
             {"channels": (4, 6), "minibatch_kernels": 3, "input_noise": 0.2},
         ),

@@ -14,8 +14,8 @@ BATCH = 10
 def _gan(seed=1, noise=0.3, kernels=None, **compile_arguments):
     keras.utils.set_random_seed(seed)
     gan = models.SemiSupervisedGAN(
-        networks.mnist.generator(SHAPE, 6, (8, 8)),
-        networks.mnist.discriminator(SHAPE, 3, (12, 8), noise, noise, kernels, 2),
+        networks.dense.generator(SHAPE, 6, (8, 8)),
+        networks.dense.discriminator(SHAPE, 3, (12, 8), noise, noise, kernels, 2),
         seed=seed,
     )
     gan.compile(**compile_arguments)
@@ -125,14 +125,14 @@ def _double(networks_of):
 
 
 def _dense():
-    noiseless = networks.mnist.discriminator(SHAPE, 3, (12, 8), 0.0, 0.0)
-    return networks.mnist.generator(SHAPE, 6, (8, 8)), noiseless
+    noiseless = networks.dense.discriminator(SHAPE, 3, (12, 8), 0.0, 0.0)
+    return networks.dense.generator(SHAPE, 6, (8, 8)), noiseless
 
 
 def _convolutional():
     shape = (16, 16, 3)
-    noiseless = networks.cifar10.discriminator(shape, 3, (4, 6), 0.0, 0.0, 0.0)
-    return networks.cifar10.generator(shape, 6, (8, 6, 4)), noiseless
+    noiseless = networks.convolutional.discriminator(shape, 3, (4, 6), 0.0, 0.0, 0.0)
+    return networks.convolutional.generator(shape, 6, (8, 6, 4)), noiseless
 
 
 @pytest.mark.parametrize("networks_of", [_dense, _convolutional])
@@ -164,7 +164,7 @@ def _coupled(kind):
     elif kind == "nested twice":
         inner = keras.Sequential([keras.Sequential([inner]), keras.layers.Dense(5)])
     logits = keras.layers.Dense(3)(inner(x))
-    return networks.mnist.generator(SHAPE, 6, (8, 8)), keras.Model(images, logits)
+    return networks.dense.generator(SHAPE, 6, (8, 8)), keras.Model(images, logits)
 
 
 @pytest.mark.parametrize(
@@ -332,11 +332,11 @@ def test_one_optimizer_for_both_is_refused():
 def test_networks_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="draws images of shape"):
         models.SemiSupervisedGAN(
-            networks.mnist.generator((4, 4, 1), 6, (8,)), networks.mnist.discriminator((8, 8, 1))
+            networks.dense.generator((4, 4, 1), 6, (8,)), networks.dense.discriminator((8, 8, 1))
         )
     with pytest.raises(ValueError, match="average must be one of"):
         models.SemiSupervisedGAN(
-            networks.digits.generator(), networks.digits.discriminator(), average="ema"
+            networks.dense.generator(), networks.dense.discriminator(), average="ema"
         )
 
 

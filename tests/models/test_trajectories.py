@@ -80,14 +80,14 @@ def _images(arrays, name, transform):
 
 
 def _mnist():
-    generator = networks.mnist.generator((64,), 100, (50, 50))
-    discriminator = networks.mnist.discriminator((64,), 10, (40, 30, 20, 20, 20), 0.0, 0.0)
+    generator = networks.dense.generator((64,), 100, (50, 50))
+    discriminator = networks.dense.discriminator((64,), 10, (40, 30, 20, 20, 20), 0.0, 0.0)
     return generator, discriminator, _parameters(generator), _parameters(discriminator, True)
 
 
 def _cifar(kernels=None):
-    generator = networks.cifar10.generator((16, 16, 3), 20, (8, 7, 6))
-    discriminator = networks.cifar10.discriminator(
+    generator = networks.convolutional.generator((16, 16, 3), 20, (8, 7, 6))
+    discriminator = networks.convolutional.discriminator(
         (16, 16, 3), 10, (6, 8), 0.0, 0.0, 0.0, minibatch_kernels=kernels
     )
     return (

@@ -23,11 +23,12 @@ def measure(folder, *arguments):
 
 def write_results(run, recipe_values, error):
     """A finished run's folder, with what the tool reads of one."""
+    from improved_gan_tf import experiments
     from improved_gan_tf.experiments import recipes
 
-    recipe = recipes.override(recipes.get("digits"), **recipe_values)
+    recipe = experiments.override(experiments.get("digits"), **recipe_values)
     run.mkdir(parents=True)
-    config = {"recipe": vars(recipe), "versions": {"keras": "3"}}
+    config = {**recipes.to_config(recipe), "versions": {"keras": "3"}}
     (run / "config.json").write_text(json.dumps(config))
     results = {"test_error": error, "test_error_current": 2 * error}
     results["baseline"] = {"test_error": 4 * error, "test_error_current": 8 * error}
@@ -42,7 +43,7 @@ def test_trains_with_the_given_values(tmp_path):
     recipe = json.loads((run / "config.json").read_text())["recipe"]
     assert (recipe["seed"], recipe["seed_data"]) == (3, 3)
     assert (recipe["epochs"], recipe["learning_rate"]) == (1, 0.002)
-    assert recipe["generator"] == recipe["discriminator"] == {"width": 0.5}
+    assert recipe["generator"]["width"] == recipe["discriminator"]["width"] == 0.5
     summary = json.loads((tmp_path / "digits.json").read_text())
     results = json.loads((run / "results.json").read_text())
     assert summary["seeds"] == [{"seed": 3, **results}]

@@ -5,22 +5,16 @@ import resource
 import time
 
 from benchmarks.timing import interleaved, sgemm
+from improved_gan_tf.cli.train import add_value_options, given_values
 
 SUMMARY = "a recipe's training step: images per second, share of the arithmetic floor, pipeline"
 
 
 def add_arguments(parser):
     parser.add_argument("--recipe", default="mnist-feature-matching")
-    parser.add_argument("--data", help="in place of the recipe's: a TFDS name, npz:FILE, ...")
     parser.add_argument("--data-dir", help="TFDS' data folder")
-    parser.add_argument("--width", type=float, help="factor of the networks' channels or units")
-    parser.add_argument("--batch-size", type=int)
-    parser.add_argument(
-        "--mixed-precision",
-        nargs="?",
-        const="bfloat16",
-        help="bfloat16 or float16; the floor stays that of float32",
-    )
+    # Of mixed precision too the floor is that of float32.
+    add_value_options(parser, ("data", "batch_size", "mixed_precision"))
     parser.add_argument(
         "--steps", type=int, help="steps per repeat (default: about one second of them, 1 to 20)"
     )
@@ -35,7 +29,7 @@ def run(options):
 
     from improved_gan_tf import experiments
 
-    recipe = _recipe(options)
+    recipe = experiments.override(experiments.get(options.recipe), **given_values(options))
     data = experiments.load_data(recipe, options.data_dir)
     gan = experiments.build(recipe, data)
     step = tf.function(gan.train_step, jit_compile=recipe.jit_compile)
@@ -89,14 +83,6 @@ def run(options):
     for name, value in result.items():
         print(f"{name:20s}{value if isinstance(value, str) else f'{value:.4g}'}")
     return result
-
-
-def _recipe(options):
-    """The recipe that the options describe."""
-    from improved_gan_tf.experiments import recipes
-
-    values = recipes.given(options, ("data", "batch_size", "mixed_precision"))
-    return recipes.override(recipes.get(options.recipe), **values)
 
 
 def _counts(one_step, options):

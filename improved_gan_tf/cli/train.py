@@ -1,0 +1,145 @@
+"""`improved-gan train` and `improved-gan recipes`."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from improved_gan_tf import experiments
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.experiments import recipe as declared
+from improved_gan_tf.experiments import recipes
+from improved_gan_tf.runs.folder import RunFolder
+
+_GROUPS = {
+    "values of every recipe": declared.Recipe,
+    "values of the semi-supervised recipes": declared.SemiSupervisedRecipe,
+    "values of imagenet": declared.ImageNetRecipe,
+}
+
+
+def add_commands(commands: Any) -> None:
+    """Adds `train` and `recipes` to the sub-parsers of the command line."""
+    train = commands.add_parser("train", help="train a recipe", description="Train a recipe.")
+    add = train.add_argument
+    add("recipe", metavar="RECIPE", help=", ".join(recipes.RECIPES))
+    add("--out", help="the run's folder (default runs/RECIPE)")
+    add("--resume", action="store_true", help="go on with the run in --out")
+    add("--data-dir", help="TFDS' data folder")
+    devices = "train on N GPUs, or without any on N logical CPU devices (imagenet; several machines"
+    add("--devices", type=int, default=1, metavar="N", help=f"{devices} by TF_CONFIG)")
+    add("--quiet", action="store_true", help="no progress")
+    add_value_options(train)
+    every = "any value of the recipe, for example discriminator.input_noise=0.2"
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help=every)
+    train.set_defaults(command=_train)
+
+    listing = commands.add_parser("recipes", help="list the recipes, or show one's values")
+    listing.add_argument("recipe", nargs="?")
+    listing.set_defaults(command=_recipes)
+
+
+def add_value_options(parser: argparse.ArgumentParser, names: Collection[str] = ()) -> None:
+    """Adds an option for each value of the recipes, as it is declared, and --width.
+
+    Args:
+        parser: Where they are added. `given_values` reads what it parsed.
+        names: The values that have one; by default all but mappings, which --set reaches.
+    """
+    added = set()
+    for title, kind in _GROUPS.items():
+        group = parser.add_argument_group(title)
+        for name, value in declared.values(kind).items():
+            if name not in added and (name in names if names else Mapping not in value.kinds):
+                added.add(name)
+                _add_option(group, name, value)
+    parser.add_argument("--width", type=float, help="factor of both networks' channels or units")
+
+
+def _add_option(group: Any, name: str, value: declared.Value) -> None:
+    defaults = {json.dumps(getattr(r, name)) for r in recipes.RECIPES.values() if hasattr(r, name)}
+    default = defaults.pop().strip('"') if len(defaults) == 1 else "the recipe's"
+    about = {"help": f"{value.help} (default {default})", "default": argparse.SUPPRESS}
+    flag = "--" + name.replace("_", "-")
+    if bool in value.kinds:
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, **about)
+        return
+    if value.bare is not None:
+        about |= {"nargs": "?", "const": value.bare}
+    metavar = "{" + ",".join(value.choices) + "}" if value.choices else None
+    group.add_argument(flag, type=value.parsed, metavar=metavar, **about)
+
+
+def given_values(options: argparse.Namespace) -> dict[str, Any]:
+    """{name: value} for `experiments.override`: the values whose options were given."""
+    known = {name for kind in _GROUPS.values() for name in declared.values(kind)}
+    values = {name: value for name, value in vars(options).items() if name in known}
+    if options.width is not None:
+        values["generator"] = values["discriminator"] = {"width": options.width}
+    return values
+
+
+def _recipe(options: argparse.Namespace, out: str) -> Any:
+    """The recipe that the options describe; with --resume, on top of the run's own."""
+    recipe = recipes.get(options.recipe)
+    if options.resume:
+        began = recipes.from_config(RunFolder(out).config())
+        if began.name != recipe.name:
+            raise UserError(f"{out} holds a run of {began.name}, not of {recipe.name}")
+        recipe = began
+    values = given_values(options)
+    for item in options.set:
+        key, equals, text = item.partition("=")
+        if not equals:
+            raise UserError(f"--set takes KEY=VALUE, not {item!r}")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        key, dot, inner = key.partition(".")
+        values[key] = {**values.get(key, {}), inner: value} if dot else value
+    return experiments.override(recipe, **values)
+
+
+def _train(options: argparse.Namespace) -> None:
+    out = options.out or f"runs/{options.recipe}"
+    recipe = _recipe(options, out)
+    try:
+        results = experiments.train(
+            recipe, out, options.data_dir, options.resume, not options.quiet, options.devices
+        )
+    except experiments.WorkerLost as error:
+        print(f"improved-gan: {error}; this one goes on when all are back", file=sys.stderr)
+        _start_again(options.arguments)
+    if results is None:
+        return  # a worker that is not the chief
+    size = f"{results['steps']} steps, {results['seconds']:.0f} s"
+    print(f"\n{recipe.name}, seed {recipe.seed}: {size}")
+    print(*experiments.experiment(recipe).trained(results), sep="\n")
+    print(f"run folder: {out}   (improved-gan report {out})")
+
+
+def _start_again(arguments: list[str]) -> None:
+    """Replaces this process by a new one that resumes: TensorFlow joins a cluster only once."""
+    arguments = [*arguments, *([] if "--resume" in arguments else ["--resume"])]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The old server's sockets would go on taking the other workers' calls.
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    os.execv(sys.executable, [sys.executable, "-m", "improved_gan_tf", *arguments])
+
+
+def _recipes(options: argparse.Namespace) -> None:
+    if options.recipe is None:
+        for recipe in recipes.RECIPES.values():
+            print(f"{recipe.name:34s}{recipe.summary}")
+        return
+    recipe = recipes.get(options.recipe)
+    print(f"{recipe.name}: {recipe.summary}")
+    print(f"expected: {recipe.expected}\n")
+    values = declared.values(type(recipe))
+    for name, value in declared.flat(recipe).items():
+        about = values[name].help if name in values else ""
+        print(f"{name:32s}{json.dumps(value):22s}{about}".rstrip())

@@ -1,0 +1,271 @@
+"""What a recipe is: every value of a run, declared once.
+
+A value is one line of a class below:
+
+    epochs: int = value(300, minimum=1, help="Passes over the training images")
+
+Its type, bounds, choices and help are read from there by everything else: the checks of a new
+recipe, the options of `improved-gan train`, `improved-gan recipes NAME` and config.json.
+"""
+
+import contextlib
+import dataclasses
+import json
+import math
+import operator
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, TypeVar
+
+from improved_gan_tf.data.scaling import NAMES as SCALINGS
+from improved_gan_tf.data.semi_supervised import INITIALIZATIONS
+from improved_gan_tf.errors import UserError
+
+_TYPES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    Mapping: "an object of named values",
+    types.NoneType: "null",
+}
+_BOUNDS = {
+    "minimum": ("at least", operator.ge),
+    "above": ("above", operator.gt),
+    "maximum": ("at most", operator.le),
+    "below": ("below", operator.lt),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Value:
+    """What one value of a recipe may be; made by `value`.
+
+    Attributes:
+        help: What it is, as `improved-gan train --help` says it.
+        choices: All that it may be; empty where that is not a list.
+        minimum, above, maximum, below: Its bounds; None where there is none.
+        bare: What its option means on the command line without an argument; None: not allowed.
+        kinds: Its types, from the annotation of the field.
+    """
+
+    help: str
+    choices: tuple = ()
+    minimum: float | None = None
+    above: float | None = None
+    maximum: float | None = None
+    below: float | None = None
+    bare: Any = None
+    kinds: tuple[type, ...] = ()
+
+    def checked(self, name: str, given: Any) -> Any:
+        """`given`, as a float where a whole number stands for one.
+
+        Raises:
+            UserError: It is of another type, none of the choices or out of bounds.
+        """
+        if type(given) is int and float in self.kinds:
+            given = float(given)
+        # bool is an int to Python, but True is no batch size.
+        if not isinstance(given, self.kinds) or (type(given) is bool and bool not in self.kinds):
+            kinds = " or ".join(_TYPES[kind] for kind in self.kinds)
+            raise UserError(f"{name} must be {kinds}, not {json.dumps(given, default=str)}")
+        if self.choices and given not in self.choices:
+            choices = ", ".join(map(str, self.choices))
+            raise UserError(f"{name} must be one of {choices}, not {given!r}")
+        bounds = [(*_BOUNDS[key], getattr(self, key)) for key in _BOUNDS]
+        bounds = [bound for bound in bounds if bound[2] is not None]
+        if type(given) in (int, float):
+            if not (math.isfinite(given) and all(holds(given, end) for _, holds, end in bounds)):
+                words = " and ".join(f"{word} {end}" for word, _, end in bounds) or "finite"
+                raise UserError(f"{name} must be {words}, not {given}")
+        return dict(given) if isinstance(given, Mapping) else given
+
+    def parsed(self, text: str) -> Any:
+        """What a text of the command line stands for; `checked` refuses what it cannot be."""
+        if types.NoneType in self.kinds and text.lower() in ("null", "none"):
+            return None
+        for kind in () if str in self.kinds else (int, float):
+            with contextlib.suppress(ValueError):
+                return kind(text)
+        return text
+
+
+def value(default: Any = dataclasses.MISSING, **about: Any) -> Any:
+    """A field of a recipe.
+
+    Args:
+        default: Its default; without one, every recipe must give the value.
+        **about: `help` and, where there are any, the other attributes of `Value`.
+    """
+    metadata = {"value": Value(**about)}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def text() -> Any:
+    """A field that is shown to people and computes nothing."""
+    return dataclasses.field(default="", compare=False)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides what a run computes; only the images themselves come from outside.
+
+    Attributes:
+        kind: Which `Experiment` carries the recipe out; of the class.
+        name: Name of the recipe.
+        summary: One line for `improved-gan recipes`.
+        expected: What a run takes and reaches, for `improved-gan recipes NAME`.
+
+    The other attributes are declared below, with their help.
+
+    Raises:
+        UserError: A value is of another type or out of its bounds.
+    """
+
+    kind: ClassVar[str]
+
+    name: str
+    summary: str = text()
+    expected: str = text()
+    data: str = value(help="Data set: digits, a TFDS name, npz:FILE, folder:DIR, records:PATH")
+    image_size: int | None = value(None, minimum=1, help="Side that images are resized to, or null")
+    network: str = value(help="Networks: dense, convolutional or imagenet")
+    generator: Mapping[str, Any] = value({}, help="Arguments of the networks' generator()")
+    discriminator: Mapping[str, Any] = value({}, help="Arguments of their discriminator()")
+    learning_rate: float = value(0.003, above=0, help="Learning rate of both Adam optimizers")
+    beta_1: float = value(0.5, minimum=0, below=1, help="Decay of their first moments")
+    epochs: int = value(300, minimum=1, help="Passes over the images (imagenet: steps_per_epoch)")
+    batch_size: int = value(100, minimum=1, help="Examples per step, of each stream")
+    jit_compile: bool = value(True, help="Compile the training step by XLA")
+    mixed_precision: str = value(
+        "none",
+        choices=("none", "bfloat16", "float16"),
+        bare="bfloat16",
+        help="Type of the networks' arithmetic",
+    )
+    seed: int = value(1, minimum=0, help="Seed of weights, noise, latent vectors and image order")
+
+    def __post_init__(self) -> None:
+        for name, known in values(type(self)).items():
+            object.__setattr__(self, name, known.checked(name, getattr(self, name)))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SemiSupervisedRecipe(Recipe):
+    """A run of `models.SemiSupervisedGAN`; see `Recipe`."""
+
+    kind: ClassVar[str] = "semi_supervised"
+
+    scaling: str = value("unit", choices=SCALINGS, help="Range of the pixels; see data.Scaling")
+    objective: str = value(
+        "feature_matching",
+        choices=("feature_matching", "minibatch_discrimination", "supervised"),
+        help="The generator's objective; supervised: the classifier alone",
+    )
+    feature_distance: str = value(
+        "squared", choices=("squared", "absolute"), help="Distance of feature matching"
+    )
+    generator_steps: int = value(1, minimum=1, help="Generator updates per discriminator update")
+    unlabeled_weight: float = value(1.0, minimum=0, help="Weight of the unsupervised loss")
+    # It scales with `epochs`: a run that is resumed with more epochs goes on by the longer
+    # schedule, which is not what it would have done had it begun with as many.
+    learning_rate_decay: float = value(
+        0.0, minimum=0, below=1, help="Last part of the epochs, where the learning rate falls to 0"
+    )
+    average_rate: float = value(
+        1e-4, minimum=0, below=1, help="Rate of the discriminator's averaged parameters"
+    )
+    labels_per_class: int | None = value(10, minimum=1, help="Labels per class, or null: all")
+    labels_file: str | None = value(None, help="File of labels, one per line, -1 for none")
+    balance: bool | str = value(
+        True,
+        choices=(True, False, "original"),
+        help="Take as many labels of the file for every class (original: see data.load)",
+    )
+    initialization: str = value(
+        "training_set", choices=INITIALIZATIONS, help="Images of the data-dependent initialization"
+    )
+    initialization_size: int = value(500, minimum=2, help="How many of them")
+    initialize_generator: bool = value(False, help="Initialize the generator from data as well")
+    seed_data: int = value(1, minimum=0, help="Seed of the choice of the labelled images")
+    baseline: bool = value(False, help="Train the supervised-only baseline as well")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageNetRecipe(Recipe):
+    """A run of `models.ImageNetGAN`; see `Recipe`. Its epochs are a number of steps each."""
+
+    kind: ClassVar[str] = "imagenet"
+    scaling: ClassVar[str] = "symmetric"
+
+    skip_unreadable: bool = value(False, help="Leave out damaged images instead of stopping")
+    steps_per_epoch: int = value(1000, minimum=1, help="Steps from one checkpoint to the next")
+    smoothing: float = value(0.25, minimum=0, below=1, help="Real images have the target 1 - this")
+    generator_target: float = value(
+        0.375, above=0, maximum=1, help="Target of generated images in the generator's loss"
+    )
+    noise: float = value(0.1, minimum=0, help="Standard deviation of the noise on all images")
+
+
+R = TypeVar("R", bound=Recipe)
+KINDS = {kind.kind: kind for kind in (SemiSupervisedRecipe, ImageNetRecipe)}
+"""The classes of recipes, by what config.json calls them."""
+
+
+def values(kind: type[Recipe]) -> dict[str, Value]:
+    """The values that recipes of a class have, by name and in order."""
+    hints = typing.get_type_hints(kind)
+    return {
+        field.name: dataclasses.replace(field.metadata["value"], kinds=_kinds(hints[field.name]))
+        for field in dataclasses.fields(kind)
+        if "value" in field.metadata
+    }
+
+
+def _kinds(annotation: Any) -> tuple[type, ...]:
+    union = isinstance(annotation, types.UnionType)
+    members = typing.get_args(annotation) if union else (annotation,)
+    return tuple(typing.get_origin(member) or member for member in members)
+
+
+def flat(recipe: Recipe) -> dict[str, Any]:
+    """The values as config.json has them, those of mappings by dotted names (generator.units)."""
+    found: dict[str, Any] = {}
+    for name in values(type(recipe)):
+        given = json.loads(json.dumps(getattr(recipe, name)))
+        inner = given if isinstance(given, dict) else {}
+        found |= {f"{name}.{key}": v for key, v in inner.items()} or {name: given}
+    return found
+
+
+def override(recipe: R, **given: Any) -> R:
+    """The recipe with some values replaced.
+
+    Args:
+        recipe: The recipe, which stays as it is.
+        **given: New values by name. A mapping (`generator`, `discriminator`) is merged into the
+            present one.
+
+    Raises:
+        UserError: There is no such value, or it is of another type or out of its bounds.
+    """
+    known = values(type(recipe))
+    for name, new in given.items():
+        if name not in known:
+            raise unknown(f"{recipe.name} has no value", name, known)
+        new = known[name].checked(name, new)
+        given[name] = {**getattr(recipe, name), **new} if isinstance(new, dict) else new
+    return dataclasses.replace(recipe, **given)
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not known: it suggests the nearest one and lists all."""
+    import difflib
+
+    near = difflib.get_close_matches(name, known, 1)
+    meant = f" (did you mean {near[0]!r}?)" if near else ""
+    return UserError(f"{what} {name!r}{meant}; choose one of {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""Writes PyTorch's two file formats without PyTorch: pickles put together opcode by opcode."""
+"""Writes PyTorch's two file formats without PyTorch: pickles assembled opcode by opcode."""
 
 import io
 import pickle
@@ -40,14 +40,24 @@ def _tensor(key, array, legacy):
 
 
 def state_pickle(arrays, legacy, extra=b""):
-    """The pickle of an OrderedDict of tensors, with `_metadata` as a module's state has it."""
+    """The pickle of an OrderedDict of tensors with `_metadata`, like the state of a module."""
     items = b"".join(_text(n) + _tensor(str(i), a, legacy) for i, (n, a) in enumerate(arrays))
     metadata = b"}" + _text("_metadata") + b"}s"
     return b"\x80\x02ccollections\nOrderedDict\n)R(" + items + extra + b"u" + metadata + b"b."
 
 
 def write(path, arrays, legacy=False, extra=b""):
-    """arrays: {name: float32 array}; `extra`: opcodes of one more name and value."""
+    """Writes float32 arrays by name.
+
+    Args:
+        path: The file.
+        arrays: {name: array}.
+        legacy: Whether to write the format before PyTorch 1.6. Defaults to False.
+        extra: Opcodes of one more name and value.
+
+    Returns:
+        The path.
+    """
     pairs = [(name, np.ascontiguousarray(array, "<f4")) for name, array in arrays.items()]
     if legacy:
         stream = io.BytesIO()

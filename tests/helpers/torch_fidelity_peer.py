@@ -1,7 +1,7 @@
-"""torch-fidelity, without what its package imports on the way (torchvision, data sets).
+"""torch-fidelity without the other packages that it imports (torchvision).
 
-Its modules for the network and for the metrics' arithmetic are imported one by one, under a
-package that has only a path; `torch_fidelity.utils`, which reads data sets, is stood in for.
+Its modules for the network and the arithmetic of the metrics are imported one by one from a package
+that has only a path; `torch_fidelity.utils`, which reads data sets, is replaced by an empty module.
 """
 
 import importlib
@@ -13,7 +13,7 @@ import pytest
 
 
 def peer(module):
-    """The module `torch_fidelity.MODULE`; the test is skipped where it is not installed."""
+    """The module `torch_fidelity.MODULE`; the test is skipped if it is not installed."""
     pytest.importorskip("torch", reason="the comparison needs PyTorch")
     if "torch_fidelity" not in sys.modules:
         found = importlib.util.find_spec("torch_fidelity")

@@ -32,7 +32,7 @@ def predict(model):
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    """Real photographs (scikit-learn's two, cropped), the second one in grey, in several sizes."""
+    """Two photographs of scikit-learn, cropped, the second one grey, in several sizes."""
     from sklearn.datasets import load_sample_images
 
     found = [Image.fromarray(a).crop((100, 20, 560, 420)) for a in load_sample_images().images]
@@ -82,8 +82,8 @@ def test_resize_equals_torch_fidelity(pictures):
 
 @pytest.fixture(scope="module")
 def peer_features(arrays, pictures, tmp_path_factory):
-    """torch-fidelity's features and logits of all pictures, with these weights by its own reader,
-    and a function that gives the path of the same weights in each format."""
+    """Files of the weights in each format, and torch-fidelity's features and logits of all
+    pictures, for which it read the weights itself."""
     folder = tmp_path_factory.mktemp("peer")
     state = {
         other: pth_writer.to_pytorch(arrays[name]) for name, other in names.pytorch_names().items()
@@ -99,11 +99,11 @@ def peer_features(arrays, pictures, tmp_path_factory):
 
 @pytest.mark.parametrize("kind", ("zip.pth", "legacy.pth", "graph.pb"))
 def test_features_and_logits_equal_torch_fidelity(kind, arrays, model, predict, pictures, request):
-    """Every layer in float32, 48 deep: 1e-4 of the largest value is asked for, 1e-6 is seen."""
+    """48 layers in float32: the tolerance is 1e-4 of the largest value, the errors are 1e-6."""
     paths, expected = request.getfixturevalue("peer_features")
     network.set_weights(model, {name: np.full_like(a, 0.01) for name, a in arrays.items()})
     network.set_weights(model, weights.load_weights(paths[kind], check=False))
-    # All sizes by one reader; the others need to show only that they read the same.
+    # All sizes by one reader; for the others one size shows that they read the same.
     for size in SIZES if kind == "zip.pth" else SIZES[:1]:
         found = predict(pictures[size])
         for ours, theirs in (
@@ -112,12 +112,12 @@ def test_features_and_logits_equal_torch_fidelity(kind, arrays, model, predict, 
             ("biased_logits", "logits"),
         ):
             close(found[ours], expected[size][theirs], 1e-4)
-        # The comparison has teeth only where the images differ in what comes out.
+        # The comparison can only fail if the two images have different features.
         assert np.ptp(expected[size]["2048"], axis=0).max() > 1e-2
 
 
 def test_one_image_or_many(predict, pictures):
-    """A batch of 1 gives what a batch of 50 gives."""
+    """The outputs of an image do not depend on the batch."""
     x = pictures[(32, 32)]
     x = np.concatenate([x, 255 - x, x[:, ::-1], x[:, :, ::-1], np.zeros_like(x[:1])])
     x = np.resize(x, (50, *x.shape[1:]))
@@ -159,7 +159,7 @@ def graph_file(arrays, tmp_path_factory):
 
 
 def _old_program(path, feed, fetches):
-    """What programs of 2016 do with the file, through tf.compat.v1."""
+    """Runs the file as programs of 2016 do, through tf.compat.v1."""
     tf1 = tf.compat.v1
     with tf1.Graph().as_default():
         with tf1.gfile.FastGFile(str(path), "rb") as stream:
@@ -187,8 +187,8 @@ def test_an_old_program_runs_on_the_written_graph(graph_file, predict, pictures)
 
 
 def test_the_original_score_program(graph_file, predict, pictures):
-    """As the paper's own program: it rewrites the shapes of all tensors so that the batch is free,
-    then builds its softmax on the weights that it finds behind softmax/logits/MatMul."""
+    """The paper's own program rewrites the shapes of all tensors so that the batch size is free,
+    and builds its softmax on the weights that enter softmax/logits/MatMul."""
     tf1 = tf.compat.v1
     x = pictures[(32, 32)].astype(np.float32)
     with tf1.Graph().as_default(), tf1.Session() as session:
@@ -207,8 +207,8 @@ def test_the_original_score_program(graph_file, predict, pictures):
 
 
 def test_a_jpeg_and_a_prefix(graph_file, predict, pictures, tmp_path):
-    """classify_image.py feeds the bytes of a JPEG; FID programs import under a prefix and map the
-    input."""
+    """classify_image.py feeds the bytes of a JPEG; FID programs import with a prefix and replace
+    the input."""
     Image.fromarray(pictures[(75, 120)][0]).save(tmp_path / "a.jpg", quality=90)
     data = (tmp_path / "a.jpg").read_bytes()
     decoded = tf.io.decode_jpeg(data, 3).numpy()
@@ -233,7 +233,7 @@ def test_a_jpeg_and_a_prefix(graph_file, predict, pictures, tmp_path):
 
 
 def test_node_names(graph_file):
-    """The names that the original's file is documented to have, in its order."""
+    """The documented names of the original file, in its order."""
     definition = tf.compat.v1.GraphDef.FromString(graph_file.read_bytes())
     found = [node.name for node in definition.node]
     assert len(set(found)) == len(found)
@@ -266,7 +266,7 @@ def test_node_names(graph_file):
 
 
 def test_the_original_s_own_operations(arrays, predict, pictures, tmp_path):
-    """The same with BatchNormWithGlobalNormalization, which the published file uses."""
+    """A graph with BatchNormWithGlobalNormalization, which the published file uses."""
     definition = graph_def.graph_def(arrays)
     definition.versions.producer = 8  # the last version that had it
     for node in definition.node:

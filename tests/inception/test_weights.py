@@ -68,7 +68,7 @@ def test_a_published_file_is_recognised_by_its_hash(folder, monkeypatch):
 
 
 def _with_statement(path, arrays, **about):
-    """Our own format, with what a forger writes into it."""
+    """Our own format with forged notes."""
     about = {"format": weights._FORMAT, "fingerprint": weights.fingerprint(arrays), **about}
     np.savez(path, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays)
 
@@ -173,7 +173,7 @@ def test_pytorch_reads_what_the_tests_write_and_the_reverse(tmp_path):
 
 
 def test_graphs_of_the_original_s_time(arrays):
-    """Constants as value lists, one value for all, and a batch normalisation without its gamma."""
+    """Constants as lists, one value for all, and a batch normalization that ignores its gamma."""
     graph = graph_def.graph_def(arrays)
     constants = {node.name: node for node in graph.node if node.op == "Const"}
     gamma = constants["conv/batchnorm/gamma"].attr["value"].tensor

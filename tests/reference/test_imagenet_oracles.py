@@ -1,4 +1,4 @@
-"""The NumPy oracles of the ImageNet model; as tests/reference/test_oracles.py."""
+"""The NumPy oracles of the ImageNet model; see test_oracles.py."""
 
 import numpy as np
 import pytest
@@ -125,7 +125,7 @@ def test_imagenet_operations():
     f, derivative = ACTIVATIONS["lrelu"]
     x = a["lrelu/x"].astype(float)
     within_noise(f(x), "c_ops", "lrelu/leak0.2/out", a["lrelu/leak0.2/out"])
-    away = x != 0  # at the kink the original's derivative is .6
+    away = x != 0  # where the original's derivative is 0.6 (D3)
     gradient = a["lrelu/leak0.2/grad"]
     within_noise(derivative(x)[away], "c_ops", "lrelu/leak0.2/grad", gradient[away])
 

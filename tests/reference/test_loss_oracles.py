@@ -1,4 +1,4 @@
-"""The NumPy oracles of losses and updates; as tests/reference/test_oracles.py."""
+"""The NumPy oracles of losses and updates; see test_oracles.py."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ RNG = np.random.RandomState(0)
 @pytest.mark.parametrize("entry", entries("losses"), ids=name)
 def test_losses(entry):
     a = load(entry["file"])
-    # The recording's softplus is exactly x above 16: up to 1.1e-7 below the true one.
+    # The recording's softplus is exactly x above 16, up to 1.1e-7 less than the true one (D5).
     tolerance = {"atol": 2e-7} if "large" in entry["file"] else {}
     labels, lab, unl, fake = (a[k] for k in ("labels", "logits_lab", "logits_unl", "logits_fake"))
     close(losses.log_sum_exp(lab), a["lse_lab"])

@@ -1,5 +1,5 @@
-"""The NumPy oracles of layers against the recorded arrays, and their hand-derived gradients against
-finite differences. No Keras here: if these fail, the yardstick of the other tests is wrong."""
+"""The NumPy oracles of layers: compared with the recorded arrays, and their gradients with finite
+differences. There is no Keras here: if one of these fails, the oracle is wrong, not the package."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from tests.helpers.gradients import agree
 RNG = np.random.RandomState(0)
 
 
-# ---- weight normalisation -----------------------------------------------------------------------
+# ---- weight normalization -----------------------------------------------------------------------
 
 LINEAR = {
     "dense": (Dense(), lambda w: w),
@@ -81,7 +81,7 @@ def test_l2normalize(entry):
     x, v = layouts.images(a["x"]), kernel(a["W"])
     expected = layouts.images(a["out_plain"])
     close(wn.forward(linear, x, v, a["W_scale"], a["b"], f), expected)
-    close(layouts.images(a["out_init_true"]), expected)  # init=True does nothing to this layer
+    close(layouts.images(a["out_init_true"]), expected)  # init=True does not change this layer
     gradients = wn.gradients(linear, x, v, a["W_scale"], a["b"], layouts.images(a["R"]), f)
     close(gradients["x"], layouts.images(a["grad_x"]))
     close(gradients["v"], kernel(a["grad_W"]))
@@ -148,7 +148,7 @@ def test_minibatch_discrimination_gradients():
         agree(lambda t, key=key: loss(**{key: t}), value, gradients[key])
 
 
-# ---- batch normalisation ------------------------------------------------------------------------
+# ---- batch normalization ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("entry", entries("BatchNormLayer"), ids=name)
@@ -200,7 +200,7 @@ def test_batch_norm_gradients():
         agree(lambda t, key=key: loss(**{key: t}), value, gradients[key])
 
 
-# ---- small things -------------------------------------------------------------------------------
+# ---- activations, layouts -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))

@@ -1,4 +1,4 @@
-"""`improved-gan convert`: what it writes, what it lists, and that a kill does no harm."""
+"""`improved-gan convert`: what it writes, and that a kill does no harm."""
 
 import doctest
 import io
@@ -14,73 +14,24 @@ import pytest
 from PIL import Image
 
 from improved_gan_tf import data
-from improved_gan_tf.cli.main import main
 from improved_gan_tf.data.records import convert as convert_records
 from improved_gan_tf.data.records import pictures as convert_pictures
 from improved_gan_tf.data.records.convert import convert
 from improved_gan_tf.errors import UserError
+from tests.helpers.conversions import command, content, written
 from tests.helpers.stream_data import class_folders, encoded, smooth, square
-
-COUNTS = {"n03": 9, "n01": 14, "n02": 11}
-
-
-@pytest.fixture(scope="module")
-def tool():
-    """The command `convert` as a function of its arguments."""
-    return lambda arguments: main(["convert", *arguments])
 
 
 @pytest.fixture
 def source(tmp_path):
-    class_folders(tmp_path / "source", COUNTS)
+    class_folders(tmp_path / "source", {"n03": 9, "n01": 14, "n02": 11})
     return tmp_path / "source"
 
 
-def content(folder):
-    return {p.name: p.read_bytes() for p in folder.iterdir()}
-
-
-def written(folder):
-    """All records in order: (pixels, label, synset, file name)."""
-    import tensorflow as tf
-
-    found = []
-    for path in sorted(folder.glob("*.tfrecord")):
-        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-            feature = tf.train.Example.FromString(record).features.feature
-            with Image.open(io.BytesIO(feature["image/encoded"].bytes_list.value[0])) as picture:
-                assert picture.format == "JPEG" and picture.mode == "RGB"
-                pixels = np.asarray(picture)
-            found.append(
-                (
-                    pixels,
-                    feature["image/class/label"].int64_list.value[0],
-                    feature["image/class/synset"].bytes_list.value[0].decode(),
-                    feature["image/filename"].bytes_list.value[0].decode(),
-                )
-            )
-    return found
-
-
-def test_what_is_written(tmp_path, source, tool, capsys):
+def test_what_is_written(tmp_path, source, capsys):
     out = tmp_path / "out"
-    assert (
-        tool(
-            [
-                str(source),
-                str(out),
-                "--size",
-                "12",
-                "--shards",
-                "5",
-                "--seed",
-                "3",
-                "--workers",
-                "1",
-            ]
-        )
-        == 0
-    )
+    options = "--size 12 --shards 5 --seed 3 --workers 1".split()
+    assert command(source, out, *options) == 0
     assert f"{out}: 34 records of 3 classes in 5 shards\n" == capsys.readouterr().out
     files = sorted(f"{p.parent.name}/{p.name}" for p in source.glob("*/*"))
     order = np.random.RandomState(3).permutation(34)
@@ -148,7 +99,7 @@ def alive(pid):
         return False
 
 
-def test_a_killed_conversion_goes_on_to_the_same_bytes(tmp_path, tool):
+def test_a_killed_conversion_goes_on_to_the_same_bytes(tmp_path):
     """SIGKILL in the middle, with unusual pictures to be noted before and after."""
     source, out = tmp_path / "source", tmp_path / "out"
     class_folders(source, {"a": 100, "b": 100}, sizes=((60, 60),))
@@ -156,8 +107,8 @@ def test_a_killed_conversion_goes_on_to_the_same_bytes(tmp_path, tool):
         (source / "a" / f"a_{i:03d}.JPEG").write_bytes(encoded(smooth(i, 30, 30), "PNG"))
         (source / "b" / f"b_{i:03d}.JPEG").write_text("no picture")
     options = ["--size", "64", "--shards", "100", "--workers", "2"]
-    command = [sys.executable, "-m", "improved_gan_tf", "convert", str(source), str(out), *options]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    program = [sys.executable, "-m", "improved_gan_tf", "convert", str(source), str(out), *options]
+    process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
     while len(list(out.glob("train-*.tfrecord"))) < 10:
         assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
@@ -177,7 +128,7 @@ def test_a_killed_conversion_goes_on_to_the_same_bytes(tmp_path, tool):
     times = {
         p.name: p.stat().st_mtime_ns for p in out.glob("*.tfrecord") if f".{p.stem}.json" in kept
     }
-    assert tool([str(source), str(out), *options]) == 0
+    assert command(source, out, *options) == 0
     for name, when in times.items():
         assert (out / name).stat().st_mtime_ns == when  # kept, not written again
     convert(source, tmp_path / "whole", size=64, shards=100, workers=1, progress=False)
@@ -186,231 +137,7 @@ def test_a_killed_conversion_goes_on_to_the_same_bytes(tmp_path, tool):
     assert len((out / "skipped.txt").read_text().splitlines()) == 20
 
 
-def unusual(folder):
-    """Files of every odd kind; their notes, or None where there is nothing to note."""
-    pixels = smooth(3, 40, 40)
-    deep = io.BytesIO()
-    Image.fromarray(pixels[..., 0].astype(np.uint16) * 257).save(deep, "PNG")
-    files = {
-        "cmyk.JPEG": (encoded(pixels, mode="CMYK"), "kept: was CMYK"),
-        "png.JPEG": (encoded(pixels, "PNG"), "kept: was PNG"),
-        "gif.jpg": (encoded(pixels, "GIF"), "kept: was GIF"),
-        "grey.JPEG": (encoded(pixels[..., 0]), None),
-        "alpha.png": (encoded(pixels, "PNG", mode="RGBA"), None),
-        "palette.png": (encoded(pixels, "PNG", mode="P"), None),
-        "text.JPEG": (b"no picture", "skipped: cannot identify image file"),
-        "empty.JPEG": (b"", "skipped: cannot identify image file"),
-        "cut.JPEG": (encoded(pixels)[:-300], "skipped: image file is truncated"),
-        "cutpng.JPEG": (encoded(pixels, "PNG")[:-600], "skipped: "),
-        "deep.png": (deep.getvalue(), "skipped: pixels of mode I;16, not 8 bits a channel"),
-        "notes.txt": (b"passed over", None),
-    }
-    folder.mkdir(parents=True)
-    for name, (bytes_, _) in files.items():
-        (folder / name).write_bytes(bytes_)
-    return pixels, {name: note for name, (_, note) in files.items()}
-
-
-def test_unusual_pictures(tmp_path, tool, capsys):
-    pixels, notes = unusual(tmp_path / "source" / "n1")
-    class_folders(tmp_path / "source", {"n2": 2})
-    (tmp_path / "source" / "n3").mkdir()
-    (tmp_path / "source" / "n3" / "x.JPEG").write_text("no picture")
-    out = tmp_path / "out"
-    assert tool([str(tmp_path / "source"), str(out), "--size", "16", "--workers", "1"]) == 0
-    printed = capsys.readouterr()
-    assert f"{out}: 8 records of 3 classes in 1 shards\n" in printed.out
-    assert f"6 pictures skipped, 3 unusual ones kept: see {out}/skipped.txt\n" in printed.out
-    assert "warning: no picture of class n3 can be read" in printed.err
-    lines = [line.split("\t") for line in (out / "skipped.txt").read_text().splitlines()]
-    expected = {f"n1/{name}": note for name, note in notes.items() if note}
-    expected["n3/x.JPEG"] = "skipped: cannot identify image file"
-    assert [file for file, _ in lines] == sorted(expected)
-    for file, note in lines:
-        assert note.startswith(expected[file]) and str(tmp_path) not in note
-    found = {file: image for image, _, _, file in written(out)}
-    assert {f for f in found if not f.startswith("n2")} == {
-        "cmyk.JPEG",
-        "png.JPEG",
-        "gif.jpg",
-        "grey.JPEG",
-        "alpha.png",
-        "palette.png",
-    }
-    reference = square(pixels, 16).astype(int)
-    for file in ("cmyk.JPEG", "png.JPEG", "alpha.png", "palette.png", "gif.jpg"):
-        # Colours reversed, as a CMYK misread would have them, would be off by far more.
-        assert np.abs(found[file] - reference).mean() < (12 if file[:3] in ("pal", "gif") else 5)
-    grey = found["grey.JPEG"].astype(int)
-    assert np.abs(grey - reference[..., :1]).mean() < 4 and (grey.std(-1) == 0).all()
-    index = json.loads((out / "records.json").read_text())
-    assert (index["records"], index["skipped"], index["class_counts"]) == (8, 6, [6, 2, 0])
-    data.load_stream(f"records:{out}", batch_size=8).check()
-
-
-def lines_of(error):
-    return [line for line in error.splitlines() if line]
-
-
-@pytest.fixture
-def refused(tool, capsys, tmp_path):
-    """refused(message, source, out, *options): one line, exit code 2, nothing touched."""
-
-    def check(message, *arguments):
-        before = {p: p.read_bytes() if p.is_file() else None for p in tmp_path.rglob("*")}
-        capsys.readouterr()
-        assert tool([*map(str, arguments)]) == 2
-        (line,) = lines_of(capsys.readouterr().err)
-        assert line.startswith("improved-gan: error: ") and message in line
-        assert before == {p: p.read_bytes() if p.is_file() else None for p in tmp_path.rglob("*")}
-
-    return check
-
-
-def test_folders_that_cannot_be_converted(tmp_path, source, refused):
-    out = tmp_path / "out"
-    refused("there is no such folder", tmp_path / "x", out)
-    (tmp_path / "none").mkdir()
-    refused("has no sub-folder; expected one sub-folder of pictures", tmp_path / "none", out)
-    refused("lies within", source, source / "out")
-    refused("lies within", source, source)
-    refused(
-        f"{source} has 3 class folders (n01, n02, n03), expected 1000",
-        source,
-        out,
-        "--classes",
-        "1000",
-    )
-    (source / "n04").mkdir()
-    refused("class 'n04' has no example; put pictures", source, out)
-    refused("has 4 class folders (n01, n02, n03, n04), expected 3", source, out, "--classes", 3)
-    (source / "n04").rename(source / "extra")
-    refused("has 4 class folders (extra among synsets), expected 3", source, out, "--classes", 3)
-    (source / "extra").rename(source / ".hidden")
-    synsets = tmp_path / "synsets.txt"
-    synsets.write_text("n03 tench, Tinca tinca\nn01 goldfish\n\nn05 a shark\n")
-    refused(
-        "lacks the class folder n05 and has, unlisted, the class folder n02; it must have a "
-        "folder for each of the 3 listed classes and no other",
-        source,
-        out,
-        "--synsets",
-        synsets,
-    )
-    synsets.write_text("n01\nn02\nn01\n")
-    refused("names n01 twice", source, out, "--synsets", synsets)
-    synsets.write_text("\n")
-    refused("names no class", source, out, "--synsets", synsets)
-    refused(
-        "cannot be read (No such file or directory)", source, out, "--synsets", tmp_path / "x.txt"
-    )
-    synsets.write_bytes(b"\xff\xfe\x00")
-    refused("cannot be read (not text)", source, out, "--synsets", synsets)
-
-
-@pytest.mark.parametrize(
-    ("message", "options"),
-    [
-        ("size 0 given; expected a whole number from 1", ("--size", 0)),
-        ("quality 101 given", ("--quality", 101)),
-        ("seed -1 given", ("--seed", -1)),
-        ("number of shards 0 given", ("--shards", 0)),
-        ("35 shards given, but there are 34 pictures", ("--shards", 35)),
-        ("number of classes 0 given", ("--classes", 0)),
-        ("0 workers given", ("--workers", 0)),
-    ],
-)
-def test_options_out_of_range(tmp_path, source, refused, message, options):
-    refused(message, source, tmp_path / "out", *options)
-
-
-def test_listed_classes_pass(tmp_path, source, tool):
-    (tmp_path / "synsets.txt").write_text("n03\nn01 fish\nn02\n")
-    assert (
-        tool(
-            [
-                str(source),
-                str(tmp_path / "out"),
-                "--size",
-                "4",
-                "--workers",
-                "1",
-                "--synsets",
-                str(tmp_path / "synsets.txt"),
-                "--classes",
-                "3",
-            ]
-        )
-        == 0
-    )
-
-
-def test_folders_in_use(tmp_path, source, refused, tool):
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "thesis.txt").write_text("x")
-    refused("is not empty and holds no conversion; name another folder", source, out)
-    refused("is a file; name a folder", source, out / "thesis.txt")
-    (out / "thesis.txt").rename(out / "records.json")
-    refused("records.json cannot be read", source, out)
-    (out / "records.json").write_text("{}")
-    refused("records.json was not written by this program", source, out)
-    (out / "records.json").unlink()
-    common = [source, out, "--workers", 1]
-    assert tool([*map(str, common), "--size", "8", "--shards", "2"]) == 0
-    refused("holds a conversion of size 8, not 9", *common, "--size", 9, "--shards", 2)
-    refused("holds a conversion of shards 2, not 3", *common, "--size", 8, "--shards", 3)
-    refused(
-        "holds a conversion of quality 95, not 90",
-        *common,
-        "--size",
-        8,
-        "--shards",
-        2,
-        "--quality",
-        90,
-    )
-    refused("holds a conversion of seed 1, not 2", *common, "--size", 8, "--shards", 2, "--seed", 2)
-    changed = source / "n01" / "n01_000.JPEG"
-    changed.write_bytes(changed.read_bytes() + b"\0")
-    refused(
-        f"holds a conversion of other pictures than are in {source} now",
-        *common,
-        "--size",
-        8,
-        "--shards",
-        2,
-    )
-
-
-def test_begun_with_other_options(tmp_path, source, monkeypatch, refused):
-    """The same where the conversion did not finish."""
-
-    class Stop(Exception):
-        pass
-
-    def stop(*_):
-        raise Stop
-
-    monkeypatch.setattr(convert_records, "_finish", stop)
-    with pytest.raises(Stop):
-        convert(source, tmp_path / "out", size=8, shards=2, workers=1, progress=False)
-    refused(
-        "holds a conversion of size 8, not 9", source, tmp_path / "out", "--size", 9, "--shards", 2
-    )
-
-
-def test_no_picture_can_be_read(tmp_path, tool, capsys):
-    (tmp_path / "source" / "a").mkdir(parents=True)
-    (tmp_path / "source" / "a" / "x.JPEG").write_text("no picture")
-    assert tool([str(tmp_path / "source"), str(tmp_path / "out"), "--workers", "1"]) == 2
-    assert (
-        "none of the 1 pictures in" in lines_of(capsys.readouterr().err)[-1]
-        and content(tmp_path / "out") == {}
-    )  # so that a better source may follow
-
-
-def test_a_full_disk(tmp_path, source, tool, capsys, monkeypatch):
+def test_a_full_disk(tmp_path, source, capsys, monkeypatch):
     import tensorflow as tf
 
     class Full(tf.io.TFRecordWriter):
@@ -420,10 +147,10 @@ def test_a_full_disk(tmp_path, source, tool, capsys, monkeypatch):
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr(tf.io, "TFRecordWriter", Full)
-        assert tool([str(source), str(out), "--size", "8", "--workers", "1"]) == 2
-    assert "cannot write" in lines_of(capsys.readouterr().err)[-1]
+        assert command(source, out, "--size", "8", "--workers", "1") == 2
+    assert "cannot write" in capsys.readouterr().err.splitlines()[-1]
     assert list(content(out)) == ["conversion.json"]
-    assert tool([str(source), str(out), "--size", "8", "--workers", "1"]) == 0
+    assert command(source, out, "--size", "8", "--workers", "1") == 0
 
 
 def test_decoding_needs_no_tensorflow():

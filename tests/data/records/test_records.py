@@ -1,4 +1,4 @@
-"""TFRecord files: every kind of record, damage of every kind, and the index beside them."""
+"""TFRecord files: every kind of record and of damage, and the index."""
 
 import io
 import json
@@ -76,7 +76,7 @@ def test_jpegs_of_ours_are_the_raw_ones_up_to_jpegs_error(tmp_path):
     (raw, y), (jpeg, y2) = (next(stream.train().as_numpy_iterator()) for stream in streams)
     raw, jpeg = raw[np.argsort(y)], jpeg[np.argsort(y2)]
     assert 0 < np.abs(raw - jpeg).max() * 127.5 < 8
-    # TensorFlow decodes as Pillow does, not by its faster way.
+    # TensorFlow decodes to Pillow's bytes, and not by its faster method.
     pillow = np.array([np.asarray(Image.open(io.BytesIO(encoded(x)))) for x in pictures])
     np.testing.assert_allclose(jpeg, pillow / np.float32(127.5) - 1, atol=1e-6)
 
@@ -114,7 +114,7 @@ def test_what_a_record_of_ours_holds():
     }
 
 
-# How to spoil a file of 10 equal records, how many whole ones are left, what is said.
+# How a file of 10 equal records is damaged, how many whole ones are left, and the message.
 DAMAGE = {
     "cut in the content": (lambda b, n: b[:-20], 9, "is damaged or truncated after 9 whole"),
     "cut in the length": (lambda b, n: b[: 9 * n + 4], 9, "is damaged or truncated after 9 whole"),
@@ -151,7 +151,7 @@ def test_damaged_files_are_named_or_used_up_to_there(tmp_path, damage, indexed):
     content = path.read_bytes()
     path.write_bytes(spoil(content, len(content) // 10))
     same_size = path.stat().st_size == len(content)
-    if indexed and same_size:  # the index is believed; training then stops, and `check` tells why
+    if indexed and same_size:  # the index is believed; training stops, and `check` says why
         stream = data.load_stream(f"records:{tmp_path}", image_size=None, batch_size=20)
         with pytest.raises(tf.errors.DataLossError):
             next(iter(stream.train()))
@@ -181,7 +181,7 @@ def test_damaged_files_are_named_or_used_up_to_there(tmp_path, damage, indexed):
 
 
 def test_damage_far_into_a_file(tmp_path):
-    """Scanning parses hundreds together; the whole ones of the spoilt lot count."""
+    """Hundreds of records are parsed together; the whole ones of the last batch count."""
     numbered(tmp_path / "a.tfrecord", range(1300))
     scan = records.scan(tmp_path / "a.tfrecord")
     assert scan.damage is None and scan.labels.tolist() == [n % 10 for n in range(1300)]

@@ -173,7 +173,8 @@ class _Recorder:
 def parameters() -> dict[str, tuple[int, ...]]:
     """The names and shapes of the network's 472 arrays, in the original's order.
 
-    Kernels are (height, width, in, out), vectors (out,), softmax/weights (2048, 1008)."""
+    Kernels are (height, width, in, out), vectors (out,), softmax/weights (2048, 1008).
+    """
     recorder = _Recorder()
     architecture(recorder, None)
     return recorder.shapes
@@ -191,7 +192,8 @@ class Convolution(keras.layers.Layer):
         filters: Number of output channels.
         size: (height, width) of the kernel.
         stride: Stride in both directions. Defaults to 1.
-        padding: "same" (the default) or "valid"."""
+        padding: "same" (the default) or "valid".
+    """
 
     def __init__(
         self,

@@ -21,7 +21,8 @@ class ResizeBilinear(keras.layers.Layer):
     Args:
         size: The height and width of the output, in pixels.
 
-    Input shape: (N, H, W, C), uint8 or float. Output shape: (N, size, size, C), float32."""
+    Input shape: (N, H, W, C), uint8 or float. Output shape: (N, size, size, C), float32.
+    """
 
     def __init__(self, size: int, **kwargs: Any):
         super().__init__(**kwargs)
@@ -35,8 +36,7 @@ class ResizeBilinear(keras.layers.Layer):
 
 
 def resize_bilinear(images: Any, size: tuple[int, int]) -> Any:
-    """Resizes images (N, H, W, C), uint8 or float, to float32 (N, *size, C); see
-    `ResizeBilinear`."""
+    """Resizes (N, H, W, C), uint8 or float, to float32 (N, *size, C) as `ResizeBilinear` does."""
     return tf.raw_ops.ResizeBilinear(
         images=images, size=size, align_corners=False, half_pixel_centers=False
     )

@@ -1,8 +1,8 @@
 """Every reported loss, error and result: its key, label, short label and kind, in one table.
 
-The log, the progress bar, the curves, the report, the tables and the command line's result lines
-read it, so that one quantity has one name and one form everywhere. Files hold plain numbers (errors
-as fractions in 0..1, seconds); people are shown per cent and minutes.
+Logs, progress bar, curves, report, tables and the command line's result lines read it, so that one
+quantity has one name and one form. Files hold plain numbers (errors as fractions in 0..1, seconds);
+people are shown per cent and minutes.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ AVERAGED = "averaged parameters"
 CURRENT = "current parameters"
 BASELINE = "supervised-only baseline"
 KINDS = ("error", "loss", "rate", "count", "duration", "other")
+_FORMS = {"error": "{:.2f} %", "loss": "{:#.4g}", "rate": "{:.6g}", "count": "{:,.0f}"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,16 +44,11 @@ class Quantity:
         '2.06 %'
         """
         if number(value) is None:
-            return _plain(value)
-        if self.kind == "error":
-            return f"{100 * value:.2f} %"
-        if self.kind in ("loss", "rate"):
-            return f"{value:#.4g}" if self.kind == "loss" else f"{value:.6g}"
+            return plain(value)
         if self.kind == "duration":
             return _duration(value)
-        if self.kind == "count":
-            return f"{value:,.0f}"
-        return _plain(value)
+        value = 100 * value if self.kind == "error" else value
+        return _FORMS[self.kind].format(value) if self.kind in _FORMS else plain(value)
 
 
 # Errors first: where there is little room, the end is cut off.
@@ -89,22 +85,16 @@ def quantity(key: str) -> Quantity:
     """The quantity called `key`.
 
     One that is not in the table, of a model of the user's own say, gets its label and kind from its
-    name: "..._loss" is a loss, "..._error" an error. `val_` and `baseline.` may stand before a key.
+    name: "..._loss" is a loss, "..._error" an error; `val_` before a key is "validation".
 
     Args:
-        key: The name in a log or in results.json; dots lead into nested results.
-
-    Example:
-
-    >>> quantity("baseline.test_error").label
-    'supervised-only baseline: test error'
+        key: The name in a log or in results.json.
     """
     if key in _BY_KEY:
         return _BY_KEY[key]
-    for prefix, said in (("val_", "validation: "), ("baseline.", f"{BASELINE}: ")):
-        if key.startswith(prefix):
-            known = quantity(key.removeprefix(prefix))
-            return dataclasses.replace(known, key=key, label=said + known.label)
+    if key.startswith("val_"):
+        known = quantity(key.removeprefix("val_"))
+        return dataclasses.replace(known, key=key, label=f"validation: {known.label}")
     words = key.rsplit(".", 1)[-1].split("_")
     kind = next((kind for kind in ("error", "loss") if kind in words), "other")
     return Quantity(key, key.replace("_", " "), words[0], kind)
@@ -123,10 +113,8 @@ def labels(keys: Iterable[str]) -> dict[str, str]:
     'test error, averaged parameters'
     """
     keys = list(keys)
-    return {
-        key: quantity(key).label + (f", {AVERAGED}" if f"{key}_current" in keys else "")
-        for key in keys
-    }
+    both = {key for key in keys if f"{key}_current" in keys}
+    return {k: quantity(k).label + (f", {AVERAGED}" if k in both else "") for k in keys}
 
 
 def number(value: Any) -> float | None:
@@ -136,8 +124,8 @@ def number(value: Any) -> float | None:
     return float(value)
 
 
-def _plain(value: Any) -> str:
-    """A value of a recipe, a setting or an unknown result."""
+def plain(value: Any) -> str:
+    """`value` as it was set: of a recipe, an option or an unknown result."""
     if value is None or value == {} or value == []:
         return "none"
     if isinstance(value, bool):
@@ -145,7 +133,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.10g}"
     if isinstance(value, list | tuple):
-        return ", ".join(_plain(item) for item in value)
+        return ", ".join(plain(item) for item in value)
     return str(value)
 
 

@@ -1,8 +1,11 @@
 """The report of a run. Only the run's folder counts, so the runs here are written by hand."""
 
+import base64
+import hashlib
 import html.parser
 import io
 import itertools
+import re
 import subprocess
 import sys
 
@@ -18,6 +21,13 @@ from improved_gan_tf.runs.report.report import report, spread
 from tests.helpers.run_folders import COLUMNS, keep_columns, write_run
 
 pytest.importorskip("matplotlib", reason="reports need matplotlib")
+
+
+TAGS = set(
+    "html head meta title style body div header p h1 main dl dt dd section h2 ul li figure picture "
+    "source img figcaption h3 table caption thead tbody tr th td wbr span details summary pre code "
+    "footer".split()
+)
 
 
 class Page(html.parser.HTMLParser):
@@ -73,6 +83,47 @@ def test_page_needs_nothing_but_itself(full):
     assert len(page.all("img")) == 2 * 2 + 1 + 4  # curves twice, the last grid, grids over time
     for image in page.all("img"):
         assert image["src"].startswith("data:image/")
+    for source in page.all("source"):
+        assert source["srcset"].startswith("data:image/") and "max-width" in source["media"]
+
+
+def test_policy_allows_this_style_and_pictures_alone(full):
+    """No scripts, no network, no style but the page's own, whatever a file of the run holds."""
+    policy = next(m["content"] for m in full[2].all("meta") if "http-equiv" in m)
+    style = re.search(r"<style>(.*?)</style>", full[2].source, re.S)[1]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy and "img-src data:" in policy
+    assert not any("style" in attributes for _, attributes in full[2].tags)
+
+
+def test_nothing_of_a_run_is_markup(tmp_path):
+    """Every text that the page takes from a file, with a tag and quotation marks in it."""
+    bad = "\"'><script>alert(1)</script>&"
+    config = {
+        "recipe": {"name": bad, bad: bad, "epochs": bad},
+        "overrides": {bad: bad, "more" + bad: [bad]},
+        "group" + bad: {bad: bad},
+        "loose" + bad: bad,
+        "command": [bad, bad],
+    }
+    results = {bad: bad, "recipe": bad, "test_error": bad, "baseline": {bad: bad}}
+    folder = write_run(tmp_path / "run", 2, (1, 2), config, results)
+    log = folder / "log.csv"
+    header = '"' + bad.replace('"', '""') + '"'
+    log.write_text(
+        "\n".join(
+            f"{a},{b}"
+            for a, b in zip(log.read_text().splitlines(), [header, "nan", "2"], strict=True)
+        )
+        + "\n"
+    )
+    page = Page(report(folder)[-1])
+    assert not page.all("script") and page.text.count(bad) >= 12
+    assert {tag for tag, _ in page.tags} <= TAGS
+    np.save(folder / "labeled_indices.npy", np.array([bad]))
+    with pytest.raises(UserError, match="labelled indices"):
+        report(folder)
 
 
 def test_page_is_accessible(full):
@@ -86,14 +137,14 @@ def test_page_is_accessible(full):
     assert len(page.all("caption")) == len(page.all("table"))
     assert all(cell["scope"] in ("row", "col") for cell in page.all("th"))
     alternative = page.all("img")[0]["alt"].replace("\N{NO-BREAK SPACE}", " ")
-    assert "averaged weights: from 40.00 % at epoch 1 to 2.80 % at epoch 30" in alternative
-    assert "labelled images alone: 9.10 %" in alternative
+    said = "validation error, averaged parameters: from 40.00 % at epoch 1 to 2.80 % at epoch 30"
+    assert said in alternative and "supervised-only baseline: 9.10 %" in alternative
 
 
-def test_page_tells_results_and_settings(full):
+def test_page_shows_results_and_settings(full):
     text = full[2].text
     assert "Finished: 30 epochs, 18,000 steps, 1 h 24 min." in text
-    for said in ("2.73 %", "2.06 %", "9.10 %", "30 % of the error with labels alone"):
+    for said in ("2.73 %", "2.06 %", "9.10 %", "3.3 times fewer errors than the supervised-only"):
         assert said in text
     for said in ("generator.units", "500, 500", "30 set for this run", "seed_data", "3.15.1"):
         assert said in text
@@ -101,14 +152,16 @@ def test_page_tells_results_and_settings(full):
     assert "'<b>runs & more</b>'" in text  # the text itself, escaped, not a tag
     assert not full[2].all("b")
     assert "100 training images were used with their labels" in text
+    assert "0.0273" not in text and "1 h 24 min" in text  # per cent and minutes everywhere
+    assert "this runsupervised-only baseline" in text and "2.73 %9.10 %" in text
     assert "missing or odd" not in text
 
 
 def test_page_follows_light_dark_and_print(full):
     source = full[2].source
     assert "screen and (prefers-color-scheme: dark)" in source and "@media print" in source
-    shown = [image.get("class") for image in full[2].all("img")]
-    assert shown[:4] == ["light", "dark"] * 2
+    assert [picture["class"] for picture in full[2].all("picture")] == ["light", "dark"] * 2
+    assert len(full[2].all("source")) == 4 and "@media screen and (max-width: 40rem)" in source
 
 
 def test_same_run_same_page(full):
@@ -127,16 +180,61 @@ def test_run_that_is_still_training(tmp_path):
     text = Page(files[-1]).text
     assert "Not finished: 3 of 30 epochs so far." in text
     assert "samples/epoch-0002.png is no readable PNG" in text
-    assert "averaged weights, epoch 3" in text and "labels alone" not in text
+    assert "validation error, averaged parameters" in text and "after epoch 3" in text
+    assert "baseline" not in text
 
 
-def test_run_without_averaged_weights(tmp_path):
-    """ImageNet's model has none, and its log no column of the raw ones."""
+def test_run_without_averaged_parameters(tmp_path):
+    """ImageNet's model has none, and its log no column of the current ones."""
     folder = write_run(tmp_path / "run", results=None)
     keep_columns(folder, [name for name in COLUMNS if name != "val_error_current"])
     text = Page(report(folder)[-1]).text
-    assert "averaged weights" not in text and "raw weights" not in text
-    assert "validation error, epoch 30" in text
+    assert "parameters" not in text
+    assert "The validation error:" in text and "after epoch 30" in text
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_run_without_validation_says_so(tmp_path, running):
+    """A training error is not called validation error, and the baseline is not compared with it."""
+    folder = write_run(tmp_path / "run", epochs=3, results=None)
+    log = (folder / "log.csv").read_text().replace("generator_loss", "running_error")
+    lines = [line.split(",") for line in log.splitlines()]
+    for line in lines[1:]:
+        line[5], line[7], line[8] = "0.5" if running else "", "", ""
+    (folder / "log.csv").write_text("\n".join(map(",".join, lines)) + "\n")
+    (folder / "baseline").mkdir()
+    (folder / "baseline" / "results.json").write_text('{"test_error": 0.25}')
+    page = Page(report(folder)[-1])
+    assert "validation" not in page.text
+    assert "The training error:" in page.text
+    alternative = page.all("img")[0]["alt"]
+    assert "training error, mean of each epoch: from 4.00" in alternative
+    assert ("running average" in alternative) == running and "baseline" not in alternative
+    assert "supervised-only baseline25.00 %" in page.text  # a tile of its own
+
+
+@pytest.mark.parametrize(
+    "error, baseline, said",
+    [
+        (0.0273, 0.091, "3.3 times fewer errors"),
+        (0.091, 0.0273, "3.3 times as many errors"),
+        (0.05, 0.0501, "as many errors"),
+        (0.0, 0.05, "no error, compared with 5.00 %"),
+        (0.1, 0.0, ""),
+    ],
+)
+def test_errors_compared_with_the_baseline(tmp_path, error, baseline, said):
+    results = {"test_error": error, "baseline": {"test_error": baseline}}
+    page = Page(report(write_run(tmp_path / "run", 1, (), results=results))[-1])
+    assert f"test error{100 * error:.2f} %{said}" in page.text
+    assert ("errors" in page.text) == ("errors" in said)
+
+
+def test_titles_of_the_tiles_are_unique(full, tmp_path):
+    unfinished = write_run(tmp_path / "run", results=None)
+    for page in (full[2], Page(report(unfinished)[-1])):
+        titles = re.findall("<dt>(.*?)</dt>", page.source)
+        assert len(titles) >= 3 and len(set(titles)) == len(titles)
 
 
 @pytest.mark.parametrize("missing", ["log.csv", "config.json", "samples", "results.json"])
@@ -179,12 +277,11 @@ def test_large_grids_do_not_make_a_huge_page(tmp_path):
 
 
 def test_spread_keeps_ends_and_shows_the_start_finely():
-    items = [(epoch, str(epoch)) for epoch in range(1, 301)]
-    assert spread(items[:8], 8) == items[:8]
-    chosen = [epoch for epoch, _ in spread(items, 8)]
-    assert chosen == [1, 2, 5, 12, 26, 59, 133, 300]
-    assert [e for e, _ in spread(items[-9:], 8)][0::7] == [292, 300]
-    assert len(set(spread(items[-20:], 8))) == 8
+    epochs = list(range(1, 301))
+    assert spread(epochs[:8], 8) == list(range(8)) and spread([], 8) == []
+    assert [epochs[place] for place in spread(epochs, 8)] == [1, 2, 5, 12, 26, 59, 133, 300]
+    assert spread(epochs[-9:], 8)[0::7] == [0, 8]
+    assert len(set(spread(epochs[-20:], 8))) == 8
 
 
 def test_axes_suit_the_values():
@@ -205,9 +302,9 @@ def test_axes_suit_the_values():
 
 def test_varying_learning_rate_gets_its_panel(tmp_path):
     run = RunFolder(write_run(tmp_path / "run")).read()
-    assert "learning rate" not in [label for label, _, _ in report_curves.loss_curves(run)]
+    assert "learning rate" not in [curve.title for curve in report_curves.loss_curves(run)]
     run.log["learning_rate"] = np.linspace(1e-3, 0, 30)
-    assert "learning rate" in [label for label, _, _ in report_curves.loss_curves(run)]
+    assert "learning rate" in [curve.title for curve in report_curves.loss_curves(run)]
 
 
 def test_matplotlib_absent_is_one_clear_line(tmp_path, monkeypatch):

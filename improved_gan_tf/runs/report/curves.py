@@ -1,12 +1,17 @@
 """The pictures of a report: error and loss curves (matplotlib), sample grids over time (Pillow)."""
 
+import dataclasses
 import io
-import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.quantities import AVERAGED, BASELINE, CURRENT, QUANTITIES, quantity
+from improved_gan_tf.runs.reading import Run
 
 # Blue and orange stay apart for every kind of colour vision and in grey print.
 THEMES = {
@@ -27,28 +32,74 @@ THEMES = {
         "surface": "#1b2027",
     },
 }
-LOSSES = {
-    "supervised_loss": "supervised loss",
-    "unsupervised_loss": "unsupervised loss",
-    "real_loss": "discriminator's loss on real images",
-    "fake_loss": "discriminator's loss on generated images",
-    "class_loss": "class loss",
-    "generator_loss": "generator loss",
-    "learning_rate": "learning rate",
-}
-LOG_SPAN = 8  # a logarithmic axis from this ratio between the largest and the smallest value
-WIDEST_STRIP = 2800  # pixels
+_WIDE, _NARROW = 8.6, 4.6  # inches: the width of the page, and that of a phone
+_LOG_SPAN = 8  # a logarithmic axis from this ratio between the largest and the smallest value
+_WIDEST_STRIP = 2800  # pixels
 
 
-def errors(run, theme, form):
-    """Validation error by epoch, with the averaged and with the raw weights, and the baseline.
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """A quantity by epoch; epochs without a number are left out.
 
-    Without any validation error in the log, the training error takes its place.
+    Attributes:
+        title: What is drawn: "validation error".
+        label: What tells it from the others of its title; empty where it is alone.
+        epochs, values: float64 (N,), N from 1.
+        key: The quantity's key.
+    """
+
+    title: str
+    label: str
+    epochs: np.ndarray
+    values: np.ndarray
+    key: str
+
+    @property
+    def name(self) -> str:
+        """Title and label."""
+        return f"{self.title}, {self.label}" if self.label else self.title
+
+    @property
+    def last(self) -> str:
+        """The last value, as people read it."""
+        return quantity(self.key).text(self.values[-1])
+
+
+def error_curves(run: Run) -> list[Curve]:
+    """The errors that are drawn: of validation, or where there is none, of training."""
+    both = "val_error_current" in (run.log or {})
+    return _curves(
+        run,
+        "validation error",
+        {"val_error": AVERAGED if both else "", "val_error_current": CURRENT},
+    ) or _curves(
+        run,
+        "training error",
+        {"error": "mean of each epoch", "running_error": "running average"},
+    )
+
+
+def loss_curves(run: Run) -> list[Curve]:
+    """The losses that are drawn, and the learning rate where it varies."""
+    found = []
+    for row in QUANTITIES:
+        if row.kind in ("loss", "rate"):
+            found += [
+                curve
+                for curve in _curves(run, row.label, {row.key: ""})
+                if row.kind == "loss" or np.ptp(curve.values) > 0
+            ]
+    return found
+
+
+def errors(run: Run, theme: str, form: str, narrow: bool = False) -> bytes | None:
+    """The errors by epoch, with averaged and with current parameters, and the baseline's.
 
     Args:
-        run: a `report.Run`.
+        run: What the run's folder says.
         theme: "light" or "dark".
         form: "png" (opaque) or "svg" (transparent).
+        narrow: Whether the picture is for a phone. Default False.
 
     Returns:
         The picture's bytes, or None where the log has no error.
@@ -60,53 +111,63 @@ def errors(run, theme, form):
     if not curves:
         return None
 
-    def draw(figure, colours):
+    def draw(figure: Any, colours: dict[str, str]) -> None:
         axes = figure.add_subplot()
         looks = ((colours["first"], 2.2, 3), (colours["second"], 1.3, 2))
-        for (label, epochs, values), (colour, width, order) in zip(curves, looks, strict=False):
-            look = {"color": colour, "zorder": order, **_line(epochs, width)}
-            axes.plot(epochs, values, label=f"{label}: {percent(values[-1])}", **look)
-        levels = [values for _, _, values in curves]
-        if run.baseline is not None:
-            label = f"labelled images alone: {percent(run.baseline)}"
+        for curve, (colour, width, order) in zip(curves, looks, strict=False):
+            look = {"color": colour, "zorder": order, **_line(curve.epochs, width)}
+            label = f"{curve.label or curve.title}: {curve.last}"
+            axes.plot(curve.epochs, curve.values, label=label, **look)
+        levels = [curve.values for curve in curves]
+        if shows_baseline(run):
+            label = f"{BASELINE}: {quantity('test_error').text(run.baseline)}"
             axes.axhline(run.baseline, color=colours["quiet"], ls=(0, (5, 3)), label=label)
-            levels.append([run.baseline])
+            levels.append(np.array([run.baseline]))
         _epoch_axis(axes, run)
         _value_axis(axes, np.concatenate(levels), lambda value, _: f"{100 * value:g} %", True)
         axes.set_xlabel("epoch")
-        axes.set_ylabel("validation error" if "val_error" in run.log else "error")
-        axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3)
+        axes.set_ylabel(curves[0].title)
+        place = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0)}
+        axes.legend(**place, ncols=1 if narrow else 3, fontsize="medium" if narrow else 9)
 
-    return _picture(draw, 3.9, theme, form)
+    return _picture(draw, 4.3 if narrow else 3.9, theme, form, narrow)
 
 
-def losses(run, theme, form):
+def shows_baseline(run: Run) -> bool:
+    """Whether the baseline's test error belongs into the picture of the errors."""
+    curves = error_curves(run)
+    return run.baseline is not None and bool(curves) and curves[0].key.startswith("val_")
+
+
+def losses(run: Run, theme: str, form: str, narrow: bool = False) -> bytes | None:
     """The losses by epoch, and the learning rate where it varies: one panel each.
 
-    Arguments, result and errors as `errors`.
+    Arguments, result and errors are those of `errors`.
     """
     panels = loss_curves(run)
     if not panels:
         return None
 
-    def draw(figure, colours):
+    def draw(figure: Any, colours: dict[str, str]) -> None:
         column = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-        for axes, (label, epochs, values) in zip(column, panels, strict=True):
-            axes.plot(epochs, values, color=colours["first"], **_line(epochs, 1.7))
+        for axes, curve in zip(column, panels, strict=True):
+            axes.plot(
+                curve.epochs, curve.values, color=colours["first"], **_line(curve.epochs, 1.7)
+            )
             _epoch_axis(axes, run)
-            _value_axis(axes, values, lambda value, _: f"{value:g}", False)
-            axes.set_title(label, loc="left")
-            axes.set_title(f"last: {values[-1]:.3g}", loc="right", color=colours["quiet"])
+            _value_axis(axes, curve.values, lambda value, _: f"{value:g}", False)
+            axes.set_title(curve.title, loc="left")
+            axes.set_title(f"last: {curve.last}", loc="right", color=colours["quiet"])
         column[-1].set_xlabel("epoch")
 
-    return _picture(draw, 0.7 + 1.7 * len(panels), theme, form)
+    return _picture(draw, 0.7 + 1.7 * len(panels), theme, form, narrow)
 
 
-def strip(samples):
-    """The sample grids side by side in two rows at most, each under its epoch.
+def strip(samples: list[tuple[int, Path]]) -> bytes | None:
+    """The sample grids next to each other in two lines at most, each under its epoch.
 
     Args:
-        samples: list of (epoch, path of a picture), up to 8.
+        samples: (epochs done, path of a picture) of up to 8 grids.
 
     Returns:
         PNG bytes, or None without samples.
@@ -115,19 +176,20 @@ def strip(samples):
         return None
     pictures = []
     for _, path in samples:
-        with Image.open(path) as image:
+        with Image.open(path, formats=["PNG"]) as image:
             pictures.append(image.convert("RGB"))
     columns = len(pictures) if len(pictures) <= 4 else -(-len(pictures) // 2)
-    shrink = min(1.0, WIDEST_STRIP / columns / max(picture.width for picture in pictures))
+    shrink = min(1.0, _WIDEST_STRIP / columns / max(picture.width for picture in pictures))
     if shrink < 1:
-        size = [(round(p.width * shrink), round(p.height * shrink)) for p in pictures]
-        pictures = [p.resize(s, Image.Resampling.BOX) for p, s in zip(pictures, size, strict=True)]
+        sizes = [(round(p.width * shrink), round(p.height * shrink)) for p in pictures]
+        pictures = [p.resize(s, Image.Resampling.BOX) for p, s in zip(pictures, sizes, strict=True)]
     width, height = max(p.width for p in pictures), max(p.height for p in pictures)
     gap = max(12, width // 24)
-    font = ImageFont.load_default(max(14, width // 22))
-    caption = round(font.size * 1.9)
-    rows = -(-len(pictures) // columns)
-    size = (columns * (width + gap) + gap, rows * (height + caption + gap) + gap)
+    letters = max(14, width // 22)
+    font = ImageFont.load_default(letters)
+    caption = round(letters * 1.9)
+    lines = -(-len(pictures) // columns)
+    size = (columns * (width + gap) + gap, lines * (height + caption + gap) + gap)
     canvas = Image.new("RGB", size, THEMES["light"]["surface"])
     draw = ImageDraw.Draw(canvas)
     for place, ((epoch, _), picture) in enumerate(zip(samples, pictures, strict=True)):
@@ -141,74 +203,32 @@ def strip(samples):
     return stream.getvalue()
 
 
-def averages(run):
-    """Whether the run's model tests averaged weights (beside the raw ones): ImageNet's has none."""
-    return "val_error_current" in (run.log or {})
+def _curves(run: Run, title: str, labels: dict[str, str]) -> list[Curve]:
+    """The curves of {key: label} of which the log has numbers."""
+    found = []
+    for key, label in labels.items():
+        values = (run.log or {}).get(key)
+        if run.log is not None and values is not None and np.isfinite(values).any():
+            known = np.isfinite(values)
+            found.append(Curve(title, label, run.log["epoch"][known], values[known], key))
+    return found
 
 
-def error_curves(run):
-    """[(label, epochs, values)] of the errors drawn."""
-    curves = [
-        _curve(run, "val_error", "averaged weights" if averages(run) else "validation error"),
-        _curve(run, "val_error_current", "raw weights"),
-    ]
-    curves = [curve for curve in curves if curve]
-    if curves:
-        return curves
-    training = [
-        _curve(run, "error", "training error, labelled images"),
-        _curve(run, "running_error", "running top-1 error"),
-    ]
-    return [curve for curve in training if curve]
-
-
-def loss_curves(run):
-    """[(label, epochs, values)] of the losses drawn."""
-    panels = [_curve(run, column, label) for column, label in LOSSES.items()]
-    if panels[-1] and np.all(panels[-1][2] == panels[-1][2][0]):
-        panels.pop()  # a constant learning rate is told by the recipe's values
-    return [panel for panel in panels if panel]
-
-
-def number(value):
-    """`value` as a finite float, or None for whatever is not one."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
-def percent(rate):
-    """.0206 -> "2.06 %", with a space that does not break."""
-    return f"{100 * rate:.2f}\N{NO-BREAK SPACE}%"
-
-
-def _curve(run, column, label):
-    """(label, epochs, values) where the column has numbers; None where it has none.
-
-    Epochs without one are left out: an error may be measured every few epochs only.
-    """
-    values = (run.log or {}).get(column)
-    if values is None or not np.isfinite(values).any():
-        return None
-    known = np.isfinite(values)
-    return label, run.log["epoch"][known], values[known]
-
-
-def _line(epochs, width):
+def _line(epochs: np.ndarray, width: float) -> dict[str, Any]:
     """Thin lines where there are many points; marks where there are few, or one alone."""
     if len(epochs) > 300:
         return {"linewidth": 0.6 * width, "alpha": 0.85}
     return {"linewidth": width, **({"marker": "o", "markersize": 3.6} if len(epochs) < 12 else {})}
 
 
-def _epoch_axis(axes, run):
+def _epoch_axis(axes: Any, run: Run) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlim(0, run.epochs + max(0.1, 0.01 * run.epochs))
 
 
-def _value_axis(axes, values, form, dense):
+def _value_axis(axes: Any, values: np.ndarray, form: Callable, dense: bool) -> None:
     """A logarithmic axis where positive values span much; else one from 0 where that is near.
 
     `dense` allows some eight ticks, otherwise some four.
@@ -216,7 +236,7 @@ def _value_axis(axes, values, form, dense):
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     low, high = np.min(values), np.max(values)
-    if low > 0 and high / low >= LOG_SPAN:
+    if low > 0 and high / low >= _LOG_SPAN:
         axes.set_yscale("log")
         fine, coarse = ((1, 2, 3, 5, 7), (1, 2, 5)) if dense else ((1, 2, 5), (1,))
         steps = fine if high / low < (30 if dense else 100) else coarse
@@ -227,8 +247,8 @@ def _value_axis(axes, values, form, dense):
     axes.yaxis.set_major_formatter(FuncFormatter(form))
 
 
-def _picture(draw, height, theme, form):
-    """Bytes of a figure 8.6 inches wide on which `draw(figure, colours)` has drawn.
+def _picture(draw: Callable, height: float, theme: str, form: str, narrow: bool) -> bytes:
+    """Bytes of a figure, `height` inches high, on which `draw(figure, colours)` has drawn.
 
     The same input gives the same bytes. No global state of matplotlib is touched.
     """
@@ -239,7 +259,7 @@ def _picture(draw, height, theme, form):
         raise UserError("a report needs matplotlib; install it: pip install matplotlib") from error
     colours = THEMES[theme]
     style = {
-        "font.size": 10,
+        "font.size": 11 if narrow else 10,
         "font.family": "DejaVu Sans",  # matplotlib brings it: the same picture everywhere
         "text.color": colours["text"],
         "axes.labelcolor": colours["text"],
@@ -260,7 +280,7 @@ def _picture(draw, height, theme, form):
     }
     stream = io.BytesIO()
     with matplotlib.rc_context(style):
-        figure = Figure(figsize=(8.6, height), layout="constrained")
+        figure = Figure(figsize=(_NARROW if narrow else _WIDE, height), layout="constrained")
         draw(figure, colours)
         if form == "svg":
             plain = dict.fromkeys(("Creator", "Date", "Format", "Type"))

@@ -1,8 +1,11 @@
 """The report of a run: its curves and sample grids as PNG files and as one HTML page.
 
 Only the run's folder is read, so that a run can be reported on while it trains, after it was
-killed, and on a machine without TensorFlow. `report_curves` draws, `report_page` writes the page.
+killed, and on a machine without TensorFlow. `curves` draws, `page` writes the page.
 """
+
+import os
+from pathlib import Path
 
 import numpy as np
 
@@ -10,60 +13,67 @@ from improved_gan_tf.files import write_bytes, write_text
 from improved_gan_tf.runs.folder import RunFolder
 from improved_gan_tf.runs.report import curves, page
 
-GRIDS_SHOWN = 8
+_GRIDS_SHOWN = 8
+_EPOCHS_SHOWN = 12
 
 
-def report(run_folder):
-    """Writes the folder's report/: losses.png, errors.png, samples.png and report.html.
+def report(run_folder: str | os.PathLike) -> list[Path]:
+    """Writes losses.png, errors.png, samples.png and report.html into the run's folder report/.
 
-    The page needs nothing but itself: pictures are inside it, there are no scripts. A part that the
-    run does not have (yet) is left out, and the page says so. Every file appears whole, and running
-    it again on the same run writes the same page.
+    The page needs nothing but itself: pictures are inside it, and it has no scripts. A part that
+    the run does not have (yet) is left out, and the page says so. Every file appears whole, and
+    reporting again on the same run writes the same page.
 
     Args:
-        run_folder: folder of a run, as `improved-gan train` leaves it or is filling it.
+        run_folder: The folder of a run, as `improved-gan train` leaves it or is filling it.
 
     Returns:
         List of the Paths written, report.html last.
 
     Raises:
-        UserError: no such folder; a folder with neither log nor samples nor results; a file in it
-            that is not what its name says; matplotlib absent; a place that cannot be written.
+        UserError: There is no such folder; it has neither log nor samples nor results; a file in it
+            is not what its name says; matplotlib is not installed; a file cannot be written.
+
+    Example:
+
+    >>> report("runs/digits")[-1].name
+    'report.html'
     """
-    run = RunFolder(run_folder).read()
-    folder = run.folder / "report"
-    shown = spread(run.samples, GRIDS_SHOWN)
+    folder = RunFolder(run_folder)
+    run = folder.read()
+    grids = [run.samples[i] for i in spread([epoch for epoch, _ in run.samples], _GRIDS_SHOWN)]
+    epochs = [] if run.log is None else [int(epoch) for epoch in run.log["epoch"]]
     pictures = {
         "losses.png": curves.losses(run, "light", "png"),
         "errors.png": curves.errors(run, "light", "png"),
-        "samples.png": curves.strip(shown),
+        "samples.png": curves.strip(grids),
     }
-    html = page.page(
-        run,
-        errors={theme: curves.errors(run, theme, "svg") for theme in ("light", "dark")},
-        losses={theme: curves.losses(run, theme, "svg") for theme in ("light", "dark")},
-        grids=shown,
-        rows=[] if run.log is None else spread([(int(e), e) for e in run.log["epoch"]], 12),
-    )
-    files = []
-    for name, content in pictures.items():
-        if content is not None:
-            files.append(write_bytes(folder / name, content))
-    files.append(write_text(folder / "report.html", html))
-    return files
+    html = page.page(run, grids, spread(epochs, _EPOCHS_SHOWN))
+    place = folder.report.resolve()
+    files = [write_bytes(place / name, data) for name, data in pictures.items() if data is not None]
+    return [*files, write_text(place / "report.html", html)]
 
 
-def spread(items, most):
-    """At most `most` of (epoch, ...) items, in order: the first, the last, and ratios between.
+def spread(epochs: list[int], most: int) -> list[int]:
+    """The places of at most `most` of these epochs: the first, the last, and ratios between.
 
     Samples and errors change fastest at the start: equal ratios of epochs show more than equal
-    distances. Fewer items are all kept.
+    distances. If there are no more than `most`, all are kept.
+
+    Args:
+        epochs: Numbers of epochs, in order.
+        most: At least 2.
+
+    Returns:
+        List of indices into `epochs`, in order.
     """
-    if len(items) <= most:
-        return list(items)
-    left = list(items)
-    first, last = max(items[0][0], 1), items[-1][0]
+    left = list(range(len(epochs)))
+    if len(epochs) <= most:
+        return left
+    first, last = max(epochs[0], 1), epochs[-1]
     kept = [left.pop(0), left.pop()]
     for target in np.geomspace(first, max(last, first), most)[1:-1]:
-        kept.append(left.pop(min(range(len(left)), key=lambda k: abs(left[k][0] - target))))
-    return sorted(kept, key=lambda item: item[0])
+        nearest = min(left, key=lambda place: abs(epochs[place] - target))
+        left.remove(nearest)
+        kept.append(nearest)
+    return sorted(kept)

@@ -1,31 +1,38 @@
-"""Data sets, labelled subsets, and the pipelines that feed semi-supervised training.
+"""Data sets: names, labelled subsets, and the pipelines that feed training and scoring.
 
-`load(name, ...)` does it all for semi-supervised training, `load_stream(name, ...)` for labelled
-images that may be too many for memory. Importing this package imports neither TensorFlow nor the
-libraries that read particular formats; they come in when they are needed.
+`open(name)` gives the `Source` that a name stands for. `load(name, ...)` prepares it for
+semi-supervised training, `load_stream(name, ...)` for training on labelled images that may be too
+many for memory, `as_images(...)` for the metrics. README.md beside this file is the user's guide.
+
+Importing this package imports neither TensorFlow nor the libraries that read particular formats;
+they come in when they are needed.
 """
 
-from improved_gan_tf.data.arrays import Arrays, checked_arrays
+from improved_gan_tf.data.arrays import from_arrays
+from improved_gan_tf.data.image_arrays import as_pixels
 from improved_gan_tf.data.labels import custom_labeled_indices, labeled_indices, labels_from_file
+from improved_gan_tf.data.names import as_images, open
 from improved_gan_tf.data.order import Epoch, EpochOrder
-from improved_gan_tf.data.pipeline import SemiSupervisedData
 from improved_gan_tf.data.scaling import Scaling
-from improved_gan_tf.data.semi_supervised import load
-from improved_gan_tf.data.sources import read
+from improved_gan_tf.data.semi_supervised import SemiSupervisedData, load
+from improved_gan_tf.data.source import Images, Source
 from improved_gan_tf.data.stream import ImageStream, load_stream
 
 __all__ = [
-    "Arrays",
     "Epoch",
     "EpochOrder",
     "ImageStream",
+    "Images",
     "Scaling",
     "SemiSupervisedData",
-    "checked_arrays",
+    "Source",
+    "as_images",
+    "as_pixels",
     "custom_labeled_indices",
+    "from_arrays",
     "labeled_indices",
     "labels_from_file",
     "load",
     "load_stream",
-    "read",
+    "open",
 ]

@@ -1,72 +1,136 @@
-"""Images and labels in memory, and the checks that they are what training expects."""
+"""Labelled images in memory: the user's own arrays, .npz files, scikit-learn's digits."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import lzma
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from improved_gan_tf.data import image_arrays
+from improved_gan_tf.data.source import Source
 from improved_gan_tf.errors import UserError
 
-
-@dataclass(frozen=True)
-class Arrays:
-    """A data set in memory.
-
-    Attributes:
-        train_images, test_images: [N, height, width, channels], uint8 or float32, 0..maximum.
-        train_labels, test_labels: [N] int32, 0 <= label < num_classes.
-        num_classes: number of classes.
-        name: where it came from.
-        class_names: one name a class.
-        maximum: the largest value a pixel can have: 255, 16 for digits, 1 for floats.
-    """
-
-    train_images: np.ndarray
-    train_labels: np.ndarray
-    test_images: np.ndarray
-    test_labels: np.ndarray
-    num_classes: int
-    name: str
-    class_names: tuple[str, ...]
-    maximum: float = 255.0
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels)."""
-        return tuple(self.train_images.shape[1:])
+KEYS = ("x_train", "y_train", "x_test", "y_test")
+_DIGITS_TESTED = 500
 
 
-def checked_arrays(
-    train_images, train_labels, test_images, test_labels, name: str, class_names=None
-) -> Arrays:
-    """Makes `Arrays` of what a user's file holds, or says in one line why it cannot be used.
+class ArraySource(Source):
+    """Labelled images that fit into memory.
 
     Args:
-        train_images, test_images: [N, H, W, C] or, grey, [N, H, W]; C is 1 or 3. Integers 0..255
-            or floats 0..1. Both must have the same shape (but for N) and kind.
-        train_labels, test_labels: [N] or [N, 1] integers, counting from 0.
-        name: where they came from; begins every message.
-        class_names: one name a class; by default the labels themselves.
+        name: The name of the data set.
+        counts: The number of images of each split, in order.
+        read: A function that returns (images, labels) of a split; called once per split.
+        class_names: One name per class.
+        shape: (height, width, channels) of the images.
+        maximum: The largest value that a pixel can have.
+        test_split: The split that tests.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        counts: Mapping[str, int],
+        read: Callable[[str], tuple[np.ndarray, np.ndarray]],
+        class_names: Sequence[str],
+        shape: Sequence[int],
+        maximum: float = 255.0,
+        test_split: str | None = "test",
+    ):
+        self.name, self.maximum, self.test_split = name, maximum, test_split
+        self.class_names, self.split_names = tuple(class_names), tuple(counts)
+        self._counts, self._read, self._shape = dict(counts), read, tuple(shape)
+        self._parts: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+    @property
+    def own_shape(self) -> tuple[int | None, int | None, int]:
+        height, width, channels = self._shape
+        return height, width, channels
+
+    def count(self, split: str) -> int:
+        return self._counts[split]
+
+    def labels(self, split: str) -> np.ndarray:
+        return self._stored(split)[1]
+
+    def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        images, labels = self._stored(split)
+        if self.resizing.size is not None:
+            if self.maximum != 255:
+                images = images.astype(np.float32)  # their steps are too coarse to round to
+            images = np.stack([self.resizing.image(image) for image in images])
+        return images, labels
+
+    def _images(self, split, image_range):
+        images = self._stored(split)[0]
+        if self.maximum != 255:
+            images, image_range = images.astype(np.float32), (0, self.maximum)
+        return image_arrays.from_array(images, image_range, f"{self.name}@{split}")
+
+    def decode(self, element: Any, split: str) -> tuple[Any, Any]:
+        import tensorflow as tf
+
+        # Outside the pipeline's function, which then refers to the tensor; inside, it would be
+        # copied into the graph.
+        with tf.init_scope(), tf.device("CPU:0"):
+            images, labels = (tf.constant(array) for array in self._stored(split))
+        image = self.resizing.tensor(tf.gather(images, element), self.one_shape(), self.maximum)
+        return image, tf.gather(labels, element)
+
+    def _stored(self, split):
+        if split not in self._parts:
+            self._parts[split] = self._read(split)
+        return self._parts[split]
+
+
+def from_arrays(
+    train_images: Any,
+    train_labels: Any,
+    test_images: Any,
+    test_labels: Any,
+    name: str = "arrays",
+    class_names: Sequence[str] | None = None,
+) -> ArraySource:
+    """Makes a source of the user's own arrays, for `load` and `load_stream`.
+
+    Args:
+        train_images: Training images, [N, H, W, C] or, grey, [N, H, W]; C is 1 or 3. Integers
+            0..255 or floats 0..1.
+        train_labels: Their class numbers, [N] or [N, 1] integers counting from 0.
+        test_images: Test images of the same height, width, channels and type.
+        test_labels: Their class numbers.
+        name: The name of the data set, which begins every message.
+        class_names: One name per class; by default the class numbers.
 
     Returns:
-        Arrays with uint8 (maximum 255) or float32 (maximum 1) images and int32 labels.
+        A source of uint8 (maximum 255) or float32 (maximum 1) images and int32 labels.
 
     Raises:
-        UserError: wrong rank, channels, kind or range of images; NaN; labels not integers, of
-            another number than the images, or out of range; train and test images unlike.
+        UserError: Images of a wrong rank, number of channels, type or range; NaN; labels that are
+            no integers, out of range, or not as many as the images; training and test images that
+            differ in form.
+
+    Example:
+
+    >>> source = data.from_arrays(x_train, y_train, x_test, y_test)
+    >>> found = data.load(source, labels_per_class=10)
     """
     train_images = _checked_images(train_images, f"{name}: training images")
     test_images = _checked_images(test_images, f"{name}: test images")
     if train_images.shape[1:] != test_images.shape[1:]:
         raise UserError(
             f"{name}: training images are {_shape(train_images)} but test images "
-            f"{_shape(test_images)}; both must have the same height, width and channels."
+            f"{_shape(test_images)}; both must have the same height, width and channels"
         )
     if train_images.dtype != test_images.dtype:
         raise UserError(
             f"{name}: training images are {train_images.dtype} but test images "
-            f"{test_images.dtype}; store both as uint8 in 0..255 or both as floats in 0..1."
+            f"{test_images.dtype}; store both as uint8 in 0..255 or both as floats in 0..1"
         )
     train_labels = _checked_labels(train_labels, len(train_images), f"{name}: training labels")
     test_labels = _checked_labels(test_labels, len(test_images), f"{name}: test labels")
@@ -75,80 +139,143 @@ def checked_arrays(
         if labels.max() >= classes:
             raise UserError(
                 f"{name}: {part} label {labels.max()} is out of range; the {classes} classes of "
-                f"the training labels count from 0 to {classes - 1}."
+                f"the training labels count from 0 to {classes - 1}"
             )
-    if class_names is None:
-        class_names = tuple(map(str, range(classes)))
-    return Arrays(
-        train_images,
-        train_labels,
-        test_images,
-        test_labels,
-        num_classes=classes,
-        name=name,
-        class_names=tuple(class_names),
-        maximum=255.0 if train_images.dtype == np.uint8 else 1.0,
+    parts = {"train": (train_images, train_labels), "test": (test_images, test_labels)}
+    return in_memory(
+        name,
+        parts,
+        class_names or tuple(map(str, range(classes))),
+        255.0 if train_images.dtype == np.uint8 else 1.0,
     )
 
 
-def _shape(images) -> str:
+def in_memory(
+    name: str,
+    parts: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    class_names: Sequence[str],
+    maximum: float = 255.0,
+) -> ArraySource:
+    """A source of arrays that are known to be right: {split: (images, labels)}."""
+    counts = {split: len(labels) for split, (_, labels) in parts.items()}
+    shape = next(iter(parts.values()))[0].shape[1:]
+    return ArraySource(name, counts, parts.__getitem__, class_names, shape, maximum)
+
+
+def open_digits() -> ArraySource:
+    """scikit-learn's 1,797 handwritten digits, [8, 8, 1] pixels of 17 grey levels.
+
+    The first 500 images of `RandomState(0).permutation(1797)` are the test set, the other 1,297 the
+    training set. Both keep the order of scikit-learn. Pixels stay the integers 0..16 that they are
+    there (maximum 16), so that nothing is rounded.
+
+    Raises:
+        UserError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ModuleNotFoundError:
+        raise UserError(
+            "digits: reading them needs scikit-learn; run: pip install scikit-learn"
+        ) from None
+    digits = load_digits()
+    images = digits.images.astype(np.uint8)[..., None]
+    labels = digits.target.astype(np.int32)
+    shuffled = np.random.RandomState(0).permutation(len(labels))
+    test, train = np.sort(shuffled[:_DIGITS_TESTED]), np.sort(shuffled[_DIGITS_TESTED:])
+    parts = {"train": (images[train], labels[train]), "test": (images[test], labels[test])}
+    return in_memory("digits", parts, tuple("0123456789"), 16.0)
+
+
+def open_npz(path: str) -> ArraySource:
+    """The arrays `x_train`, `y_train`, `x_test`, `y_test` of a .npz file, as Keras' mnist.npz.
+
+    Raises:
+        UserError: No such file, no .npz, an array is missing, or arrays that `from_arrays` refuses.
+    """
+    file = Path(path).expanduser()
+    name = f"npz:{file}"
+    expected = f"expected a .npz file with the arrays {', '.join(KEYS)}"
+    if not file.is_file():
+        raise UserError(f"{name}: there is no such file; {expected}")
+    try:
+        archive = np.load(file, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise UserError(f"{name}: holds a single array; {expected}")
+        with archive:
+            missing = [key for key in KEYS if key not in archive]
+            if missing:
+                found = ", ".join(archive.files) or "none"
+                raise UserError(
+                    f"{name}: {', '.join(missing)} missing (found: {found}); {expected}"
+                )
+            arrays = [archive[key] for key in KEYS]
+    except UserError:
+        raise
+    except (
+        OSError, ValueError, EOFError, RuntimeError, MemoryError,
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+    ):  # fmt: skip
+        # NumPy's own wording ("cannot load file containing pickled data") would mislead.
+        raise UserError(f"{name}: cannot be read as numbers; {expected}") from None
+    x_train, y_train, x_test, y_test = arrays
+    return from_arrays(x_train, y_train, x_test, y_test, name)
+
+
+def _shape(images):
     return " x ".join(map(str, images.shape[1:]))
 
 
-def _checked_images(images, what: str) -> np.ndarray:
+def _checked_images(images, what):
     images = np.asarray(images)
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4:
         raise UserError(
             f"{what} have shape {images.shape}; expected [N, height, width, channels], or "
-            f"[N, height, width] if grey."
+            f"[N, height, width] if grey"
         )
     if 0 in images.shape:
-        raise UserError(f"{what} have shape {images.shape}; there must be at least one image.")
+        raise UserError(f"{what} have shape {images.shape}; there must be at least one image")
     if images.shape[3] not in (1, 3):
-        hint = (
-            "move the channels to the last axis"
-            if images.shape[1] in (1, 3)
-            else ("store grey images with 1 channel and colour ones with 3")
-        )
+        first = images.shape[1] in (1, 3)
+        hint = "move the channels to the last axis" if first else "store 1 channel or 3"
         raise UserError(
             f"{what} have shape {images.shape}, that is {images.shape[3]} channels; expected 1 "
-            f"or 3 on the last axis; {hint}."
+            f"(grey) or 3 (colour) on the last axis; {hint}"
         )
     if images.dtype == np.uint8:
         return images
-    if np.issubdtype(images.dtype, np.integer):
-        low, high = int(images.min()), int(images.max())
-        if low < 0 or high > 255:
-            raise UserError(f"{what} hold integers {low} to {high}; expected 0 to 255.")
-        return images.astype(np.uint8)
-    if np.issubdtype(images.dtype, np.floating):
-        low, high = float(images.min()), float(images.max())  # NaN if there is one
-        if not np.isfinite([low, high]).all():
-            raise UserError(f"{what} hold values that are not finite (NaN or infinity).")
-        if low < 0.0 or high > 1.0:
-            raise UserError(
-                f"{what} hold floats {low:g} to {high:g}; expected 0 to 1; store integers 0 to "
-                f"255, or rescale."
-            )
-        return images.astype(np.float32)
-    raise UserError(f"{what} are of type {images.dtype}; expected integers 0..255 or floats 0..1.")
+    whole = np.issubdtype(images.dtype, np.integer)
+    if not whole and not np.issubdtype(images.dtype, np.floating):
+        raise UserError(
+            f"{what} are of type {images.dtype}; expected integers 0..255 or floats 0..1"
+        )
+    low, high = images.min(), images.max()  # NaN if there is one
+    if not np.isfinite([low, high]).all():
+        raise UserError(f"{what} hold values that are not finite (NaN or infinity)")
+    if low < 0 or high > (255 if whole else 1):
+        kind, limit = ("integers", 255) if whole else ("floats", 1)
+        raise UserError(
+            f"{what} hold {kind} {low:g} to {high:g}; expected 0 to {limit}; store integers in "
+            f"0..255 or floats in 0..1"
+        )
+    return images.astype(np.uint8 if whole else np.float32)
 
 
-def _checked_labels(labels, count: int, what: str) -> np.ndarray:
+def _checked_labels(labels, count, what):
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise UserError(
             f"{what} have shape {labels.shape} and type {labels.dtype}; expected [N] integers, "
-            f"one class number an image."
+            f"one class number per image"
         )
     if len(labels) != count:
-        raise UserError(f"{what} are {len(labels)} but the images {count}; expected as many.")
+        raise UserError(f"{what} are {len(labels)} but the images {count}; expected as many")
     if labels.min() < 0:
-        raise UserError(f"{what} hold {labels.min()}; classes count from 0.")
+        raise UserError(f"{what} hold {labels.min()}; classes count from 0")
     if labels.max() >= 2**31:
-        raise UserError(f"{what} hold {labels.max()}; classes count from 0 without gaps.")
+        raise UserError(f"{what} hold {labels.max()}; classes count from 0 without gaps")
     return labels.astype(np.int32)

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from improved_gan_tf.data.order import checked_seed
 from improved_gan_tf.errors import UserError
 
 
 def permutation(n: int, seed: int) -> np.ndarray:
     """The original's permutation of the training rows before it selects labels, [n] int64."""
-    if not 0 <= seed < 2**32:
-        raise UserError(f"data seed {seed} given; expected an integer from 0 to 2**32 - 1.")
-    return np.random.RandomState(seed).permutation(n)
+    return np.random.RandomState(checked_seed(seed, "data seed")).permutation(n)
 
 
 def labeled_indices(

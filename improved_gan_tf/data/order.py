@@ -9,6 +9,33 @@ import numpy as np
 from improved_gan_tf.errors import UserError
 
 
+def checked_batch_size(batch_size: int, count: int | None = None, name: str = "") -> int:
+    """The batch size as an integer.
+
+    Raises:
+        UserError: It is no whole number of 1 or more, or more than `count` training images.
+    """
+    if int(batch_size) != batch_size or batch_size < 1:
+        raise UserError(f"batch size {batch_size} given; expected a whole number, 1 or more")
+    if count is not None and batch_size > count:
+        raise UserError(
+            f"{name + ': ' if name else ''}batch size {batch_size} is more than the {count} "
+            f"training images; use a batch size of at most {count}"
+        )
+    return int(batch_size)
+
+
+def checked_seed(seed: int, what: str = "seed") -> int:
+    """The seed as an integer.
+
+    Raises:
+        UserError: It is no whole number from 0 to 2**32 - 1.
+    """
+    if int(seed) != seed or not 0 <= seed < 2**32:
+        raise UserError(f"{what} {seed} given; expected an integer from 0 to 2**32 - 1")
+    return int(seed)
+
+
 class Epoch(NamedTuple):
     """Row numbers of one epoch, each array [steps, batch] int32.
 
@@ -55,21 +82,12 @@ class EpochOrder:
     """
 
     def __init__(self, num_unlabeled: int, num_labeled: int, batch_size: int, seed: int = 1):
-        if batch_size < 1:
-            raise UserError(f"batch size {batch_size} given; expected 1 or more.")
         if num_labeled < 1:
-            raise UserError("no labelled row; give at least one label.")
-        if batch_size > num_unlabeled:
-            raise UserError(
-                f"batch size {batch_size} is more than the {num_unlabeled} training images; "
-                f"use a batch size of at most {num_unlabeled}."
-            )
-        if not 0 <= seed < 2**32:
-            raise UserError(f"seed {seed} given; expected an integer from 0 to 2**32 - 1.")
+            raise UserError("no image is labelled; give at least one label")
         self.num_unlabeled = int(num_unlabeled)
         self.num_labeled = int(num_labeled)
-        self.batch_size = int(batch_size)
-        self.seed = int(seed)
+        self.batch_size = checked_batch_size(batch_size, num_unlabeled)
+        self.seed = checked_seed(seed)
         self.steps_per_epoch = self.num_unlabeled // self.batch_size
         self._rows = self.steps_per_epoch * self.batch_size
         self._repeats = -(-self._rows // self.num_labeled)

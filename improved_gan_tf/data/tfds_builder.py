@@ -1,34 +1,99 @@
-"""Having TFDS download and prepare a data set, leaving nothing behind where that fails."""
+"""TensorFlow Datasets: finding what is prepared, and having it downloaded and prepared."""
 
 from __future__ import annotations
 
 import logging
+import os
+import re
 import shutil
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from improved_gan_tf.errors import UserError
 
 TIMEOUT = 5.0  # seconds to wait for a sign of life of the first host
+_NAME = re.compile(r"[A-Za-z]\w*(/[\w.\-]+)?(:\d+\.\d+\.\d+)?")
 
 
-def builder_with_data(tfds, name: str, root: Path, download: bool):
-    """A TFDS builder whose data are in `root`, downloaded if that is allowed and possible.
+class UnknownDataSet(Exception):
+    """TFDS has no data set of this name."""
+
+
+def default_data_dir(data_dir: str | os.PathLike | None = None) -> Path:
+    """`data_dir`, otherwise $IMPROVED_GAN_TF_DATA/tfds, otherwise TFDS' own default."""
+    if data_dir is not None:
+        return Path(data_dir).expanduser()
+    if os.environ.get("IMPROVED_GAN_TF_DATA"):
+        return Path(os.environ["IMPROVED_GAN_TF_DATA"]).expanduser() / "tfds"
+    return Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+
+
+def is_name(name: str) -> bool:
+    """Whether `name` has the form `name[/config][:version]`, known to TFDS or not."""
+    return _NAME.fullmatch(name) is not None
+
+
+def prepared_folder(root: Path, name: str) -> Path | None:
+    """The folder of the newest prepared version, found without asking TFDS' registry."""
+    name, _, version = name.partition(":")
+    folder = root / name
+    if not folder.is_dir():
+        return None
+    found = [
+        p
+        for p in folder.iterdir()
+        if (p / "features.json").is_file()
+        and re.fullmatch(r"\d+\.\d+\.\d+", p.name)
+        and version in ("", p.name)
+    ]
+    return max(found, key=lambda p: tuple(map(int, p.name.split("."))), default=None)
+
+
+def open_builder(
+    name: str, data_dir: str | os.PathLike | None = None, download: bool = True
+) -> tuple[Any, Any]:
+    """The module tensorflow_datasets, and its builder of a data set that is prepared.
 
     TFDS itself retries an unreachable host for minutes and leaves partial files; therefore the
     host is asked once first, and what a failed attempt made is removed.
 
-    Raises:
-        UserError: TFDS does not know the name or version, the data are absent and may not or
-            cannot be downloaded, or preparing them failed.
-    """
-    from improved_gan_tf.data.tfds_source import unknown_name
+    Args:
+        name: `name[/config][:version]`.
+        data_dir: See `default_data_dir`.
+        download: Whether TFDS may download and prepare what is not in `data_dir`.
 
+    Raises:
+        UnknownDataSet: TFDS does not know the name.
+        UserError: TFDS is not installed or refuses the version; the data are not available and may
+            not or cannot be downloaded; preparing them failed; a damaged description.
+    """
+    try:
+        import tensorflow_datasets as tfds
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{name}: reading it needs TensorFlow Datasets ({error.name} is not installed); run: "
+            f"pip install tensorflow-datasets importlib_resources"
+        ) from None
+    root = default_data_dir(data_dir)
+    prepared = prepared_folder(root, name)
+    if prepared is None:
+        return tfds, _prepared(tfds, name, root, download)
+    try:
+        return tfds, tfds.builder_from_directory(str(prepared))
+    except Exception:  # whatever its JSON and protocol buffer parsers make of damaged files
+        raise UserError(
+            f"{name}: the description in {prepared} cannot be read; remove that folder and prepare "
+            f"it again"
+        ) from None
+
+
+def _prepared(tfds, name, root, download):
     try:
         builder = tfds.builder(name, data_dir=str(root), try_gcs=False)
     except tfds.core.registered.DatasetNotFoundError:
-        raise unknown_name(name) from None
+        raise UnknownDataSet(name) from None
     except Exception as error:  # its loaders raise all sorts, an AssertionError for a version
         raise UserError(f"{name}: TFDS refuses it: {_one_line(error)}") from None
     if Path(builder.data_path).exists():
@@ -64,7 +129,7 @@ def _prepare(tfds, builder, name, root):
     made = (top, root / "downloads", root / builder.name)
     new = [path for path in made if not path.exists()]
     config = tfds.download.DownloadConfig(try_download_gcs=False)
-    logger = logging.getLogger("urllib3.connectionpool")  # prints a line a retry
+    logger = logging.getLogger("urllib3.connectionpool")  # prints a line per retry
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
@@ -79,13 +144,13 @@ def _prepare(tfds, builder, name, root):
         logger.setLevel(level)
 
 
-def _absent(name, root, reason) -> UserError:
+def _absent(name, root, reason):
     return UserError(
         f"{name}: not found in {root} and {reason}; with a network run: tfds build {name} "
         f"--data_dir={root}; or choose --data-dir, or data that need none: digits, npz:FILE, "
-        f"folder:DIR."
+        f"folder:DIR"
     )
 
 
-def _one_line(error) -> str:
+def _one_line(error):
     return (" ".join(str(error).split()) or type(error).__name__)[:300]

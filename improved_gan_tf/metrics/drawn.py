@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from improved_gan_tf import data
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics.arrays import as_pixels
 
 AT_ONCE = 100  # images of one draw: fixed, so that a seed means the same images
 
 
-class Drawn:
+class Drawn(data.Images):
     """The images of a generator, a source of images like a folder of pictures.
 
     Args:
@@ -33,8 +33,6 @@ class Drawn:
     ('generator (seed 1)', 1000)
     """
 
-    skipped: list[str] = []
-
     def __init__(
         self,
         draw: Callable[[int, int], Any],
@@ -43,8 +41,8 @@ class Drawn:
         image_range: tuple[float, float] | None = None,
         name: str = "generator",
     ):
-        self.draw, self.count, self.seed, self.image_range = draw, count, seed, image_range
-        self.name = f"{name} (seed {seed})"
+        super().__init__(f"{name} (seed {seed})", count)
+        self.draw, self.seed, self.image_range = draw, seed, image_range
 
     def images(self, prepare: Callable[[np.ndarray], Any], workers: int = 1) -> Iterator[Any]:
         """Yields `prepare(image)` for each image, uint8 or float32 (H, W, 1 or 3)."""
@@ -62,5 +60,5 @@ class Drawn:
                     f"{self.name} drew values from {images.min():g} to {images.max():g}; state its "
                     "range (image_range, --range LOW HIGH)"
                 )
-            for image in as_pixels(images[..., :3], self.image_range, self.name):
+            for image in data.as_pixels(images[..., :3], self.image_range, self.name):
                 yield prepare(image)

@@ -75,12 +75,10 @@ def train_classifier(
     out = Path(out)
     if out.suffix != ".keras":
         raise UserError(f"{out}: the classifier is written as a .keras file; name one")
-    found = data.read(data_name, data_dir)
+    found = data.open(data_name, data_dir=data_dir)
+    (x, y), (x_test, y_test) = found.arrays("train"), found.arrays("test")
     scale = 255.0 / found.maximum
-    x, x_test = (
-        np.rint(np.asarray(images, np.float32) * scale)
-        for images in (found.train_images, found.test_images)
-    )
+    x, x_test = (np.rint(np.asarray(images, np.float32) * scale) for images in (x, x_test))
     epochs = epochs or max(2, min(40, round(3000 * batch_size / len(x))))
     keras.utils.set_random_seed(seed)
     model = build_classifier(x.shape[1:], found.num_classes)
@@ -89,8 +87,8 @@ def train_classifier(
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    model.fit(x, found.train_labels, batch_size, epochs, verbose=2 if verbose else 0, shuffle=True)
-    loss, accuracy = model.evaluate(x_test, found.test_labels, 500, verbose=0)
+    model.fit(x, y, batch_size, epochs, verbose=2 if verbose else 0, shuffle=True)
+    loss, accuracy = model.evaluate(x_test, y_test, 500, verbose=0)
     about = {
         "data": found.name,
         "train_images": len(x),

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from improved_gan_tf import data
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics import arrays, image_files
 from improved_gan_tf.metrics.drawn import Drawn
 
 
@@ -43,43 +43,23 @@ def open_images(
     """
     if count is not None and count < 1:
         raise UserError(f"at least 1 image must be used, not {count}")
-    if hasattr(what, "images") and hasattr(what, "count"):
-        source = what
-    elif isinstance(what, str | os.PathLike):
+    if isinstance(what, str | os.PathLike):
         source = _open_path(what, value_range, count, seed, skip_unreadable, data_dir)
-    elif isinstance(what, list | tuple):
-        source = arrays.ImageList(what, value_range)
     else:
-        source = arrays.ArraySource(what, value_range)
+        source = data.as_images(what, value_range)
     return source if count is None or isinstance(source, Drawn) else First(source, count)
 
 
 def _open_path(what, value_range, count, seed, skip, data_dir):
     path = Path(what).expanduser()
-    text, at, part = str(what).rpartition("@")
-    if at and not path.exists() and Path(text).suffix == ".npz":
-        return arrays.open_array_file(text, part, value_range)
-    if path.is_dir():
-        if (path / "config.json").is_file():
-            return from_run(path, count, seed)
-        if (path / "saved_model.pb").is_file():
-            return from_saved_model(path, value_range, count, seed)
-        return image_files.open_files(path, skip)
-    if path.is_file():
-        if path.suffix in (".npy", ".npz"):
-            return arrays.open_array_file(path, None, value_range)
-        found = image_files.open_files(path, skip)
-        if found is None:
-            raise UserError(
-                f"{path} is none of the files that can be scored: .npz, .npy, .zip, .tar, .tar.gz"
-            )
-        return found
-    if os.sep in str(what) or path.suffix in (".npy", ".npz", ".zip", ".tar", ".gz", ".tgz"):
-        raise UserError(f"{what}: there is no such file or folder")
-    return from_data_set(str(what), data_dir)
+    if (path / "config.json").is_file():
+        return from_run(path, count, seed)
+    if (path / "saved_model.pb").is_file():
+        return from_saved_model(path, value_range, count, seed)
+    return data.as_images(what, value_range, data_dir=data_dir, skip_unreadable=skip)
 
 
-class First:
+class First(data.Images):
     """The first `count` images of another source."""
 
     def __init__(self, source, count):
@@ -127,64 +107,3 @@ def from_run(path, count=None, seed=0):
     recipe, gan, epochs = experiments.load_generator(path)
     name = f"{path} ({recipe.name}, epoch {epochs})"
     return Drawn(gan.sample, count or 50_000, seed, experiments.value_range(recipe), name)
-
-
-def from_data_set(name, data_dir=None):
-    """The images of `digits` or of a TFDS data set, `NAME[@SPLIT]`; the split is train by default.
-
-    Data sets of one image size are read into memory, in the order of their original files; others
-    are streamed in the order TFDS stored them.
-    """
-    data_set, _, split = name.partition("@")
-    split = split or "train"
-    if data_set != "digits":
-        streamed = _streamed(data_set, split, data_dir)
-        if streamed is not None:
-            return streamed
-    from improved_gan_tf import data
-
-    if split not in ("train", "test"):
-        raise UserError(f"{data_set} has the splits train and test, not {split!r}")
-    found = data.read(data_set, data_dir)
-    images = found.train_images if split == "train" else found.test_images
-    value_range = None
-    if found.maximum != 255:
-        images, value_range = images.astype(np.float32), (0, found.maximum)
-    return arrays.ArraySource(images, value_range, f"{data_set}@{split}")
-
-
-def _streamed(name, split, data_dir):
-    """A source that streams, or None where `data.read` can have it."""
-    from improved_gan_tf.data import tfds_source
-
-    if not tfds_source.is_name(name):
-        raise UserError(
-            f"{name}: there is no such file or folder, and it is not the name of a data set"
-        )
-    tfds, builder = tfds_source.open_builder(name, data_dir)
-    features = builder.info.features
-    if not hasattr(features, "keys") or "image" not in features:
-        raise UserError(f"{name} has no feature named image; choose another data set")
-    if split in ("train", "test") and None not in features["image"].shape and "label" in features:
-        return None
-    try:
-        count = builder.info.splits[split].num_examples
-    except (KeyError, ValueError) as error:
-        found = ", ".join(builder.info.splits)
-        raise UserError(f"{name} has no split {split!r}; it has {found}") from error
-    return _Streamed(tfds, builder, name, split, count)
-
-
-class _Streamed(image_files.FileSource):
-    def __init__(self, tfds, builder, name, split, count):
-        super().__init__(f"{name}@{split}", count)
-        self.tfds, self.builder, self.split = tfds, builder, split
-
-    def items(self):
-        import io
-
-        rows = self.builder.as_dataset(
-            self.split, decoders={"image": self.tfds.decode.SkipDecoding()}, shuffle_files=False
-        )
-        for i, row in enumerate(rows.as_numpy_iterator()):
-            yield f"{self.name} image {i}", io.BytesIO(row["image"])

@@ -5,12 +5,12 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
+from improved_gan_tf.data.square import square_picture, square_tensor
 from PIL import Image
 
 from improved_gan_tf import data
 from improved_gan_tf.data import stream_opening, stream_sources
 from improved_gan_tf.data.records import source as stream_records
-from improved_gan_tf.data.square import square_picture, square_tensor
 from improved_gan_tf.errors import UserError
 from tests.helpers.stream_data import (
     class_folders,

@@ -66,7 +66,7 @@ def test_folder(run):
     others = {k: v for k, v in SMALL.items() if k not in ("generator", "discriminator")}
     assert config["overrides"] == {**others, **sizes} and config["kind"] == "semi_supervised"
     chosen = np.load(out / "labeled_indices.npy")
-    labels = data.read("digits").train_labels[chosen]
+    labels = data.open("digits").labels("train")[chosen]
     assert np.bincount(labels).tolist() == [10] * 10
     assert not list(out.rglob("*tmp*"))
     assert len(report.report(out)) == 4

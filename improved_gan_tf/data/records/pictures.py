@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Generator
 from pathlib import Path
 
-from improved_gan_tf.data.square import square_picture
+from improved_gan_tf.data.pictures import square_picture
 
 # How the note on an unusual picture begins: whether a record was made of it.
 SKIPPED, KEPT = "skipped: ", "kept: "

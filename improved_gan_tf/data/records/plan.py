@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from improved_gan_tf.data.folder_source import list_pictures
+from improved_gan_tf.data.pictures import class_folders
 from improved_gan_tf.errors import UserError
 
 PER_SHARD = 256  # pictures per file, at least, if the number of files is not given
@@ -96,7 +96,7 @@ def plan_conversion(
             f"{source}: there is no such folder; expected one sub-folder of pictures per class"
         )
     _check_classes(source, _read_synsets(synsets) if synsets is not None else None, classes)
-    class_names, pictures = list_pictures(source, str(source))
+    class_names, pictures = class_folders(source, str(source))
     files = [f"{class_names[k]}/{path.name}" for k in sorted(pictures) for path in pictures[k]]
     labels = np.repeat(
         np.arange(len(class_names), dtype=np.int32), [len(pictures[k]) for k in sorted(pictures)]

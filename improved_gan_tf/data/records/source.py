@@ -1,16 +1,24 @@
-"""The source of a stream that reads TFRecord files in sequence."""
+"""The source that reads TFRecord files in sequence."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property, partial
+from typing import Any
+
 import numpy as np
 
+from improved_gan_tf.data.archives import PictureImages
+from improved_gan_tf.data.pictures import Unreadable
 from improved_gan_tf.data.records import format as records
 from improved_gan_tf.data.records.files import RecordFiles
-from improved_gan_tf.data.stream_sources import Source, seed_of
+from improved_gan_tf.data.source import Part, Source, seed_of
 from improved_gan_tf.errors import UserError
 
 BLOCK_BYTES = 64 * 2**20  # of records shuffled together
 _OPEN = 8  # files read at a time
+_BATCH = 500  # records decoded together
 
 
 class RecordSource(Source):
@@ -24,108 +32,174 @@ class RecordSource(Source):
     files in turns and shuffles blocks of about 64 MiB.
 
     Args:
-        name: of the data set.
-        train: the files.
-        test: files of a held-out part, or None.
-        image_size: side of the squares to make of the pictures; None where all are equal.
+        name: The name of the data set.
+        split_names: Its splits.
+        files: A function that returns the files of a split; called once per split.
+        class_names: One name per class, or None without labels.
         channels: 1 or 3.
-        size: (H, W) of the pictures if `image_size` is None; by default the first record's.
+        size: (height, width) of the images, None where sizes differ; by default the first record's.
+
+    Attributes:
+        order: A function that returns the order of a split's records in `arrays`, or None for the
+            stored one.
     """
 
     def __init__(
         self,
-        name,
-        train: RecordFiles,
-        test: RecordFiles | None = None,
-        image_size=None,
+        name: str,
+        split_names: Sequence[str],
+        files: Callable[[str], RecordFiles],
+        class_names: Sequence[str] | None,
         channels: int = 3,
-        size=None,
+        size: tuple[int | None, int | None] | None = None,
     ):
-        self.name, self.class_names = name, train.class_names
-        self.num_train, self.num_test = train.total, test.total if test else 0
-        self._train, self._test, self._channels = train, test, channels
-        if image_size is None and size is None:
-            size = (train.size, train.size) if train.size else self._first_size()
-        self._shape(size, image_size, channels)
-        self._block = max(1, min(8192, BLOCK_BYTES // train.mean_bytes))
+        self.name, self.split_names = name, tuple(split_names)
+        self.class_names = None if class_names is None else tuple(class_names)
+        self._files, self._channels, self._size = cache(files), channels, size
+        self.order: Callable[[str], np.ndarray | None] = lambda split: None
 
-    def _first_size(self):
+    @property
+    def own_shape(self) -> tuple[int | None, int | None, int]:
+        height, width = self._size or self._first_size
+        return height, width, self._channels
+
+    @cached_property
+    def _first_size(self) -> tuple[int, int]:
         import tensorflow as tf
 
-        path = self._train.paths[0]
+        files = self._files(self.split)
+        if files.size:
+            return files.size, files.size
+        path = files.paths[0]
         record = next(iter(tf.data.TFRecordDataset(path)))
         try:
-            return records.parse(record, self._channels)[0].shape[:2]
+            height, width, _ = records.parse(record, self._channels)[0].shape
         except tf.errors.OpError:
             raise _undecodable_record(self.name, path, 0) from None
+        return height, width
 
-    def epoch(self, seed, epoch, part):
+    def count(self, split: str) -> int:
+        return self._files(split).total
+
+    def ids(self, split: str) -> list[bytes]:
+        """The feature `id` of each record, in the stored order."""
         import tensorflow as tf
 
-        seed = seed_of(seed, epoch)
-        order = tf.random.experimental.stateless_shuffle(tf.range(len(self._train.paths)), seed)
+        spec = {"id": tf.io.FixedLenFeature([], tf.string)}
+        found: list[bytes] = []
+        for batch in self.elements(split).batch(_BATCH).as_numpy_iterator():
+            found.extend(tf.io.parse_example(batch, spec)["id"].numpy())
+        return found
+
+    def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        import tensorflow as tf
+
+        def pixels(record):
+            image, label = self.decode(record, split)
+            return tf.cast(tf.round(image), tf.uint8), label
+
+        def decoded(batch):
+            return tf.map_fn(pixels, batch, fn_output_signature=(tf.uint8, tf.int32))
+
+        batches = self.elements(split).batch(_BATCH)
+        batches = batches.map(decoded, num_parallel_calls=os.cpu_count())
+        try:
+            parts = list(batches.as_numpy_iterator())
+        except tf.errors.OpError:
+            self.check()  # names what is damaged
+            raise
+        images, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
+        order = self.order(split)
+        return (images, labels) if order is None else (images[order], labels[order])
+
+    def _images(self, split, image_range):
+        import tensorflow as tf
+
+        files = self._files(split)
+        parse = tf.function(
+            lambda record: records.parse(record, self._channels)[0],
+            input_signature=[tf.TensorSpec([], tf.string)],
+        )
+
+        def load(record):
+            try:
+                return parse(record).numpy()
+            except tf.errors.OpError as error:
+                raise Unreadable(" ".join(error.message.split())[:120]) from error
+
+        def items():
+            for path, count in zip(files.paths, files.counts, strict=True):
+                for number, record in enumerate(tf.data.TFRecordDataset(path).take(count)):
+                    yield f"{path} record {number}", partial(load, record)
+
+        return PictureImages(f"{self.name}@{split}", files.total, items)
+
+    def epoch(self, seed: int, epoch: Any, part: Part) -> Any:
+        import tensorflow as tf
+
+        files = self._files(self.split)
+        folded = seed_of(seed, epoch)
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(files.paths)), folded)
         start = tf.random.stateless_uniform(
             [],
-            tf.random.experimental.stateless_fold_in(seed, 0),
-            maxval=self.num_train,
+            tf.random.experimental.stateless_fold_in(folded, 0),
+            maxval=files.total,
             dtype=tf.int64,
         )
         start += part.worker * part.total
-        files = tf.data.Dataset.from_tensor_slices(self._stretch(order, start, part.total))
-        dataset = files.interleave(
+        stretch = tf.data.Dataset.from_tensor_slices(_stretch(files, order, start, part.total))
+        dataset = stretch.interleave(
             lambda path, skip, take: tf.data.TFRecordDataset(path).skip(skip).take(take),
-            cycle_length=min(_OPEN, len(self._train.paths)),
+            cycle_length=min(_OPEN, len(files.paths)),
             block_length=1,
-            num_parallel_calls=min(_OPEN, len(self._train.paths)),
+            num_parallel_calls=min(_OPEN, len(files.paths)),
             deterministic=True,
         )
 
         def shuffled(number, block):
             # stateless_fold_in(seed, 0) drew the place.
-            fold = tf.random.experimental.stateless_fold_in(seed, number + 1)
+            fold = tf.random.experimental.stateless_fold_in(folded, number + 1)
             block = tf.random.experimental.stateless_shuffle(block, fold)
             return tf.data.Dataset.from_tensor_slices(block)
 
         # Not Dataset.shuffle: its order would also depend on tf.random.set_seed.
-        return dataset.batch(self._block).enumerate().prefetch(1).flat_map(shuffled)
+        return dataset.batch(self.block).enumerate().prefetch(1).flat_map(shuffled)
 
-    def _stretch(self, order, start, length):
-        """Files with how many records to skip and to take: [start, start + length) on the ring."""
+    @property
+    def block(self) -> int:
+        """How many records are shuffled together."""
+        return max(1, min(8192, BLOCK_BYTES // self._files(self.split).mean_bytes))
+
+    def elements(self, split: str) -> Any:
         import tensorflow as tf
 
-        # Twice around, so that a stretch which begins near the end need not be cut in two.
-        order = tf.concat([order, order], 0)
-        counts = tf.gather(tf.constant(self._train.counts, tf.int64), order)
-        before = tf.cumsum(counts, exclusive=True)
-        skip = tf.clip_by_value(start - before, 0, counts)
-        take = tf.clip_by_value(start + length - before, 0, counts) - skip
-        some = take > 0
-        paths = tf.gather(tf.constant(self._train.paths), order)
-        return tuple(tf.boolean_mask(x, some) for x in (paths, skip, take))
-
-    def held_out(self):
-        import tensorflow as tf
-
-        files = tf.data.Dataset.from_tensor_slices(
-            (list(self._test.paths), np.array(self._test.counts, np.int64))
+        files = self._files(split)
+        paths = tf.data.Dataset.from_tensor_slices(
+            (list(files.paths), np.array(files.counts, np.int64))
         )
-        return files.flat_map(lambda path, take: tf.data.TFRecordDataset(path).take(take))
+        return paths.flat_map(lambda path, take: tf.data.TFRecordDataset(path).take(take))
 
-    def decode(self, element):
+    def decode(self, element: Any, split: str) -> tuple[Any, Any]:
         image, label = records.parse(element, self._channels)
-        return self._fit(image), label
+        return self.resizing.tensor(image, self.one_shape()), label
 
-    def check(self):
+    def check(self, quick: bool = False) -> None:
         import tensorflow as tf
 
-        decode = tf.function(self.decode, input_signature=[tf.TensorSpec([], tf.string)])
-        for files in filter(None, (self._train, self._test)):
+        if quick:
+            return
+        decode = tf.function(
+            lambda record: self.decode(record, self.split),
+            input_signature=[tf.TensorSpec([], tf.string)],
+        )
+        for split in dict.fromkeys(filter(None, (self.split, self.test_split))):
+            files = self._files(split)
             for path, count in zip(files.paths, files.counts, strict=True):
                 found = records.scan(path)
                 if len(found.labels) < count:
                     raise UserError(
                         f"{self.name}: {path} {found.damage}; replace it by a whole copy, or have "
-                        f"the readable part used (skip unreadable)."
+                        f"the readable part used (skip_unreadable, --skip-unreadable)"
                     )
                 for number, record in enumerate(tf.data.TFRecordDataset(path).take(count)):
                     try:
@@ -134,8 +208,23 @@ class RecordSource(Source):
                         raise _undecodable_record(self.name, path, number) from None
 
 
-def _undecodable_record(name, path, number) -> UserError:
+def _stretch(files, order, start, length):
+    """Files with how many records to skip and to take: [start, start + length) on the ring."""
+    import tensorflow as tf
+
+    # Twice around, so that a stretch which begins near the end need not be cut in two.
+    order = tf.concat([order, order], 0)
+    counts = tf.gather(tf.constant(files.counts, tf.int64), order)
+    before = tf.cumsum(counts, exclusive=True)
+    skip = tf.clip_by_value(start - before, 0, counts)
+    take = tf.clip_by_value(start + length - before, 0, counts) - skip
+    some = take > 0
+    paths = tf.gather(tf.constant(files.paths), order)
+    return tuple(tf.boolean_mask(x, some) for x in (paths, skip, take))
+
+
+def _undecodable_record(name, path, number):
     return UserError(
         f"{name}: the picture in record {number} of {path} cannot be decoded, or is of another "
-        f"size than the others; convert the images again, or choose an image size."
+        f"size than the others; convert the images again, or choose an image size"
     )

@@ -1,0 +1,236 @@
+"""The names of data: `open` is the one function that knows what they stand for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from improved_gan_tf.data import arrays, image_arrays, tfds_builder
+from improved_gan_tf.data.archives import open_pictures
+from improved_gan_tf.data.folders import open_folder
+from improved_gan_tf.data.pictures import Resizing
+from improved_gan_tf.data.records.files import open_records
+from improved_gan_tf.data.records.source import RecordSource
+from improved_gan_tf.data.source import Images, Source
+from improved_gan_tf.errors import UserError
+
+NAMES = (
+    "digits (no network needed)",
+    "npz:FILE",
+    "folder:DIR",
+    "records:PATH",
+    "a TensorFlow Datasets name such as mnist, fashion_mnist, cifar10, svhn_cropped",
+    "or, of images without labels, the path of a folder, .zip, .tar, .npy or .npz file",
+)
+KINDS = ("npz", "folder", "records")
+# Always these data sets, whatever lies in the working folder.
+_DATA_SETS = frozenset(
+    ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "svhn_cropped", "imagenet2012")
+)
+_GENERATORS = ("saved_model.pb", "checkpoints")  # what a folder of images does not hold
+_SUFFIXES = frozenset((".npy", ".npz", ".zip", ".tar", ".gz", ".tgz", ".txz", ".xz", ".bz2"))
+
+
+def open(
+    name: str | os.PathLike,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    download: bool = True,
+    image_size: int | tuple[int, int] | None = None,
+    resize: str = "square",
+    skip_unreadable: bool = False,
+    num_classes: int | None = None,
+) -> Source:
+    """Opens a data set by its name, for training, testing and scoring alike.
+
+    Args:
+        name: One of the following, optionally with `@SPLIT` to choose another split than "train".
+
+            * `digits`: scikit-learn's 8x8 digits, which need no network.
+            * `npz:FILE`: a .npz file with the arrays `x_train`, `y_train`, `x_test`, `y_test`.
+            * `folder:DIR`: picture files in DIR/train/CLASS and DIR/test/CLASS or DIR/val/CLASS; or
+              in DIR/CLASS, of which a fifth of each class is held out as the test set.
+            * `records:PATH`: TFRecord files: a folder, one file, or a pattern.
+            * a TensorFlow Datasets name, `name[/config][:version]`, such as `mnist`.
+            * the path of images without labels: a folder with all its sub-folders, a .zip or tar
+              archive, a .npy or .npz file (`FILE.npz@ARRAY` names the array). A folder with the
+              name of a data set is written `./mnist`.
+        data_dir: The folder where TFDS keeps prepared data; by default $IMPROVED_GAN_TF_DATA/tfds
+            if that variable is set, otherwise TFDS' own default.
+        download: Whether TFDS may download and prepare what is not there.
+        image_size: The size to which images are resized: the side of a square, or with "stretch"
+            also (height, width). By default they keep their own.
+        resize: "square" resizes the middle square of each image, "stretch" the whole image.
+        skip_unreadable: Leave out pictures that cannot be decoded, and what follows the first
+            damage in a TFRecord file. For training a warning names them.
+        num_classes: The number of classes expected; for TFRecord files without an index also that
+            of the labels' range. By default what the data say.
+
+    Returns:
+        A `Source`. Little is read yet.
+
+    Raises:
+        UserError: One line that says what is wrong: an unknown name, data that are not available,
+            unreadable or of the wrong form, no such split, a value out of range.
+
+    Example:
+
+    >>> source = improved_gan_tf.data.open("digits")
+    >>> source.splits
+    {'train': 1297, 'test': 500}
+    """
+    resizing = Resizing.of(image_size, resize)
+    text, split = _divided(os.fspath(name))
+    try:
+        source, split = _opened(text, split, data_dir, download, skip_unreadable, num_classes)
+    except tfds_builder.UnknownDataSet:
+        raise _unknown(text) from None
+    if "train" not in source.split_names:
+        source.split = source.split_names[0]
+    source.split = source.select(split)
+    source.resizing = resizing
+    if num_classes not in (None, source.num_classes):
+        raise UserError(
+            f"{name}: has {source.num_classes} classes, but {num_classes} were asked for"
+        )
+    return source
+
+
+def as_images(
+    what: Any,
+    image_range: tuple[float, float] | None = None,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    download: bool = True,
+    skip_unreadable: bool = False,
+) -> Images:
+    """The images of anything that holds some.
+
+    Args:
+        what: An array [N, H, W, C] or [N, H, W], a list of arrays of any sizes, a name that `open`
+            takes, a `Source`, or `Images`, which are returned as they are.
+        image_range: (low, high), the values of black and full brightness in floats; by default 0
+            and 255. Integers always are 0..255.
+        data_dir: As for `open`.
+        download: As for `open`.
+        skip_unreadable: As for `open`.
+
+    Returns:
+        `Images`.
+
+    Raises:
+        UserError: Not images; values that seem to be scaled, without a range.
+    """
+    if isinstance(what, Images):
+        return what
+    if isinstance(what, str | os.PathLike):
+        what = open(what, data_dir=data_dir, download=download, skip_unreadable=skip_unreadable)
+    if isinstance(what, Source):
+        return what.images(image_range=image_range)
+    if isinstance(what, Sequence):
+        return image_arrays.from_list(what, image_range)
+    return image_arrays.from_array(what, image_range)
+
+
+class UnlabeledSource(Source):
+    """Images without labels, of one split.
+
+    Args:
+        name: Their path.
+        count: How many there are.
+        found: A function of an image range that returns them.
+        shape: (height, width, channels); height and width None where sizes differ or are unknown.
+        split: The name of the split.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        count: int,
+        found: Callable[[tuple[float, float] | None], Images],
+        shape: tuple[int | None, int | None, int] = (None, None, 3),
+        split: str = "images",
+    ):
+        self.name, self._count, self._found, self._shape = name, count, found, shape
+        self.split_names = (split,)
+
+    @property
+    def own_shape(self) -> tuple[int | None, int | None, int]:
+        return self._shape
+
+    def count(self, split: str) -> int:
+        return self._count
+
+    def _images(self, split, image_range):
+        return self._found(image_range)
+
+
+def _divided(text):
+    """(name, split or None) of NAME@SPLIT."""
+    base, at, split = text.rpartition("@")
+    kind, _, rest = text.partition(":")
+    if not at or Path(rest if kind in KINDS else text).expanduser().exists():
+        return text, None
+    return base, split
+
+
+def _opened(text, split, data_dir, download, skip, num_classes):
+    kind, colon, rest = text.partition(":")
+    if colon and kind in KINDS:
+        if not rest:
+            raise UserError(f"{text!r} names no path; expected {kind}:PATH")
+        if kind == "npz":
+            return arrays.open_npz(rest), split
+        if kind == "folder":
+            return open_folder(rest, skip), split
+        files = open_records(rest, skip, num_classes)
+        return RecordSource(text, ("train",), lambda _: files, files.class_names), split
+    if text == "digits":
+        return arrays.open_digits(), split
+    path = Path(text).expanduser()
+    if text and text not in _DATA_SETS and path.exists():
+        return _unlabeled(path, split, skip)
+    if os.sep in text or path.suffix in _SUFFIXES:
+        hint = f"; did you mean npz:{text}?" if path.suffix == ".npz" else ""
+        raise UserError(f"{text}: there is no such file or folder{hint}")
+    if not tfds_builder.is_name(text):
+        raise _unknown(text)
+    from improved_gan_tf.data.tfds_source import open_tfds
+
+    return open_tfds(text, data_dir, download, skip), split
+
+
+def _unlabeled(path, split, skip):
+    """The source for a path, and the split to choose in it."""
+    name = str(path)
+    if path.is_file() and path.suffix in (".npy", ".npz"):
+        key = "images"
+        if path.suffix == ".npz":
+            array: Any = image_arrays.NpzArray(path, split)
+            key, split, found = array.key, None, array.images
+        else:
+            array = image_arrays.open_npy(path)
+            found = partial(image_arrays.from_array, array, name=name)
+        image_arrays.check_form(array.shape, array.dtype, name)
+        shape = (*array.shape[1:3], 1 if (*array.shape, 1)[3] == 1 else 3)
+        return UnlabeledSource(name, array.shape[0], found, shape, key), split
+    if any((path / marker).exists() for marker in _GENERATORS):
+        raise UserError(
+            f"{name} is a run or an exported model, not a folder of images; draw images from it: "
+            f"improved-gan sample, improved-gan score"
+        )
+    pictures = open_pictures(path, skip)
+    if pictures is None:
+        raise UserError(
+            f"{name} is none of the files that hold images: .npz, .npy, .zip, .tar, .tar.gz"
+        )
+    source = UnlabeledSource(name, pictures.count, lambda image_range: pictures)
+    source.hint = f"; did you mean folder:{name}?" if path.is_dir() else ""
+    return source, split
+
+
+def _unknown(text):
+    return UserError(f"unknown data set {text!r}; expected {', '.join(NAMES)}")

@@ -1,0 +1,285 @@
+"""Picture files: which there are, decoding them, and making them of one size.
+
+There is one policy, whoever reads the pictures. Grey pictures stay grey; palettes, CMYK and other
+colour spaces become RGB; alpha is dropped; of an animation the first frame counts; the orientation
+tag is ignored, as the original ignored it. More than 8 bits per channel are refused.
+
+`decode` is the policy, by Pillow. `decode_tensor` gives the same bytes inside a `tf.data`
+pipeline: the plain kinds of JPEG and PNG are decoded by TensorFlow, which needs no Python, and
+everything else by `decode`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from improved_gan_tf.errors import UserError
+
+SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+)
+# Pillow would also open formats that start other programs (EPS: Ghostscript), whatever the suffix.
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+RESIZES = ("square", "stretch")
+_GREY = frozenset(("1", "L", "LA", "La"))
+_DEEP = frozenset(("I", "F", "I;16", "I;16L", "I;16B", "I;16N"))
+_JPEG = b"\xff\xd8\xff"
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PLAIN_PNG = (b"\x08\x00", b"\x08\x02")  # bits per channel and kind: 8-bit grey, 8-bit RGB
+
+
+class Unreadable(ValueError):
+    """A picture that cannot be used; its message is the reason."""
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's name ends like a picture's and the file is not hidden."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in SUFFIXES and path.name[0] != "." and "__MACOSX" not in path.parts
+
+
+def class_folders(
+    folder: Path, name: str, allow_empty: bool = False
+) -> tuple[list[str], dict[int, list[Path]]]:
+    """Lists class folders: the names of the classes, and the picture files of each class number.
+
+    Classes are numbered in the sorted order of their names, pictures are sorted by name. Hidden
+    folders and files that are not pictures are passed over.
+
+    Raises:
+        UserError: No sub-folder; a class without a picture, unless `allow_empty`.
+    """
+    classes = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
+    if not classes:
+        raise UserError(
+            f"{name}: {folder} has no sub-folder; expected one sub-folder of pictures per class"
+        )
+    files = {}
+    for number, class_name in enumerate(classes):
+        files[number] = sorted(
+            p for p in (folder / class_name).iterdir() if is_picture(p.name) and p.is_file()
+        )
+        if not files[number] and not allow_empty:
+            raise UserError(
+                f"{name}: class {class_name!r} has no example; put pictures "
+                f"({', '.join(sorted(SUFFIXES))}) into {folder / class_name} or remove it"
+            )
+    return classes, files
+
+
+def begins_well(path: str) -> bool:
+    """Whether the first bytes are those of a common kind of picture."""
+    with open(path, "rb") as stream:
+        start = stream.read(12)
+    known = (_JPEG, _PNG, b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*", b"P4", b"P5", b"P6")
+    return start.startswith(known)
+
+
+def header(path: str) -> tuple[int, int, bool]:
+    """(height, width, whether it is grey) of a picture file, without decoding it.
+
+    Raises:
+        Unreadable: Not a picture.
+    """
+    return _read(path, lambda p: (p.height, p.width, p.mode in _GREY))
+
+
+def decode(stream: str | os.PathLike | BinaryIO) -> np.ndarray:
+    """Decodes a picture.
+
+    Args:
+        stream: A path, or a binary stream.
+
+    Returns:
+        A uint8 array [H, W, 1] if the picture is grey, otherwise [H, W, 3].
+
+    Raises:
+        Unreadable: Not a whole picture of at most 8 bits per channel, of a known format.
+    """
+
+    def pixels(picture):
+        if picture.mode in _DEEP or ";16" in str(picture.tile):  # Pillow cuts 48-bit colour to 24
+            raise Unreadable(f"pixels of mode {picture.mode}; expected 8 bits per channel")
+        return np.asarray(picture.convert("L" if picture.mode in _GREY else "RGB"))
+
+    array = _read(stream, pixels)
+    return array[..., None] if array.ndim == 2 else array
+
+
+def _read(stream, use: Callable) -> Any:
+    from PIL import Image
+
+    try:
+        with Image.open(stream, formats=FORMATS) as picture:
+            limit = Image.MAX_IMAGE_PIXELS
+            if limit is not None and picture.width * picture.height > limit:
+                raise Unreadable(f"{picture.width} x {picture.height} pixels are too many")
+            return use(picture)
+    except Unreadable:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly anything
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise Unreadable(reason) from error
+
+
+def decode_tensor(encoded: Any, channels: int = 3) -> Any:
+    """Decodes a picture in a graph, to the bytes that `decode` returns.
+
+    Args:
+        encoded: The picture file, a scalar string tensor.
+        channels: 3, or 1 where every picture is grey. Grey pictures get three equal channels.
+
+    Returns:
+        A uint8 tensor [H, W, channels] of unknown height and width. A picture that cannot be
+        decoded raises `tf.errors.InvalidArgumentError` where it is evaluated.
+    """
+    import tensorflow as tf
+
+    # Zeros behind, so that a short string is not read beyond its end.
+    start = tf.strings.substr(encoded, 0, 26) + 26 * "\0"
+
+    def is_in(position, length, values):
+        return tf.reduce_any(tf.equal(tf.strings.substr(start, position, length), list(values)))
+
+    def jpeg():
+        return tf.io.decode_jpeg(encoded, channels, dct_method="INTEGER_ACCURATE")
+
+    def png():
+        return tf.io.decode_png(encoded, channels)
+
+    def other():
+        def by_pillow(data: bytes) -> np.ndarray:
+            image = decode(io.BytesIO(data))
+            return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], channels)))
+
+        return tf.numpy_function(by_pillow, [encoded], tf.uint8, stateful=False)
+
+    def not_cmyk():
+        return tf.io.extract_jpeg_shape(encoded)[2] != 4
+
+    plain_jpeg = tf.cond(is_in(0, 3, [_JPEG]), not_cmyk, lambda: False)
+    plain_png = tf.logical_and(is_in(0, 8, [_PNG]), is_in(24, 2, _PLAIN_PNG))
+    image = tf.cond(plain_jpeg, jpeg, lambda: tf.cond(plain_png, png, other))
+    return tf.ensure_shape(image, (None, None, channels))
+
+
+@dataclass(frozen=True)
+class Resizing:
+    """How images are brought to one size.
+
+    "square" takes the middle square, of the side s = min(h, w) from row (h - s + 1) // 2 and
+    column (w - s + 1) // 2 on, and resizes that; "stretch" resizes the whole image. Both use the
+    triangle filter ("bilinear"), widened by the factor of a reduction so that nothing aliases.
+    Pillow rounds to bytes and TensorFlow does not; otherwise they differ by less than 1 of 255.
+
+    Args:
+        size: (height, width) wanted, or None to leave images as they are.
+        how: "square" or "stretch".
+
+    Source: the ImageNet code's center_crop, which takes the whole shorter side, rounds halves up
+    and resizes by scipy.misc.imresize, that is, by Pillow with this filter.
+    """
+
+    size: tuple[int, int] | None = None
+    how: str = "square"
+
+    @classmethod
+    def of(cls, image_size: int | tuple[int, int] | None, how: str = "square") -> Resizing:
+        """The checked `Resizing` for a user's values: one number, or (height, width).
+
+        Raises:
+            UserError: Another word, another form of size, or a square of unequal sides.
+        """
+        if how not in RESIZES:
+            raise UserError(f"unknown resize {how!r}; choose {' or '.join(RESIZES)}")
+        if image_size is None:
+            return cls(None, how)
+        size = (image_size, image_size) if np.ndim(image_size) == 0 else tuple(image_size)
+        if len(size) != 2 or not all(
+            not isinstance(s, bool) and int(s) == s and s >= 1 for s in size
+        ):
+            raise UserError(
+                f"image size {image_size} given; expected a whole number of 1 or more, or "
+                f"(height, width)"
+            )
+        if how == "square" and size[0] != size[1]:
+            raise UserError(f"image size {image_size} is no square; choose resize 'stretch'")
+        return cls((int(size[0]), int(size[1])), how)
+
+    def image(self, image: np.ndarray) -> np.ndarray:
+        """[H, W, C] uint8 or float32 at the wanted size, of the same type."""
+        if self.size is None:
+            return image
+        from PIL import Image
+
+        if self.how == "square":
+            image = image[_middle(*image.shape[:2])]
+        if image.shape[:2] == self.size:
+            return image
+        width_height = self.size[::-1]
+        planes = [  # byte for byte the same as a resized RGB picture
+            Image.fromarray(np.ascontiguousarray(plane)).resize(
+                width_height, Image.Resampling.BILINEAR
+            )
+            for plane in np.moveaxis(image, 2, 0)
+        ]
+        return np.stack([np.asarray(plane) for plane in planes], axis=2)
+
+    def tensor(self, image: Any, shape: tuple[int, int, int], maximum: float = 255.0) -> Any:
+        """A tensor [H, W, C] of any number type as float32 of `shape`, within 0..maximum."""
+        import tensorflow as tf
+
+        if self.size is None or image.shape == shape:
+            return tf.ensure_shape(tf.cast(image, tf.float32), shape)
+        if self.how == "square":
+            image = square_tensor(image, self.size[0])
+        else:
+            image = tf.image.resize(image, self.size, "bilinear", antialias=True)
+        return tf.ensure_shape(tf.clip_by_value(image, 0.0, maximum), shape)  # an ulp beyond
+
+
+def _middle(height: int, width: int) -> tuple[slice, slice]:
+    side = min(height, width)
+    top, left = (height - side + 1) // 2, (width - side + 1) // 2
+    return slice(top, top + side), slice(left, left + side)
+
+
+def square_picture(picture: Any, size: int) -> Any:
+    """The middle square of a Pillow picture, `size` x `size`; see `Resizing`."""
+    from PIL import Image
+
+    rows, columns = _middle(picture.height, picture.width)
+    # Cropped first: resize(box=...) would let pixels beside the square into its edges.
+    picture = picture.crop((columns.start, rows.start, columns.stop, rows.stop))
+    return picture.resize((size, size), Image.Resampling.BILINEAR)
+
+
+def square_tensor(image: Any, size: int) -> Any:
+    """The middle square of an image tensor; see `Resizing`.
+
+    Args:
+        image: [H, W, C] of any number type; H and W may be unknown until it runs.
+        size: The side wanted.
+
+    Returns:
+        [size, size, C] float32, within the range of `image`.
+    """
+    import tensorflow as tf
+
+    height, width = tf.unstack(tf.shape(image)[:2])
+    side = tf.minimum(height, width)
+    top, left = (height - side + 1) // 2, (width - side + 1) // 2
+    square = tf.cast(image[top : top + side, left : left + side], tf.float32)
+
+    def resized():
+        return tf.image.resize(square, (size, size), "bilinear", antialias=True)
+
+    square = tf.cond(tf.equal(side, size), lambda: square, resized)
+    return tf.ensure_shape(square, (size, size, image.shape[-1]))

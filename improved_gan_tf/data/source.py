@@ -1,0 +1,234 @@
+"""What a name of data stands for: a `Source`, and `Images`, its images one by one.
+
+Semi-supervised training reads a source into memory (`arrays`), the endless stream takes its
+`tf.data` elements (`epoch`, `elements`, `decode`), and the metrics take its `images`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from improved_gan_tf.data.order import mixed_order
+from improved_gan_tf.data.pictures import Resizing
+from improved_gan_tf.errors import UserError
+
+
+class Images:
+    """Images that are read one after the other; what the metrics consume.
+
+    Args:
+        name: Where they come from, for messages and protocols.
+        count: The number of images, those that cannot be read included.
+
+    Attributes:
+        skipped: Names of the images left out because they could not be read, up to where the
+            images were read last.
+    """
+
+    def __init__(self, name: str, count: int):
+        self.name, self.count = str(name), int(count)
+        self.skipped: list[str] = []
+
+    def images(self, prepare: Callable[[np.ndarray], Any], workers: int) -> Iterator[Any]:
+        """Yields `prepare(image)` for each image, in order; may be called again.
+
+        Args:
+            prepare: A function of one image: uint8, or float32 in 0..255, [H, W, 1 or 3]. It may
+                be called in several threads.
+            workers: The number of threads.
+        """
+        raise NotImplementedError
+
+
+class _Resized(Images):
+    def __init__(self, found: Images, resizing: Resizing):
+        super().__init__(found.name, found.count)
+        self._found, self._resizing, self.skipped = found, resizing, found.skipped
+
+    def images(self, prepare: Callable[[np.ndarray], Any], workers: int) -> Iterator[Any]:
+        return self._found.images(lambda image: prepare(self._resizing.image(image)), workers)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one worker reads of an epoch: `steps` batches of `rows` examples each."""
+
+    steps: int
+    rows: int
+    workers: int = 1
+    worker: int = 0
+
+    @property
+    def total(self) -> int:
+        """Examples of this worker per epoch; all workers read as many."""
+        return self.steps * self.rows
+
+
+class Source:
+    """Images, usually with class labels; `improved_gan_tf.data.open` makes one of a name.
+
+    Attributes:
+        name: The name of the data set, without the chosen split.
+        class_names: One name per class, or None where there are no labels.
+        split_names: The splits, in order.
+        split: The split that is trained on or looked at; "train" unless another was chosen.
+        test_split: The split that tests, or None.
+        held_out: The fraction of each class that was split off as the test set because the data
+            have none of their own; None where they have.
+        maximum: The largest value of a stored pixel: 255, 16 for digits, 1 for floats.
+        resizing: How images are brought to one size.
+        hint: What may have been meant where labels are missed.
+    """
+
+    name: str
+    class_names: tuple[str, ...] | None = None
+    split_names: tuple[str, ...] = ("train",)
+    split: str = "train"
+    test_split: str | None = None
+    held_out: float | None = None
+    maximum: float = 255.0
+    resizing: Resizing = Resizing()
+    hint: str = ""
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes, 0 where there are no labels."""
+        return len(self.class_names or ())
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """The number of images of each split."""
+        return {split: self.count(split) for split in self.split_names}
+
+    @property
+    def image_shape(self) -> tuple[int | None, int | None, int]:
+        """(height, width, channels); height and width None where sizes differ or are unknown."""
+        height, width, channels = self.own_shape
+        height, width = self.resizing.size or (height, width)
+        return height, width, channels
+
+    @property
+    def own_shape(self) -> tuple[int | None, int | None, int]:
+        """The shape of the images before they are resized."""
+        raise NotImplementedError
+
+    def one_shape(self) -> tuple[int, int, int]:
+        """`image_shape` where it must be known.
+
+        Raises:
+            UserError: The images differ in size.
+        """
+        height, width, channels = self.image_shape
+        if height is None or width is None:
+            raise UserError(f"{self.name}: its images have many sizes; choose an image size")
+        return height, width, channels
+
+    def select(self, split: str | None) -> str:
+        """`split` if there is such a one; None is the chosen split.
+
+        Raises:
+            UserError: There is none of this name.
+        """
+        if split is not None and split not in self.split_names:
+            raise UserError(
+                f"{self.name} has no split {split!r}; choose one of {', '.join(self.split_names)}"
+            )
+        return self.split if split is None else split
+
+    def count(self, split: str) -> int:
+        """The number of images of a split."""
+        raise NotImplementedError
+
+    def labels(self, split: str) -> np.ndarray:
+        """The class numbers of a split, int32 [N]."""
+        raise NotImplementedError
+
+    def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Reads a split into memory.
+
+        Returns:
+            Images [N, H, W, C], uint8 or float32 in 0..maximum, and class numbers int32 [N].
+
+        Raises:
+            UserError: Images that cannot be read, or differ in size; no labels.
+        """
+        raise NotImplementedError
+
+    def images(
+        self, split: str | None = None, image_range: tuple[float, float] | None = None
+    ) -> Images:
+        """The images of a split, without their labels.
+
+        Args:
+            split: One of `split_names`; by default the chosen one.
+            image_range: (low, high), the values of black and full brightness in files of floats;
+                by default 0 and 255. Other data state their own range.
+        """
+        found = self._images(self.select(split), image_range)
+        return found if self.resizing.size is None else _Resized(found, self.resizing)
+
+    def _images(self, split: str, image_range: tuple[float, float] | None) -> Images:
+        raise NotImplementedError
+
+    def epoch(self, seed: int, epoch: Any, part: Part) -> Any:
+        """The elements of one epoch of the chosen split, in a graph.
+
+        The order is a function of the seed and the epoch, drawn by TensorFlow's stateless
+        generator inside the pipeline: it has no state that a resumed run would have to restore.
+
+        Args:
+            seed: The seed of the order.
+            epoch: The epoch, a scalar int64 tensor.
+            part: Which elements; steps * rows * workers <= the number of images.
+
+        Returns:
+            A `tf.data.Dataset` of `part.total` elements: cheap ones, such as row numbers.
+        """
+        return shuffled_rows(self.count(self.split), seed, epoch, part)
+
+    def elements(self, split: str) -> Any:
+        """A `tf.data.Dataset` of all elements of a split, in a fixed order."""
+        import tensorflow as tf
+
+        return tf.data.Dataset.from_tensor_slices(mixed_order(self.labels(split)))
+
+    def decode(self, element: Any, split: str) -> tuple[Any, Any]:
+        """(image [H, W, C] float32 in 0..maximum, label int32) of an element, in a graph."""
+        raise NotImplementedError
+
+    def check(self, quick: bool = False) -> None:
+        """Reads and decodes everything once.
+
+        Args:
+            quick: Do only what can be afforded each time before training.
+
+        Raises:
+            UserError: Something cannot be read; it is named.
+        """
+
+
+def shuffled_rows(count: int, seed: int, epoch: Any, part: Part) -> Any:
+    """A worker's row numbers in one epoch, as a dataset.
+
+    The workers' slices of a batch, joined, are the batch of a single worker: how many share the
+    work changes nothing in what is trained on.
+    """
+    import tensorflow as tf
+
+    rows = tf.random.experimental.stateless_shuffle(
+        tf.range(count, dtype=tf.int64), seed=seed_of(seed, epoch)
+    )
+    rows = rows[: part.total * part.workers]
+    rows = tf.reshape(rows, (part.steps, part.workers, part.rows))[:, part.worker]
+    return tf.data.Dataset.from_tensor_slices(tf.reshape(rows, [-1]))
+
+
+def seed_of(seed: int, epoch: Any) -> Any:
+    """The stateless generator's seed of an epoch, [2] int64."""
+    import tensorflow as tf
+
+    return tf.stack([tf.constant(seed, tf.int64), tf.cast(epoch, tf.int64)])

@@ -1,0 +1,72 @@
+"""What the two kinds of training data share: `SemiSupervisedData` and `ImageStream`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from improved_gan_tf.data.scaling import Scaling
+from improved_gan_tf.data.source import Source
+from improved_gan_tf.errors import UserError
+
+
+class TrainingData:
+    """Data that a model is trained on and tested on.
+
+    Attributes:
+        source: The `Source` of the images.
+        scaling: The `Scaling` from pixels to floats.
+        name: The name of the data set.
+        class_names: One name per class.
+        num_classes: The number of classes.
+        image_shape: (height, width, channels).
+        image_range: The scaled values of a black and of a full pixel.
+        num_train: The number of training images, labelled or not.
+        num_test: The number of test images, 0 if there are none.
+        batch_size: Images per step, over all workers.
+        steps_per_epoch: floor(num_train / batch_size).
+        labeled_indices: The places of the labelled subset in the training set, [L] integers; None
+            where every image carries its label.
+    """
+
+    labeled_indices: np.ndarray | None = None
+
+    def __init__(
+        self, source: Source, scaling: Scaling, num_train: int, num_test: int, batch_size: int
+    ):
+        self.source, self.scaling = source, scaling
+        self.name, self.class_names = source.name, source.class_names
+        self.num_classes, self.image_shape = source.num_classes, source.one_shape()
+        self.image_range = scaling.range
+        self.num_train, self.num_test, self.batch_size = num_train, num_test, int(batch_size)
+        self.steps_per_epoch = num_train // self.batch_size
+
+
+def training_splits(source: Source) -> tuple[str, str | None]:
+    """The names of the split to train on and of the one that tests, if there is one.
+
+    Raises:
+        UserError: The images have no labels, or the chosen split is the one that tests.
+    """
+    if source.class_names is None:
+        raise UserError(
+            f"{source.name} has no class labels, which training needs; expected digits, npz:FILE, "
+            f"folder:DIR, records:PATH or a TFDS name{source.hint}"
+        )
+    if source.split == source.test_split:
+        raise UserError(
+            f"{source.name}: the split {source.split} is for testing; choose another to train on"
+        )
+    return source.split, source.test_split
+
+
+def options() -> Any:
+    """What every pipeline of training is run with, as new `tf.data.Options`."""
+    import tensorflow as tf
+
+    chosen = tf.data.Options()
+    # The autotuner's thread can hold up the end of an epoch by seconds, and has nothing to tune.
+    chosen.autotune.enabled = False
+    chosen.deterministic = True
+    return chosen

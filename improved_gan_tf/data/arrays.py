@@ -44,13 +44,14 @@ class ArraySource(Source):
     ):
         self.name, self.maximum, self.test_split = name, maximum, test_split
         self.class_names, self.split_names = tuple(class_names), tuple(counts)
-        self._counts, self._read, self._shape = dict(counts), read, tuple(shape)
+        self._counts, self._read = dict(counts), read
+        height, width, self.channels = shape
+        self._size = height, width
         self._parts: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     @property
-    def own_shape(self) -> tuple[int | None, int | None, int]:
-        height, width, channels = self._shape
-        return height, width, channels
+    def own_size(self) -> tuple[int | None, int | None]:
+        return self._size
 
     def count(self, split: str) -> int:
         return self._counts[split]

@@ -149,13 +149,11 @@ class FolderSource(Source):
         return [path for pictures in files.values() for path in pictures.paths]
 
     @cached_property
-    def _channels(self) -> int:
-        """1 if every picture is grey, otherwise 3."""
+    def channels(self) -> int:  # type: ignore[override]
         return 1 if all(self._header(path)[2] for path in self._paths(self._files)) else 3
 
     @cached_property
     def _size(self) -> tuple[int, int]:
-        """(height, width) of all pictures."""
         paths = self._paths(self._files)
         height, width, _ = self._header(paths[0])
         for path in paths:
@@ -174,14 +172,14 @@ class FolderSource(Source):
             raise unreadable(f"{self.name}: {path}", error) from error
 
     @property
-    def own_shape(self) -> tuple[int | None, int | None, int]:
+    def own_size(self) -> tuple[int | None, int | None]:
         try:
-            return *self._size, self._channels
-        except UserError:
-            return None, None, self._channels
+            return self._size
+        except UserError:  # they differ
+            return None, None
 
     def one_shape(self) -> tuple[int, int, int]:
-        return *(self.resizing.size or self._size), self._channels
+        return *(self.resizing.size or self._size), self.channels
 
     def count(self, split: str) -> int:
         return len(self._files[split].paths)
@@ -232,7 +230,7 @@ def _undecodable(paths):
     def fails(path):
         try:
             decode_tensor(tf.io.read_file(path))
-        except tf.errors.OpError:
+        except (tf.errors.OpError, Unreadable):
             return True
         return False
 

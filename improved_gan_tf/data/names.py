@@ -11,7 +11,7 @@ from typing import Any
 from improved_gan_tf.data import arrays, image_arrays, tfds_builder
 from improved_gan_tf.data.archives import open_pictures
 from improved_gan_tf.data.folders import open_folder
-from improved_gan_tf.data.pictures import Resizing
+from improved_gan_tf.data.pictures import SUFFIXES, Resizing
 from improved_gan_tf.data.records.files import open_records
 from improved_gan_tf.data.records.source import RecordSource
 from improved_gan_tf.data.source import Images, Source
@@ -142,7 +142,8 @@ class UnlabeledSource(Source):
         name: Their path.
         count: How many there are.
         found: A function of an image range that returns them.
-        shape: (height, width, channels); height and width None where sizes differ or are unknown.
+        size: (height, width), None where sizes differ or are unknown.
+        channels: 1 or 3.
         split: The name of the split.
     """
 
@@ -151,15 +152,17 @@ class UnlabeledSource(Source):
         name: str,
         count: int,
         found: Callable[[tuple[float, float] | None], Images],
-        shape: tuple[int | None, int | None, int] = (None, None, 3),
+        size: tuple[int | None, int | None] = (None, None),
+        channels: int = 3,
         split: str = "images",
     ):
-        self.name, self._count, self._found, self._shape = name, count, found, shape
+        self.name, self.channels = name, channels
+        self._count, self._found, self._size = count, found, size
         self.split_names = (split,)
 
     @property
-    def own_shape(self) -> tuple[int | None, int | None, int]:
-        return self._shape
+    def own_size(self) -> tuple[int | None, int | None]:
+        return self._size
 
     def count(self, split: str) -> int:
         return self._count
@@ -193,10 +196,10 @@ def _opened(text, split, data_dir, download, skip, num_classes):
     path = Path(text).expanduser()
     if text and text not in _DATA_SETS and path.exists():
         return _unlabeled(path, split, skip)
-    if os.sep in text or path.suffix in _SUFFIXES:
-        hint = f"; did you mean npz:{text}?" if path.suffix == ".npz" else ""
-        raise UserError(f"{text}: there is no such file or folder{hint}")
     if not tfds_builder.is_name(text):
+        if os.sep in text or path.suffix.lower() in _SUFFIXES | SUFFIXES:
+            hint = f"; did you mean npz:{text}?" if path.suffix == ".npz" else ""
+            raise UserError(f"{text}: there is no such file or folder{hint}")
         raise _unknown(text)
     from improved_gan_tf.data.tfds_source import open_tfds
 
@@ -215,8 +218,9 @@ def _unlabeled(path, split, skip):
             array = image_arrays.open_npy(path)
             found = partial(image_arrays.from_array, array, name=name)
         image_arrays.check_form(array.shape, array.dtype, name)
-        shape = (*array.shape[1:3], 1 if (*array.shape, 1)[3] == 1 else 3)
-        return UnlabeledSource(name, array.shape[0], found, shape, key), split
+        count, height, width, channels = (*array.shape, 1)[:4]
+        channels = 1 if channels == 1 else 3
+        return UnlabeledSource(name, count, found, (height, width), channels, key), split
     if any((path / marker).exists() for marker in _GENERATORS):
         raise UserError(
             f"{name} is a run or an exported model, not a folder of images; draw images from it: "
@@ -233,4 +237,6 @@ def _unlabeled(path, split, skip):
 
 
 def _unknown(text):
-    return UserError(f"unknown data set {text!r}; expected {', '.join(NAMES)}")
+    return UserError(
+        f"unknown data set {text!r}, and no such file or folder; expected {', '.join(NAMES)}"
+    )

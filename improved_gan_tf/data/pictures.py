@@ -31,8 +31,8 @@ RESIZES = ("square", "stretch")
 _GREY = frozenset(("1", "L", "LA", "La"))
 _DEEP = frozenset(("I", "F", "I;16", "I;16L", "I;16B", "I;16N"))
 _JPEG = b"\xff\xd8\xff"
-_PNG = b"\x89PNG\r\n\x1a\n"
-_PLAIN_PNG = (b"\x08\x00", b"\x08\x02")  # bits per channel and kind: 8-bit grey, 8-bit RGB
+# Of 8 bits per channel, grey or RGB. \C is any byte.
+_PLAIN_PNG = r"\CPNG\r\n\x1a\n\C{16}\x08[\x00\x02]"
 
 
 class Unreadable(ValueError):
@@ -78,7 +78,7 @@ def begins_well(path: str) -> bool:
     """Whether the first bytes are those of a common kind of picture."""
     with open(path, "rb") as stream:
         start = stream.read(12)
-    known = (_JPEG, _PNG, b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*", b"P4", b"P5", b"P6")
+    known = (_JPEG, b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*", b"P4", b"P5", b"P6")
     return start.startswith(known)
 
 
@@ -114,7 +114,7 @@ def decode(stream: str | os.PathLike | BinaryIO) -> np.ndarray:
 
 
 def _read(stream, use: Callable) -> Any:
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(stream, formats=FORMATS) as picture:
@@ -124,6 +124,8 @@ def _read(stream, use: Callable) -> Any:
             return use(picture)
     except Unreadable:
         raise
+    except UnidentifiedImageError as error:
+        raise Unreadable(f"not one of {', '.join(FORMATS)}, or damaged") from error
     except Exception as error:  # Pillow's decoders raise nearly anything
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise Unreadable(reason) from error
@@ -142,31 +144,29 @@ def decode_tensor(encoded: Any, channels: int = 3) -> Any:
     """
     import tensorflow as tf
 
-    # Zeros behind, so that a short string is not read beyond its end.
-    start = tf.strings.substr(encoded, 0, 26) + 26 * "\0"
+    start = tf.strings.substr(encoded, 0, 26)
+    jpeg = tf.cast(tf.strings.substr(start, 0, 3) == _JPEG, tf.int32)
+    png = tf.cast(tf.strings.regex_full_match(start, _PLAIN_PNG), tf.int32)
 
-    def is_in(position, length, values):
-        return tf.reduce_any(tf.equal(tf.strings.substr(start, position, length), list(values)))
+    def by_pillow(data):  # bytes in a graph, otherwise an array that holds them
+        image = decode(io.BytesIO(np.asarray(data, object).item()))
+        return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], channels)))
 
-    def jpeg():
-        return tf.io.decode_jpeg(encoded, channels, dct_method="INTEGER_ACCURATE")
-
-    def png():
-        return tf.io.decode_png(encoded, channels)
-
-    def other():
-        def by_pillow(data: bytes) -> np.ndarray:
-            image = decode(io.BytesIO(data))
-            return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], channels)))
-
+    def decode_other():
         return tf.numpy_function(by_pillow, [encoded], tf.uint8, stateful=False)
 
-    def not_cmyk():
-        return tf.io.extract_jpeg_shape(encoded)[2] != 4
+    def decode_jpeg():
+        def plain():
+            # TensorFlow's default trades accuracy for speed; this one gives Pillow's bytes.
+            return tf.io.decode_jpeg(encoded, channels, dct_method="INTEGER_ACCURATE")
 
-    plain_jpeg = tf.cond(is_in(0, 3, [_JPEG]), not_cmyk, lambda: False)
-    plain_png = tf.logical_and(is_in(0, 8, [_PNG]), is_in(24, 2, _PLAIN_PNG))
-    image = tf.cond(plain_jpeg, jpeg, lambda: tf.cond(plain_png, png, other))
+        is_cmyk = tf.io.extract_jpeg_shape(encoded)[2] == 4
+        return tf.cond(is_cmyk, decode_other, plain)
+
+    def decode_png():
+        return tf.io.decode_png(encoded, channels)
+
+    image = tf.switch_case(jpeg + 2 * png, [decode_other, decode_jpeg, decode_png])
     return tf.ensure_shape(image, (None, None, channels))
 
 

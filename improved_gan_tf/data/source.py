@@ -80,6 +80,7 @@ class Source:
         held_out: The fraction of each class that was split off as the test set because the data
             have none of their own; None where they have.
         maximum: The largest value of a stored pixel: 255, 16 for digits, 1 for floats.
+        channels: 1 if all images are grey, otherwise 3.
         resizing: How images are brought to one size.
         hint: What may have been meant where labels are missed.
     """
@@ -91,6 +92,7 @@ class Source:
     test_split: str | None = None
     held_out: float | None = None
     maximum: float = 255.0
+    channels: int = 3
     resizing: Resizing = Resizing()
     hint: str = ""
 
@@ -107,13 +109,12 @@ class Source:
     @property
     def image_shape(self) -> tuple[int | None, int | None, int]:
         """(height, width, channels); height and width None where sizes differ or are unknown."""
-        height, width, channels = self.own_shape
-        height, width = self.resizing.size or (height, width)
-        return height, width, channels
+        height, width = self.resizing.size or self.own_size
+        return height, width, self.channels
 
     @property
-    def own_shape(self) -> tuple[int | None, int | None, int]:
-        """The shape of the images before they are resized."""
+    def own_size(self) -> tuple[int | None, int | None]:
+        """(height, width) of the images before they are resized."""
         raise NotImplementedError
 
     def one_shape(self) -> tuple[int, int, int]:

@@ -72,7 +72,7 @@ def open_tfds(
     if dtype != np.uint8:
         raise UserError(f"{name}: its images are {dtype}; expected uint8")
     shape = (*shape[:2], 1 if shape[2] == 1 else 3)
-    label = features.get("label")
+    label = features["label"] if "label" in features else None  # noqa: SIM401
     names = tuple(label.names) if isinstance(label, tfds.features.ClassLabel) else None
     splits = builder.info.splits
     counts = {split: splits[split].num_examples for split in splits}
@@ -205,12 +205,14 @@ class RandomAccessSource(Source):
 
     def __init__(self, tfds: Any, name: str, counts: dict, builder: Any, class_names, shape):
         self.name, self.class_names, self.split_names = name, class_names, tuple(counts)
-        self._tfds, self._counts, self._builder, self._shape = tfds, counts, builder, shape
+        self._tfds, self._counts, self._builder = tfds, counts, builder
+        height, width, self.channels = shape
+        self._size = height, width
         self.order: Callable[[str], np.ndarray | None] = lambda split: None
 
     @property
-    def own_shape(self) -> tuple[int | None, int | None, int]:
-        return self._shape
+    def own_size(self) -> tuple[int | None, int | None]:
+        return self._size
 
     def count(self, split: str) -> int:
         return self._counts[split]

@@ -74,7 +74,7 @@ def test_more_labels_than_an_epoch_needs():
     [
         ((10, 5, 11), "batch size 11 is more than the 10 training images"),
         ((10, 5, 0), "batch size 0 given"),
-        ((10, 0, 2), "no labelled row"),
+        ((10, 0, 2), "no image is labelled"),
         ((10, 5, 2, -1), "seed -1 given"),
         ((10, 5, 2, 2**32), "seed 4294967296 given"),
     ],

@@ -4,35 +4,30 @@ import numpy as np
 import pytest
 
 from improved_gan_tf import data
+from improved_gan_tf.data.arrays import in_memory
 from improved_gan_tf.errors import UserError
 
 
-def made_arrays(n=50, n_test=23, shape=(4, 5, 1), classes=5, **changes):
+def made_arrays(n=50, n_test=23, shape=(4, 5, 1), classes=5):
     rng = np.random.RandomState(0)
-    arrays = {
-        "train_images": rng.randint(0, 256, (n, *shape)).astype(np.uint8),
-        "train_labels": np.arange(n, dtype=np.int32) % classes,
-        "test_images": rng.randint(0, 256, (n_test, *shape)).astype(np.uint8),
-        "test_labels": np.arange(n_test, dtype=np.int32) % classes,
+    return {
+        "x_train": rng.randint(0, 256, (n, *shape)).astype(np.uint8),
+        "y_train": np.arange(n, dtype=np.int32) % classes,
+        "x_test": rng.randint(0, 256, (n_test, *shape)).astype(np.uint8),
+        "y_test": np.arange(n_test, dtype=np.int32) % classes,
     }
-    return data.Arrays(
-        **arrays,
-        num_classes=classes,
-        name="made",
-        class_names=tuple(map(str, range(classes))),
-        **changes,
-    )
 
 
-def made(scaling="unit", seed=1, batch_size=10, **changes):
-    arrays = made_arrays(**changes)
-    chosen = data.labeled_indices(arrays.train_labels, 2, 1)
-    order = data.EpochOrder(len(arrays.train_labels), len(chosen), batch_size, seed)
+def made(scaling="unit", seed=1, batch_size=10, maximum=255.0):
+    x = made_arrays()
+    parts = {split: (x[f"x_{split}"], x[f"y_{split}"]) for split in ("train", "test")}
+    source = in_memory("made", parts, "01234", maximum)
+    chosen = data.labeled_indices(x["y_train"], 2, 1)
     return data.SemiSupervisedData(
-        arrays,
+        source,
         chosen,
-        order,
-        data.Scaling(scaling, arrays.maximum),
+        data.EpochOrder(len(x["y_train"]), len(chosen), batch_size, seed),
+        data.Scaling(scaling, maximum),
         np.arange(7),
         test_batch_size=8,
     )
@@ -56,7 +51,7 @@ def same(a, b):
 @pytest.mark.parametrize("maximum", [255.0, 300.0])
 def test_batches_are_the_rows_of_the_order(scaling, maximum):
     d = made(scaling, maximum=maximum)
-    arrays, order = d.arrays, data.EpochOrder(50, 10, 10, 1)
+    order = data.EpochOrder(50, 10, 10, 1)
     for epoch in range(3):
         rows, got = order.epoch(epoch), batches(d.train)
         assert len(got) == 5
@@ -64,10 +59,10 @@ def test_batches_are_the_rows_of_the_order(scaling, maximum):
             labeled = d.labeled_indices[rows.labeled[t]]
             x, y = batch["labeled"]
             # TensorFlow and NumPy do the same float32 operations: equality.
-            np.testing.assert_array_equal(x, d.scale(arrays.train_images[labeled]))
-            np.testing.assert_array_equal(y, arrays.train_labels[labeled])
+            np.testing.assert_array_equal(x, d.scale(d.train_images[labeled]))
+            np.testing.assert_array_equal(y, d.train_labels[labeled])
             for name in ("unlabeled", "unlabeled_generator"):
-                images = arrays.train_images[getattr(rows, name)[t]]
+                images = d.train_images[getattr(rows, name)[t]]
                 np.testing.assert_array_equal(batch[name], d.scale(images))
 
 
@@ -89,11 +84,9 @@ def test_test_set_is_whole_and_in_order():
     d = made("cifar10")
     got = batches(d.test)
     assert [len(y) for _, y in got] == [8, 8, 7] and int(d.test.cardinality()) == 3
-    np.testing.assert_array_equal(
-        np.concatenate([x for x, _ in got]), d.scale(d.arrays.test_images)
-    )
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in got]), d.scale(d.test_images))
     labels = np.concatenate([y for _, y in got])
-    np.testing.assert_array_equal(labels, d.arrays.test_labels)
+    np.testing.assert_array_equal(labels, d.test_labels)
     assert labels.dtype == np.int32
     assert same(got, batches(d.test))
 
@@ -185,7 +178,7 @@ def test_fit_runs_one_epoch_of_the_order_an_epoch():
     assert d.start_epoch == 3
     order = data.EpochOrder(50, 10, 10, 1)
     expected = np.concatenate([order.epoch(e).labeled for e in range(3)])
-    labels = d.arrays.train_labels[d.labeled_indices]
+    labels = d.train_labels[d.labeled_indices]
     np.testing.assert_array_equal(np.array(seen), labels[expected])
 
 
@@ -201,10 +194,10 @@ def test_small_facts():
     )
     assert d.class_names == ("0", "1", "2", "3", "4")
     np.testing.assert_array_equal(
-        d.initialization_images, d.arrays.train_images[:7].astype(np.float32) / 255
+        d.initialization_images, d.train_images[:7].astype(np.float32) / 255
     )
     x, y = d.labeled
-    np.testing.assert_array_equal(x, d.scale(d.arrays.train_images[d.labeled_indices]))
+    np.testing.assert_array_equal(x, d.scale(d.train_images[d.labeled_indices]))
     np.testing.assert_array_equal(y, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4])
 
 
@@ -251,26 +244,18 @@ def test_scaling_of_other_pixel_ranges():
 def saved(tmp_path, n=50, n_test=25, shape=(4, 5, 3)):
     arrays = made_arrays(n, n_test, shape)
     path = tmp_path / "made.npz"
-    np.savez(
-        path,
-        x_train=arrays.train_images,
-        y_train=arrays.train_labels,
-        x_test=arrays.test_images,
-        y_test=arrays.test_labels,
-    )
+    np.savez(path, **arrays)
     return f"npz:{path}", arrays
 
 
 def test_load_digits():
     d = data.load("digits")
     assert (d.num_train, d.num_test, d.steps_per_epoch, d.batch_size) == (1297, 500, 12, 100)
-    assert d.scaling == data.Scaling("unit", 16.0) and d.range == (0.0, 1.0)
-    np.testing.assert_array_equal(
-        d.labeled_indices, data.labeled_indices(d.arrays.train_labels, 10, 1)
-    )
+    assert d.scaling == data.Scaling("unit", 16.0) and d.image_range == (0.0, 1.0)
+    np.testing.assert_array_equal(d.labeled_indices, data.labeled_indices(d.train_labels, 10, 1))
     expected = np.random.RandomState(1).permutation(1297)[:500]
     np.testing.assert_array_equal(
-        d.initialization_images, d.arrays.train_images[expected] / np.float32(16)
+        d.initialization_images, d.train_images[expected] / np.float32(16)
     )
     batch = next(iter(d.train))
     assert batch["unlabeled"].shape == (100, 8, 8, 1)
@@ -294,7 +279,7 @@ def test_load_initialization(tmp_path):
     name, arrays = saved(tmp_path)
     d = data.load(name, 2, batch_size=10, initialization_size=20)
     rows = np.random.RandomState(1).permutation(50)[:20]
-    np.testing.assert_array_equal(d.initialization_images, d.scale(arrays.train_images[rows]))
+    np.testing.assert_array_equal(d.initialization_images, d.scale(arrays["x_train"][rows]))
     assert len(data.load(name, 2, batch_size=10).initialization_images) == 50  # all there are
     d = data.load(name, 2, batch_size=10, initialization="labeled", initialization_size=20)
     first = np.concatenate([b["labeled"][0] for b in batches(d.train)])[:20]
@@ -321,9 +306,9 @@ def test_load_custom_labels(tmp_path):
     labels[:20] = (np.arange(20) + 1) % 5  # not the true ones
     np.save(tmp_path / "labels.npy", labels)
     d = data.load(name, 3, batch_size=10, labels_file=tmp_path / "labels.npy")
-    np.testing.assert_array_equal(d.arrays.train_images, arrays.test_images[:40])
-    np.testing.assert_array_equal(d.arrays.test_images, arrays.test_images[40:])
-    np.testing.assert_array_equal(d.arrays.test_labels, arrays.test_labels[40:])
+    np.testing.assert_array_equal(d.train_images, arrays["x_test"][:40])
+    np.testing.assert_array_equal(d.test_images, arrays["x_test"][40:])
+    np.testing.assert_array_equal(d.test_labels, arrays["y_test"][40:])
     assert (d.num_train, d.num_test, d.steps_per_epoch) == (40, 10, 4)
     assert len(d.labeled_indices) == 15 and d.labeled_indices.max() < 20
     np.testing.assert_array_equal(labels[d.labeled_indices], np.repeat(np.arange(5), 3))
@@ -350,7 +335,7 @@ def test_load_custom_labels_of_mnist(shared_data, tmp_path):
         np.testing.assert_array_equal(d.labeled_indices, rows)
         assert (d.num_train, d.num_test, d.steps_per_epoch) == (8000, 2000, 80)
         np.testing.assert_array_equal(
-            d.initialization_images, d.scale(d.arrays.train_images[permuted[:500]])
+            d.initialization_images, d.scale(d.train_images[permuted[:500]])
         )
 
 
@@ -387,12 +372,8 @@ def test_load_refuses(tmp_path, options, message):
 def test_load_a_class_without_example(tmp_path):
     path = tmp_path / "made.npz"
     arrays = made_arrays()
-    np.savez(
-        path,
-        x_train=arrays.train_images,
-        y_train=arrays.train_labels + 1,
-        x_test=arrays.test_images,
-        y_test=arrays.test_labels + 1,
-    )
+    arrays["y_train"] += 1
+    arrays["y_test"] += 1
+    np.savez(path, **arrays)
     with pytest.raises(UserError, match="class 0 of 6 has no example"):
         data.load(f"npz:{path}", 1, batch_size=10)

@@ -5,11 +5,12 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
-from improved_gan_tf.data.square import square_picture, square_tensor
 from PIL import Image
 
 from improved_gan_tf import data
-from improved_gan_tf.data import stream_opening, stream_sources
+from improved_gan_tf.data import folders, pictures
+from improved_gan_tf.data import source as sources
+from improved_gan_tf.data.pictures import square_picture, square_tensor
 from improved_gan_tf.data.records import source as stream_records
 from improved_gan_tf.errors import UserError
 from tests.helpers.stream_data import (
@@ -50,7 +51,7 @@ def test_arrays_in_memory(tmp_path):
     assert (stream.num_train, stream.num_test, stream.num_classes) == (50, 7, 3)
     assert stream.class_names == ("0", "1", "2") and stream.image_shape == (4, 4, 3)
     assert stream.steps_per_epoch == 6 and stream.batch_size == 8
-    assert stream.range == (-1.0, 1.0) and stream.scaling.name == "symmetric"
+    assert stream.image_range == (-1.0, 1.0) and stream.scaling.name == "symmetric"
     assert stream.train().element_spec == (
         tf.TensorSpec((8, 4, 4, 3), tf.float32),
         tf.TensorSpec((8,), tf.int32),
@@ -85,13 +86,9 @@ def test_order_is_a_function_of_seed_and_epoch_alone(tmp_path):
 
 def test_order_of_rows_stays_what_it_was():
     """A checkpoint written by an earlier version resumes in the order it began with."""
-    part = stream_sources.Part(steps=2, rows=5)
+    part = sources.Part(steps=2, rows=5)
     found = [
-        list(
-            stream_sources.shuffled_rows(
-                10, 1, tf.constant(epoch, tf.int64), part
-            ).as_numpy_iterator()
-        )
+        list(sources.shuffled_rows(10, 1, tf.constant(epoch, tf.int64), part).as_numpy_iterator())
         for epoch in (0, 1)
     ]
     assert found == ROWS
@@ -157,7 +154,7 @@ def test_workers_of_records_are_disjoint_and_cover_all(tmp_path, files):
 def test_records_resume_at_an_epoch(tmp_path, monkeypatch, options):
     monkeypatch.setattr(stream_records, "BLOCK_BYTES", 1500)  # several blocks an epoch
     stream = data.load_stream(record_folder(tmp_path, FILES["unequal"]), image_size=None, seed=5)
-    assert 1 < stream.source._block < 30
+    assert 1 < stream.source.block < 30
     whole = epochs(stream, 0, 3, **options)
     tf.random.set_seed(5)
     equal(sum(epochs(stream, 1, 2, **options), []), whole[1] + whole[2])
@@ -179,22 +176,29 @@ def test_records_are_shuffled_within_files_and_every_record_may_be_left_out(tmp_
     assert len(left_out) > 25
 
 
-def test_no_python_and_no_autotuning_in_the_graph(tmp_path):
+def test_no_python_and_no_autotuning_in_the_pipeline(tmp_path, monkeypatch):
+    """Python decodes only the unusual pictures."""
     class_folders(tmp_path / "f", {"a": 2, "b": 2})
-    for name in (
-        npz(tmp_path / "a.npz", 20),
-        record_folder(tmp_path, [9, 9]),
-        f"folder:{tmp_path / 'f'}",
-    ):
-        dataset = data.load_stream(name, image_size=8, batch_size=4).train()
+    (tmp_path / "f" / "a" / "grey.png").write_bytes(encoded(smooth(0, 9, 9)[..., 0], "PNG"))
+    (tmp_path / "f" / "b" / "colour.png").write_bytes(encoded(smooth(0, 9, 9), "PNG"))
+    streams = [
+        data.load_stream(name, image_size=8, batch_size=4)
+        for name in (
+            npz(tmp_path / "a.npz", 20),
+            record_folder(tmp_path, [9, 9]),
+            f"folder:{tmp_path / 'f'}",
+        )
+    ]
+    monkeypatch.setattr(pictures, "decode", lambda stream: pytest.fail("Python was called"))
+    for stream in streams:
+        dataset = stream.train()
         options = dataset.options()
         assert options.autotune.enabled is False and options.deterministic is True
         assert (
             options.experimental_distribute.auto_shard_policy
             == tf.data.experimental.AutoShardPolicy.OFF
         )
-        graph = tf.raw_ops.DatasetToGraphV2(input_dataset=dataset._variant_tensor).numpy()
-        assert b"FlatMap" in graph and b"PyFunc" not in graph and b"PyFuncStateless" not in graph
+        list(dataset.take(3 * stream.steps_per_epoch))
 
 
 @pytest.mark.parametrize("shape", [(20, 31), (31, 20), (16, 16), (9, 12), (40, 41)])
@@ -211,10 +215,11 @@ def test_the_square_by_pillow_and_by_tensorflow(shape):
 
 
 def test_class_folders_with_their_labels(tmp_path):
-    made = class_folders(tmp_path, {"n03": 4, "n01": 5, "n02": 3})
+    made = class_folders(tmp_path / "train", {"n03": 4, "n01": 5, "n02": 3})
+    class_folders(tmp_path / "val", {"n01": 2})
     stream = data.load_stream(f"folder:{tmp_path}", image_size=12, batch_size=4)
     assert stream.class_names == ("n01", "n02", "n03") and stream.image_shape == (12, 12, 3)
-    assert (stream.num_train, stream.num_test, stream.test) == (12, 0, None)
+    assert (stream.num_train, stream.num_test, stream.test) == (12, 2, None)
     expected = {file: square(pixels, 12).astype(float) for file, pixels in made.items()}
     seen = set()
     for x, y in epochs(stream, 0, 1)[0]:
@@ -243,8 +248,10 @@ def test_train_and_held_out_folders(tmp_path, held_out):
 
 
 def test_unusual_pictures_in_folders(tmp_path):
-    pixels = smooth(0, 16, 16)
-    (tmp_path / "a").mkdir()
+    pixels, folder = smooth(0, 16, 16), tmp_path / "train" / "a"
+    folder.mkdir(parents=True)
+    (tmp_path / "test").mkdir()
+    class_folders(tmp_path / "test", {"a": 1}, sizes=((16, 16),))
     for name, content in {
         "cmyk.jpg": encoded(pixels, mode="CMYK"),
         "disguised.jpg": encoded(pixels, "PNG"),
@@ -253,40 +260,41 @@ def test_unusual_pictures_in_folders(tmp_path):
         "plain.bmp": encoded(pixels, "BMP"),
         "ordinary.jpg": encoded(pixels),
     }.items():
-        (tmp_path / "a" / name).write_bytes(content)
+        (folder / name).write_bytes(content)
     stream = data.load_stream(f"folder:{tmp_path}", image_size=None, batch_size=1)
     assert stream.image_shape == (16, 16, 3)
     for ((x, _),) in zip(epochs(stream, 0, 1)[0], strict=True):
         # CMYK and GIF's palette are the inexact ones.
         assert np.abs((x[0] + 1) * 127.5 - pixels).mean() < 8
-    (tmp_path / "a" / "grey.jpg").write_bytes(encoded(pixels[..., 0]))
+    (folder / "grey.jpg").write_bytes(encoded(pixels[..., 0]))
     stream = data.load_stream(f"folder:{tmp_path}", image_size=None, batch_size=7)
     ((x, _),) = epochs(stream, 0, 1)[0]
     assert sum((image == image[..., :1]).all() for image in x) == 1
 
 
 def test_unreadable_pictures_in_folders(tmp_path, monkeypatch):
-    class_folders(tmp_path, {"a": 3, "b": 2})
-    name = f"folder:{tmp_path}"
-    cut, no_picture = tmp_path / "a" / "cut.jpg", tmp_path / "b" / "text.jpg"
+    name, train = f"folder:{tmp_path}", tmp_path / "train"
+    class_folders(train, {"a": 3, "b": 2})
+    class_folders(tmp_path / "test", {"a": 1})
+    cut, no_picture = train / "a" / "cut.jpg", train / "b" / "text.jpg"
     cut.write_bytes(encoded(smooth(0, 60, 60))[:600])
-    fails(f"{cut} cannot be decoded", name, image_size=8, batch_size=1)
+    fails(f"{cut} cannot be read", name, image_size=8, batch_size=1)
     no_picture.write_text("no picture")
-    with pytest.warns(UserWarning, match=f"left out as undecodable: {cut} and 1 more"):
+    with pytest.warns(UserWarning, match=f"left out as unreadable: {cut} and 1 more"):
         stream = data.load_stream(name, image_size=8, batch_size=5, skip_unreadable=True)
     assert stream.num_train == 5
     stream.check()
     assert sorted(epochs(stream, 0, 1)[0][0][1].tolist()) == [0, 0, 0, 1, 1]
     # Of very many pictures only the beginning is looked at.
-    monkeypatch.setattr(stream_opening, "FULLY_CHECKED", 3)
-    fails(f"{no_picture} cannot be decoded", name, image_size=8, batch_size=1)
+    monkeypatch.setattr(folders, "FULLY_CHECKED", 3)
+    fails(f"{no_picture} cannot be read", name, image_size=8, batch_size=1)
     no_picture.unlink()
     stream = data.load_stream(name, image_size=8, batch_size=1)
-    with pytest.raises(UserError, match=f"{cut} cannot be decoded"):
+    with pytest.raises(UserError, match=f"{cut} cannot be read"):
         stream.check()
-    for path in (tmp_path / "b").iterdir():
+    for path in (train / "b").iterdir():
         path.write_text("no picture")
-    with pytest.warns(UserWarning, match="readable|undecodable") as caught:
+    with pytest.warns(UserWarning, match="readable|unreadable") as caught:
         data.load_stream(name, image_size=8, batch_size=3, skip_unreadable=True)
     assert any("class 'b' has no readable picture" in str(w.message) for w in caught)
 
@@ -303,12 +311,12 @@ def test_pictures_of_many_sizes_need_an_image_size(tmp_path):
 
 def test_digits_stay_grey():
     stream = data.load_stream("digits", image_size=16, batch_size=100, scaling="unit")
-    assert stream.image_shape == (16, 16, 1) and stream.range == (0.0, 1.0)
+    assert stream.image_shape == (16, 16, 1) and stream.image_range == (0.0, 1.0)
     assert (stream.num_train, stream.num_test) == (1297, 500)
     x, y = next(iter(stream.test))
-    arrays = data.read("digits")
-    np.testing.assert_array_equal(y, arrays.test_labels[:100])
-    expected = tf.image.resize(arrays.test_images[:100].astype(np.float32), (16, 16)) / 16
+    images, labels = data.open("digits").arrays("test")
+    np.testing.assert_array_equal(y, labels[:100])
+    expected = tf.image.resize(images[:100].astype(np.float32), (16, 16)) / 16
     np.testing.assert_allclose(x, expected, atol=1e-6)
 
 

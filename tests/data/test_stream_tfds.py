@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from improved_gan_tf import data
-from improved_gan_tf.data import stream_sources, stream_tfds
+from improved_gan_tf.data import arrays, tfds_source
 from improved_gan_tf.data.order import mixed_order
 from improved_gan_tf.data.records import source as stream_records
 from tests.helpers.stream_data import epochs, fails, smooth, square
@@ -73,8 +73,8 @@ def test_tfds_of_one_size_from_memory_and_from_its_files(tmp_path, monkeypatch):
     pictures = [(smooth(i, 6, 6)[..., :1], i % 3) for i in range(9)]
     prepare(tmp_path, "made", {"train": pictures, "test": pictures[:3]}, (6, 6, 1))
     options = {"data_dir": tmp_path, "batch_size": 3, "image_size": None}
-    for limit, kind in ((2**30, stream_sources.ArraySource), (323, stream_records.RecordSource)):
-        monkeypatch.setattr(stream_tfds, "IN_MEMORY", limit)
+    for limit, kind in ((2**30, arrays.ArraySource), (323, stream_records.RecordSource)):
+        monkeypatch.setattr(tfds_source, "IN_MEMORY", limit)
         stream = data.load_stream("made", **options)
         assert isinstance(stream.source, kind) and stream.image_shape == (6, 6, 1)
         x, y = next(iter(stream.test))
@@ -106,7 +106,7 @@ def test_real_cifar10(shared_data):
     stream = data.load_stream("cifar10", image_size=None, data_dir=shared_data / "tfds")
     assert (stream.num_train, stream.num_test, stream.image_shape) == (50000, 10000, (32, 32, 3))
     x, y = next(stream.test.as_numpy_iterator())
-    arrays = data.read("cifar10", shared_data / "tfds")
-    tested = mixed_order(arrays.test_labels)[:16]  # the prepared files are class by class
-    np.testing.assert_allclose(x, arrays.test_images[tested] / 127.5 - 1, atol=1e-6)
-    np.testing.assert_array_equal(y, arrays.test_labels[tested])
+    images, labels = data.open("cifar10", data_dir=shared_data / "tfds").arrays("test")
+    tested = mixed_order(labels)[:16]  # the prepared files are class by class
+    np.testing.assert_allclose(x, images[tested] / 127.5 - 1, atol=1e-6)
+    np.testing.assert_array_equal(y, labels[tested])

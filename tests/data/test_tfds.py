@@ -8,19 +8,26 @@ import numpy as np
 import pytest
 
 from improved_gan_tf import data
-from improved_gan_tf.data import tfds_builder as tfds_download
-from improved_gan_tf.data import tfds_source
+from improved_gan_tf.data import tfds_builder, tfds_source
 from tests.helpers.one_line import refusal_of
 from tests.helpers.tfds_writer import prepare
 
 tfds = pytest.importorskip("tensorflow_datasets")
-fails = refusal_of(data.read)
+
+
+def read(name, **options):
+    """((images, labels) for training, the same for testing)."""
+    source = data.open(name, **options)
+    return source.arrays("train"), source.arrays("test")
+
+
+fails = refusal_of(read)
 
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
     """Whatever this machine's network is."""
-    monkeypatch.setattr(tfds_download, "reachable", lambda url: False)
+    monkeypatch.setattr(tfds_builder, "reachable", lambda url: False)
 
 
 def svhn_like(n, seed):
@@ -55,18 +62,17 @@ def plain_parts(images):
 @pytest.mark.parametrize("num_shards", [None, 3])
 def test_svhn_comes_back_in_the_order_of_its_files(tmp_path, num_shards):
     prepare("svhn_cropped", tmp_path, svhn_parts(), num_shards)
-    arrays = data.read("svhn_cropped", data_dir=tmp_path)
-    for (n, seed), images, labels in (
-        ((130, 0), arrays.train_images, arrays.train_labels),
-        ((40, 1), arrays.test_images, arrays.test_labels),
-    ):
+    source = data.open("svhn_cropped", data_dir=tmp_path)
+    assert source.splits == {"train": 130, "test": 40, "extra": 5}
+    for seed, (split, n) in enumerate(source.splits.items()):
+        images, labels = source.arrays(split)
         expected = svhn_like(n, seed)
         np.testing.assert_array_equal(images, expected[0])
         np.testing.assert_array_equal(labels, expected[1])
-    assert arrays.train_images.dtype == np.uint8 and arrays.train_labels.dtype == np.int32
-    assert arrays.num_classes == 10 and arrays.class_names == tuple("0123456789")
+        assert images.dtype == np.uint8 and labels.dtype == np.int32
+    assert source.num_classes == 10 and source.class_names == tuple("0123456789")
     loaded = data.load("svhn_cropped", 2, data_dir=tmp_path, batch_size=20)
-    assert loaded.scaling.name == "symmetric" and loaded.range == (-1.0, 1.0)
+    assert loaded.scaling.name == "symmetric" and loaded.image_range == (-1.0, 1.0)
     assert loaded.steps_per_epoch == 6
 
 
@@ -85,11 +91,9 @@ def test_cifar10_comes_back_in_the_order_of_its_batches(tmp_path):
             yield name, {"id": name, "image": images[split][i], "label": int(labels[split][i])}
 
     prepare("cifar10", tmp_path, {split: examples(split) for split in images}, 2)
-    arrays = data.read("cifar10", data_dir=tmp_path)
-    np.testing.assert_array_equal(arrays.train_images, images["train"])
-    np.testing.assert_array_equal(arrays.train_labels, labels["train"])
-    np.testing.assert_array_equal(arrays.test_images, images["test"])
-    np.testing.assert_array_equal(arrays.test_labels, labels["test"])
+    for split, found in zip(("train", "test"), read("cifar10", data_dir=tmp_path), strict=True):
+        np.testing.assert_array_equal(found[0], images[split])
+        np.testing.assert_array_equal(found[1], labels[split])
 
 
 def test_svhns_own_label_ten_is_digit_zero(tmp_path):
@@ -112,10 +116,10 @@ def test_without_ids_the_shuffle_is_recomputed(tmp_path):
         for s, n in (("train", 1500), ("test", 30))
     }
     prepare("fashion_mnist", tmp_path, plain_parts(images))
-    arrays = data.read("fashion_mnist", data_dir=tmp_path)
-    np.testing.assert_array_equal(arrays.train_images, images["train"])
-    np.testing.assert_array_equal(arrays.test_images, images["test"])
-    np.testing.assert_array_equal(arrays.train_labels, np.arange(1500) % 10)
+    train, test = read("fashion_mnist", data_dir=tmp_path)
+    np.testing.assert_array_equal(train[0], images["train"])
+    np.testing.assert_array_equal(test[0], images["test"])
+    np.testing.assert_array_equal(train[1], np.arange(1500) % 10)
 
 
 def test_other_orders_of_ids():
@@ -139,9 +143,9 @@ def test_file_order_is_a_permutation_that_depends_on_the_split():
 def test_random_access_files(tmp_path):
     pytest.importorskip("array_record")
     prepare("svhn_cropped", tmp_path, svhn_parts(), file_format="array_record")
-    arrays = data.read("svhn_cropped", data_dir=tmp_path)
-    np.testing.assert_array_equal(arrays.train_images, svhn_like(130, 0)[0])
-    np.testing.assert_array_equal(arrays.train_labels, svhn_like(130, 0)[1])
+    (images, labels), _ = read("svhn_cropped", data_dir=tmp_path)
+    np.testing.assert_array_equal(images, svhn_like(130, 0)[0])
+    np.testing.assert_array_equal(labels, svhn_like(130, 0)[1])
 
 
 def test_newest_prepared_version(tmp_path):
@@ -149,7 +153,7 @@ def test_newest_prepared_version(tmp_path):
         (tmp_path / "mnist" / version).mkdir(parents=True)
         (tmp_path / "mnist" / version / "features.json").write_text("{}")
     (tmp_path / "mnist" / "11.0.0").mkdir()  # not finished
-    find = tfds_source.prepared_folder
+    find = tfds_builder.prepared_folder
     assert find(tmp_path, "mnist").name == "10.0.0"
     assert find(tmp_path, "mnist:9.0.0").name == "9.0.0"
     assert find(tmp_path, "mnist:8.0.0") is None
@@ -158,15 +162,14 @@ def test_newest_prepared_version(tmp_path):
 
 def test_real_mnist_is_in_the_order_of_its_files(shared_data, golden):
     loaded = data.load("mnist", data_dir=shared_data / "tfds")
-    arrays = loaded.arrays
     with np.load(shared_data / "mnist.npz") as mnist:
-        np.testing.assert_array_equal(arrays.train_images[..., 0], mnist["x_train"])
-        np.testing.assert_array_equal(arrays.train_labels, mnist["y_train"])
-        np.testing.assert_array_equal(arrays.test_images[..., 0], mnist["x_test"])
-        np.testing.assert_array_equal(arrays.test_labels, mnist["y_test"])
+        np.testing.assert_array_equal(loaded.train_images[..., 0], mnist["x_train"])
+        np.testing.assert_array_equal(loaded.train_labels, mnist["y_train"])
+        np.testing.assert_array_equal(loaded.test_images[..., 0], mnist["x_test"])
+        np.testing.assert_array_equal(loaded.test_labels, mnist["y_test"])
     recorded = golden("theano/mnist_labelled_subsets")
     np.testing.assert_array_equal(loaded.labeled_indices, recorded["seed1_count10"])
-    images = arrays.train_images[recorded["init500_seed1"]]
+    images = loaded.train_images[recorded["init500_seed1"]]
     np.testing.assert_array_equal(
         loaded.initialization_images, images.astype(np.float32) / np.float32(255)
     )
@@ -207,7 +210,7 @@ def test_a_download_that_breaks_off_leaves_nothing(tmp_path, monkeypatch, existi
             (root / folder).mkdir(parents=True, exist_ok=True)
         raise ConnectionError("connection\nreset")
 
-    monkeypatch.setattr(tfds_download, "reachable", lambda url: True)
+    monkeypatch.setattr(tfds_builder, "reachable", lambda url: True)
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", broken)
     fails("TFDS could not prepare it .connection reset.", "fashion_mnist", data_dir=root)
     assert sorted(tmp_path.rglob("*")) == before
@@ -221,8 +224,8 @@ def test_reachable():
     """The real one, undone by the fixture above, without leaving this machine."""
     import importlib
 
-    fresh = importlib.util.module_from_spec(tfds_download.__spec__)
-    tfds_download.__spec__.loader.exec_module(fresh)
+    fresh = importlib.util.module_from_spec(tfds_builder.__spec__)
+    tfds_builder.__spec__.loader.exec_module(fresh)
     assert not fresh.reachable("http://127.0.0.1:9/nothing-listens-here")
     assert not fresh.reachable("http://name.invalid/")
     assert fresh.reachable("gs://not-for-us-to-ask")
@@ -244,15 +247,15 @@ def test_damaged_and_missing_records(tmp_path):
     builder = prepare("svhn_cropped", tmp_path, svhn_parts())
     (record,) = builder.data_path.glob("*train.tfrecord*")
     content = record.read_bytes()
-    message = "split train in .*svhn_cropped.* cannot be read; its files are missing or damaged"
     record.write_bytes(content[:-100])
-    fails(message, "svhn_cropped", data_dir=tmp_path)
-    record.write_bytes(content[:1000] + bytes(1000) + content[2000:])
-    fails(message, "svhn_cropped", data_dir=tmp_path)
+    damaged = f"{record} is truncated or damaged, expected 130 whole records; remove that folder"
+    fails(damaged, "svhn_cropped", data_dir=tmp_path)
     record.write_bytes(b"")
-    fails("split train in .* is empty", "svhn_cropped", data_dir=tmp_path)
+    fails(damaged, "svhn_cropped", data_dir=tmp_path)
+    record.write_bytes(content[:1000] + bytes(1000) + content[2000:])
+    fails(f"{record} is damaged or truncated after", "svhn_cropped", data_dir=tmp_path)
     record.unlink()
-    fails(message, "svhn_cropped", data_dir=tmp_path)
+    fails(f"{record.name} is missing in .*svhn_cropped", "svhn_cropped", data_dir=tmp_path)
 
 
 @pytest.mark.parametrize("file", ["dataset_info.json", "features.json"])
@@ -271,7 +274,9 @@ def test_fewer_records_than_promised(tmp_path):
     records = sorted(builder.data_path.glob("*train.tfrecord*"))
     records[1].write_bytes(b"")
     fails(
-        "holds [0-9]+ examples, expected 130; remove that folder", "svhn_cropped", data_dir=tmp_path
+        f"{records[1]} is truncated or damaged, expected [0-9]+ whole records; remove that folder",
+        "svhn_cropped",
+        data_dir=tmp_path,
     )
 
 
@@ -292,47 +297,82 @@ def test_data_of_another_kind(tmp_path):
     f = tfds.features
     image, label = f.Image(shape=(4, 4, 3)), f.ClassLabel(num_classes=2)
     pixels = np.zeros((4, 4, 3), np.uint8)
-    root = write(
-        "a",
-        f.FeaturesDict({"image": image, "label": label}),
-        ["train", "validation"],
-        {"image": pixels, "label": 0},
+    fails = refusal_of(data.load)
+    options = {"labels_per_class": 1, "batch_size": 1}
+    for folder, features, splits, example, message in (
+        (
+            "a",
+            {"image": image, "label": label},
+            ["train"],
+            {"image": pixels, "label": 0},
+            "made: has no test set .found: train.",
+        ),
+        (
+            "b",
+            {"image": f.Image(shape=(None, None, 3)), "label": label},
+            ["train", "test"],
+            {"image": pixels, "label": 0},
+            "made: its images have many sizes; choose an image size",
+        ),
+        (
+            "c",
+            {"text": f.Text(), "label": label},
+            ["train", "test"],
+            {"text": "x", "label": 0},
+            "made: has no feature named image",
+        ),
+        (
+            "d",
+            {"image": image, "label": f.Scalar(np.int64)},
+            ["train", "test"],
+            {"image": pixels, "label": 0},
+            "made has no class labels",
+        ),
+        (
+            "e",
+            {"image": image, "text": f.Text()},
+            ["train", "test"],
+            {"image": pixels, "text": "x"},
+            "made has no class labels",
+        ),
+        (
+            "f",
+            {"image": f.Image(shape=(4, 4, 1), dtype=np.uint16), "label": label},
+            ["train", "test"],
+            {"image": np.zeros((4, 4, 1), np.uint16), "label": 0},
+            "made: its images are uint16; expected uint8",
+        ),
+    ):
+        root = write(folder, f.FeaturesDict(features), splits, example)
+        fails(message, "made", data_dir=root, **options)
+    # Without class labels, images can still be scored.
+    for folder in ("d", "e"):
+        images = data.as_images("made@test", data_dir=tmp_path / folder)
+        assert [x.shape for x in images.images(lambda image: image, 1)] == [(4, 4, 3)]
+
+
+def test_validation_images_test_where_there_is_no_test_set(tmp_path):
+    f = tfds.features
+    builder = tfds.dataset_builders.AdhocBuilder(
+        name="made",
+        version="1.0.0",
+        features=f.FeaturesDict(
+            {"image": f.Image(shape=(4, 4, 3)), "label": f.ClassLabel(num_classes=2)}
+        ),
+        data_dir=str(tmp_path),
+        split_datasets={
+            split: [(i, {"image": np.full((4, 4, 3), i + start, np.uint8), "label": i % 2})]
+            for start, split in enumerate(("train", "validation"))
+            for i in range(1)
+        },
     )
-    fails("made: has no test split .found: train, validation.", "made", data_dir=root)
-    root = write(
-        "b",
-        f.FeaturesDict({"image": f.Image(shape=(None, None, 3)), "label": label}),
-        ["train", "test"],
-        {"image": pixels, "label": 0},
-    )
-    fails(
-        r"made: its images have shape \(None, None, 3\); expected one size", "made", data_dir=root
-    )
-    root = write(
-        "c",
-        f.FeaturesDict({"image": image, "text": f.Text()}),
-        ["train", "test"],
-        {"image": pixels, "text": "x"},
-    )
-    fails("made: has no features named image and label", "made", data_dir=root)
-    root = write(
-        "d",
-        f.FeaturesDict({"image": image, "label": f.Scalar(np.int64)}),
-        ["train", "test"],
-        {"image": pixels, "label": 0},
-    )
-    fails("made: its labels are not classes", "made", data_dir=root)
-    root = write(
-        "e",
-        f.FeaturesDict({"image": f.Image(shape=(4, 4, 1), dtype=np.uint16), "label": label}),
-        ["train", "test"],
-        {"image": np.zeros((4, 4, 1), np.uint16), "label": 0},
-    )
-    fails("made: its images are uint16; expected uint8", "made", data_dir=root)
+    builder.download_and_prepare()
+    source = data.open("made", data_dir=tmp_path)
+    assert source.test_split == "validation" and source.arrays("validation")[0].max() == 1
 
 
 def test_mnist_in_an_unknown_order_is_warned_of(tmp_path):
     images = np.zeros((30, 28, 28, 1), np.uint8)
     prepare("mnist", tmp_path, plain_parts({"train": images, "test": images}))
     with pytest.warns(UserWarning, match="not in the order of the original files"):
-        data.read("mnist", data_dir=tmp_path)
+        read("mnist", data_dir=tmp_path)

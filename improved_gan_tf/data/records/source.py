@@ -55,13 +55,12 @@ class RecordSource(Source):
     ):
         self.name, self.split_names = name, tuple(split_names)
         self.class_names = None if class_names is None else tuple(class_names)
-        self._files, self._channels, self._size = cache(files), channels, size
+        self._files, self.channels, self._size = cache(files), channels, size
         self.order: Callable[[str], np.ndarray | None] = lambda split: None
 
     @property
-    def own_shape(self) -> tuple[int | None, int | None, int]:
-        height, width = self._size or self._first_size
-        return height, width, self._channels
+    def own_size(self) -> tuple[int | None, int | None]:
+        return self._size or self._first_size
 
     @cached_property
     def _first_size(self) -> tuple[int, int]:
@@ -73,7 +72,7 @@ class RecordSource(Source):
         path = files.paths[0]
         record = next(iter(tf.data.TFRecordDataset(path)))
         try:
-            height, width, _ = records.parse(record, self._channels)[0].shape
+            height, width, _ = records.parse(record, self.channels)[0].shape
         except tf.errors.OpError:
             raise _undecodable_record(self.name, path, 0) from None
         return height, width
@@ -93,6 +92,8 @@ class RecordSource(Source):
 
     def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         import tensorflow as tf
+
+        self.one_shape()  # its error would become TensorFlow's in the graph
 
         def pixels(record):
             image, label = self.decode(record, split)
@@ -117,7 +118,7 @@ class RecordSource(Source):
 
         files = self._files(split)
         parse = tf.function(
-            lambda record: records.parse(record, self._channels)[0],
+            lambda record: records.parse(record, self.channels)[0],
             input_signature=[tf.TensorSpec([], tf.string)],
         )
 
@@ -180,7 +181,7 @@ class RecordSource(Source):
         return paths.flat_map(lambda path, take: tf.data.TFRecordDataset(path).take(take))
 
     def decode(self, element: Any, split: str) -> tuple[Any, Any]:
-        image, label = records.parse(element, self._channels)
+        image, label = records.parse(element, self.channels)
         return self.resizing.tensor(image, self.one_shape()), label
 
     def check(self, quick: bool = False) -> None:

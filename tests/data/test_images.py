@@ -1,0 +1,252 @@
+"""`as_images`: arrays, files, folders, archives, data sets; and what holds no images."""
+
+import io
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from improved_gan_tf import data
+from improved_gan_tf.errors import UserError
+
+
+def images_of(what, **options):
+    """All images of a source, as they come."""
+    return list(data.as_images(what, **options).images(lambda image: image, 3))
+
+
+def _pixels(seed, shape=(9, 8, 3)):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def _png(pixels, mode=None, file_format="PNG"):
+    stream = io.BytesIO()
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    (picture.convert(mode) if mode else picture).save(stream, file_format)
+    return stream.getvalue()
+
+
+def _same(found, expected):
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+
+
+def test_arrays(tmp_path):
+    x = _pixels(0, (600, 5, 4, 3))
+    _same(images_of(x), list(x))
+    _same(images_of(x.astype(np.int64)), list(x))
+    _same(images_of(x.astype(np.float32)), list(x.astype(np.float32)))
+    _same(images_of(x[..., 0]), list(x[..., :1]))  # grey without a channel axis
+    _same(images_of(np.concatenate([x, x[..., :1]], -1)), list(x))  # alpha is dropped
+    # Floats with a range become the bytes that they stand for.
+    _same(images_of(x / np.float32(255), image_range=(0, 1)), list(x))
+    _same(images_of((x / 127.5 - 1).astype("f4"), image_range=(-1, 1)), list(x))
+    for save, name in ((np.save, "a.npy"), (np.savez, "a.npz"), (np.savez_compressed, "b.npz")):
+        save(tmp_path / name, x)
+        _same(images_of(tmp_path / name), list(x))
+    np.savez(tmp_path / "two.npz", x_train=x, x_test=x[:3], y=np.zeros(600))
+    _same(images_of(f"{tmp_path}/two.npz@x_test"), list(x[:3]))
+    with pytest.raises(UserError, match="x_train, x_test, y; name the one.*two.npz@x_train"):
+        data.as_images(tmp_path / "two.npz")
+
+
+def test_lists_of_several_sizes():
+    x = [_pixels(0, (5, 4, 3)), _pixels(1, (7, 9, 1)), np.zeros((3, 3, 3), np.uint8)]
+    _same(images_of(x), x)
+    with pytest.raises(UserError, match="state their range"):
+        data.as_images([a / 255 for a in x])
+
+
+@pytest.mark.parametrize(
+    "array, message",
+    [
+        (np.random.rand(4, 5, 5, 3), r"0\.\.1, expected 0\.\.255.*--range 0 1"),
+        (np.random.rand(4, 5, 5, 3) * 2 - 1, r"-1\.\.1, expected 0\.\.255.*--range -1 1"),
+        (np.ones((4, 5, 5, 3), np.uint8), "multiply them by 255"),
+        (np.full((4, 5, 5, 3), 300), "300 to 300; expected 0..255"),
+        (np.full((4, 5, 5, 3), -3.0), "expected 0..255"),
+        (np.zeros((4, 3, 5, 5), np.uint8), "move the channels to the last axis"),
+        (np.zeros((4, 5), np.uint8), r"shape \(4, 5\)"),
+        (np.zeros((0, 5, 5, 3), np.uint8), "at least one image"),
+        (np.array(["a"] * 4).reshape(1, 2, 2, 1), "expected numbers"),
+    ],
+)
+def test_arrays_that_are_refused(array, message):
+    with pytest.raises(UserError, match=message) as error:
+        images_of(array)
+    assert "\n" not in str(error.value)
+
+
+def test_not_a_number_is_noticed_wherever_it_is():
+    x = np.full((600, 4, 4, 3), 100.0)
+    x[500, 1, 1, 1] = np.nan
+    with pytest.raises(UserError, match="nan"):
+        images_of(x)
+    with pytest.raises(UserError, match="beyond the stated range"):
+        images_of(np.full((4, 4, 4, 3), 1.5), image_range=(0, 1))
+
+
+def _write_tree(folder):
+    """Six pictures of several kinds; returns what should be read, in order."""
+    colour, grey, other = _pixels(1), _pixels(2, (9, 8, 1)), _pixels(3, (20, 31, 3))
+    alpha = np.concatenate([other, _pixels(4, (20, 31, 1))], -1)
+    files = {
+        "a/1.png": _png(colour),
+        "a/2.PNG": _png(grey),
+        "b/c/3.bmp": _png(other, file_format="BMP"),
+        "b/c/4.png": _png(alpha),
+        "b/palette.png": _png(grey, "P"),
+        "z.ppm": _png(other, file_format="PPM"),
+        "a/notes.txt": b"no picture",
+        ".hidden.png": b"",
+        "__MACOSX/1.png": b"",
+    }
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return {
+        "a/1.png": colour,
+        "a/2.PNG": grey,
+        "b/c/3.bmp": other,
+        "b/c/4.png": other,
+        "b/palette.png": np.repeat(grey, 3, axis=2),
+        "z.ppm": other,
+    }
+
+
+def test_folders_and_archives(tmp_path):
+    folder = tmp_path / "tree"
+    expected = _write_tree(folder)
+    _same(images_of(folder), list(expected.values()))
+    names = [str(p.relative_to(folder)) for p in sorted(folder.rglob("*")) if p.is_file()]
+    with zipfile.ZipFile(tmp_path / "t.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.write(folder / name, name)
+        archive.writestr("__MACOSX/a.png", b"not a picture")
+    ordered = [expected[name] for name in names if name in expected]
+    _same(images_of(tmp_path / "t.zip"), ordered)
+    for mode, name in (("w", "t.tar"), ("w:gz", "t.tar.gz"), ("w:xz", "t.txz")):
+        with tarfile.open(tmp_path / name, mode) as archive:
+            for member in names:
+                archive.add(folder / member, f"./{member}")
+        source = data.as_images(tmp_path / name)
+        assert source.count == 6
+        for _ in range(2):  # a source can be read again
+            _same(list(source.images(lambda image: image, 2)), ordered)
+
+
+def test_unreadable_pictures_are_named_or_skipped_and_counted(tmp_path):
+    expected = _write_tree(tmp_path)
+    (tmp_path / "b" / "bad.png").write_bytes((tmp_path / "a" / "1.png").read_bytes()[:60])
+    deep = Image.fromarray(np.full((5, 5), 40_000, np.uint16))
+    deep.save(tmp_path / "deep.png")
+    with pytest.raises(UserError, match=r"bad\.png cannot be read.*--skip-unreadable"):
+        images_of(tmp_path)
+    source = data.as_images(tmp_path, skip_unreadable=True)
+    _same(list(source.images(lambda image: image, 2)), list(expected.values()))
+    # The truncated one and the one of 16 bits a channel.
+    assert [name.split("/")[-1] for name in source.skipped] == ["bad.png", "deep.png"]
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        archive.writestr("a.png", _png(_pixels(0)))
+        archive.writestr("b.png", b"?")
+    content = bytearray((tmp_path / "t.zip").read_bytes())
+    content[60] ^= 1  # inside the first picture: its checksum is wrong
+    (tmp_path / "t.zip").write_bytes(content)
+    with pytest.raises(UserError, match=r"t\.zip/a\.png cannot be read"):
+        images_of(tmp_path / "t.zip")
+    source = data.as_images(tmp_path / "t.zip", skip_unreadable=True)
+    assert list(source.images(lambda image: image, 2)) == [] and len(source.skipped) == 2
+
+
+def test_nothing_to_score(tmp_path):
+    for what, message in (
+        (tmp_path, "holds no pictures"),
+        (tmp_path / "absent", "no such file or folder"),
+        ("absent.png", "no such file or folder"),
+        (tmp_path / "absent.npz", "no such file or folder"),
+        ("no-data-set?", "unknown data set 'no-data-set.'"),
+        ("digits@validation", "no split 'validation'; choose one of train, test"),
+    ):
+        with pytest.raises(UserError, match=message) as error:
+            data.as_images(what)
+        assert "\n" not in str(error.value)
+    (tmp_path / "x.bin").write_bytes(b"12345678" * 100)
+    with pytest.raises(UserError, match="none of the files that hold images"):
+        data.as_images(tmp_path / "x.bin")
+    for name in ("x.zip", "x.tar", "x.tgz", "x.npz", "x.npy"):
+        (tmp_path / name).write_bytes(b"PK\x03\x04 truncated")
+        with pytest.raises(UserError, match="damaged|no .np"):
+            data.as_images(tmp_path / name)
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w") as archive:
+        archive.writestr("readme.txt", "nothing")
+    with pytest.raises(UserError, match="holds no pictures"):
+        data.as_images(tmp_path / "empty.zip")
+
+
+@pytest.mark.parametrize("name", ("../a.png", "a/../../b.png", "/etc/a.png", "C:\\a.png"))
+def test_archives_that_would_unpack_outside_their_folder_are_refused(tmp_path, name):
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        archive.writestr("fine.png", _png(_pixels(0)))
+        archive.writestr(zipfile.ZipInfo(name), _png(_pixels(0)))
+    with tarfile.open(tmp_path / "t.tar", "w") as archive:
+        member = tarfile.TarInfo(name)
+        archive.addfile(member)
+    for archive in ("t.zip", "t.tar"):
+        with pytest.raises(UserError, match="would unpack outside its folder"):
+            data.as_images(tmp_path / archive)
+
+
+def test_tar_links_out_of_the_archive_are_refused(tmp_path):
+    with tarfile.open(tmp_path / "t.tar", "w") as archive:
+        member = tarfile.TarInfo("a.png")
+        member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(member)
+    with pytest.raises(UserError, match="would unpack outside its folder"):
+        data.as_images(tmp_path / "t.tar")
+
+
+def test_truncated_arrays_are_noticed(tmp_path):
+    np.savez(tmp_path / "a.npz", images=_pixels(0, (600, 8, 8, 3)))
+    content = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "a.npz").write_bytes(content[:-2000])
+    with pytest.raises(UserError, match=r"a\.npz is no \.npz file"):
+        data.as_images(tmp_path / "a.npz")
+
+
+def test_digits_are_bytes():
+    found = images_of("digits@test")
+    assert len(found) == 500 and found[0].shape == (8, 8, 1)
+    assert found[0].dtype == np.uint8 and max(x.max() for x in found) == 255
+
+
+def test_tfds(shared_data):
+    images = data.as_images("mnist@test").images(lambda image: image, 2)
+    with np.load(shared_data / "mnist.npz") as arrays:
+        _same([next(images) for _ in range(5)], list(arrays["x_test"][:5, ..., None]))
+    # Images of several sizes are streamed.
+    images = data.as_images("imagenet2012").images(lambda image: image, 2)
+    shapes = {next(images).shape for _ in range(6)}
+    assert len(shapes) > 1 and all(shape[2] in (1, 3) for shape in shapes)
+    with pytest.raises(UserError, match="has no split 'nonsense'"):
+        data.as_images("imagenet2012@nonsense")
+
+
+def test_decoding_ahead_is_bounded_and_in_order(tmp_path):
+    for i in range(60):
+        Image.fromarray(np.full((4, 4, 3), i, np.uint8)).save(tmp_path / f"{i:02d}.png")
+    started = []
+
+    def prepare(image):
+        started.append(int(image[0, 0, 0]))
+        return image
+
+    images = data.as_images(tmp_path).images(prepare, 3)
+    first = [int(next(images)[0, 0, 0]) for _ in range(2)]
+    assert first == [0, 1]
+    assert max(started) < 2 + 3 * 4  # no more than four a thread in flight
+    assert [int(image[0, 0, 0]) for image in images] == list(range(2, 60))

@@ -8,8 +8,6 @@ A source has `name`, `count`, `skipped` (names of pictures left out) and
 import os
 from pathlib import Path
 
-import numpy as np
-
 from improved_gan_tf import data
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.metrics.drawn import Drawn

@@ -1,19 +1,21 @@
 """Samples as pictures: scaling to bytes, grids, PNG files, npz archives and GIFs.
 
-Images are NHWC, one grey channel or three colours. Everything but `to_uint8` takes uint8 images, so
-that the range of a generator is stated once, where its images become bytes.
+Images are NHWC, grey (one channel) or colour (three). Everything but `to_uint8` takes uint8 images,
+so that the range of a generator is stated once, where its images become bytes.
 
-The original drew its grids in mnist_svhn_cifar10/plotting.py (img_tile, plot_img): float images
-stretched over the range found in the batch, on a matplotlib axis. Here the range is that of the
-generator, so that two grids can be compared, and a pixel of an image is a square of the grid.
+Source: mnist_svhn_cifar10/plotting.py (img_tile, plot_img), which stretches float images over the
+range found in the batch, on a matplotlib axis. Here the range is that of the generator, so that two
+grids can be compared, and a pixel of an image is a square of the grid.
 """
 
 import math
 import numbers
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from improved_gan_tf.errors import UserError
@@ -24,57 +26,68 @@ LARGEST_GRID = 1600  # pixels: a grid is not enlarged beyond this side
 MARGIN_LEVEL = 96  # grey: seen against black digits, white ones and photographs
 
 
-def to_uint8(images, low=0.0, high=1.0):
-    """round(255 (x - low) / (high - low)): the byte nearest to every value.
+def to_uint8(images: ArrayLike, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+    """Scales values to bytes: round(255 (x - low) / (high - low)).
 
     Args:
-        images: numbers of any shape, in [low, high]; what lies outside by at most a hundredth of
-            the range is clipped.
-        low, high: the range of the generator: (0, 1) behind a sigmoid, (-1, 1) behind a tanh. With
-            the ends of a data set's scaling, say -127.5/128 and 127.5/128 for (x - 127.5)/128,
-            bytes that were scaled come back exactly.
+        images: Numbers of any shape, in low..high. What lies outside by at most a hundredth of the
+            range is clipped.
+        low: The value that is black, as in the generator's `image_range`: 0 behind a sigmoid, -1
+            behind a tanh. Default 0.0.
+        high: The value of full brightness. Default 1.0. With the ends of a data set's scaling, such
+            as -127.5/128 and 127.5/128, scaled bytes come back exactly.
 
     Returns:
         uint8 array of the same shape.
 
     Raises:
-        UserError: values that are no numbers or lie outside the range; low >= high.
+        UserError: Values are no numbers or lie outside the range; low >= high.
+
+    Example:
+
+    >>> to_uint8([-1.0, 0.0, 1.0], -1, 1)
+    array([  0, 128, 255], dtype=uint8)
     """
-    images = np.asarray(images)
+    values = np.asarray(images)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise UserError(f"the range of images is low < high, not low={low}, high={high}")
-    if images.dtype != np.float64:
-        images = images.astype(np.float32)  # also from bfloat16, which numpy cannot round
-    strange = images.size - int(np.count_nonzero(np.isfinite(images)))
+    if values.dtype != np.float64:
+        values = values.astype(np.float32)  # also from bfloat16, which numpy cannot round
+    strange = values.size - int(np.count_nonzero(np.isfinite(values)))
     if strange:
         raise UserError(
-            f"{strange} of {images.size} image values are NaN or infinite; "
+            f"{strange} of {values.size} image values are NaN or infinite; "
             "the generator has diverged: sample from an earlier checkpoint"
         )
-    smallest, largest = images.min(initial=low), images.max(initial=high)
+    smallest, largest = values.min(initial=low), values.max(initial=high)
     slack = 0.01 * (high - low)
     if smallest < low - slack or largest > high + slack:
         raise UserError(
             f"image values run from {smallest:g} to {largest:g}, beyond the stated range "
             f"{low:g}..{high:g}; state the generator's own range"
         )
-    scaled = (images - images.dtype.type(low)) * images.dtype.type(255.0 / (high - low))
+    scaled = (values - values.dtype.type(low)) * values.dtype.type(255.0 / (high - low))
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
 
-def enlarge(images, factor=None):
-    """Every pixel becomes a square of factor x factor pixels (nearest neighbour).
+def enlarge(images: ArrayLike, factor: int | None = None) -> np.ndarray:
+    """Makes every pixel a square of factor x factor pixels (nearest neighbour).
 
     Args:
         images: uint8 (N, H, W, C), C 1 or 3.
-        factor: whole number from 1; None brings the longer side near 56 pixels (8 -> 56, 28 -> 56,
-            32 -> 64) and leaves larger images alone.
+        factor: The enlargement, at least 1. Default: the one that brings the longer side near 56
+            pixels (8 -> 56, 28 -> 56, 32 -> 64); larger images are left alone.
 
     Returns:
         uint8 (N, factor H, factor W, C).
 
     Raises:
-        UserError: images of another form, a factor below 1.
+        UserError: The images have another form; the factor is below 1.
+
+    Example:
+
+    >>> enlarge(np.zeros((1, 8, 8, 1), np.uint8)).shape
+    (1, 56, 56, 1)
     """
     images = _checked(images)
     if factor is None:
@@ -83,23 +96,35 @@ def enlarge(images, factor=None):
     return images.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
-def grid(images, columns=None, factor=None, margin=None):
-    """All images as one picture, row by row, with lines between and around them.
+def grid(
+    images: ArrayLike,
+    columns: int | None = None,
+    factor: int | None = None,
+    margin: int | None = None,
+) -> np.ndarray:
+    """Puts all images into one picture, line by line, with margins between and around them.
 
     Args:
-        images: uint8 (N, H, W, C), C 1 or 3, N from 1.
-        columns: images a row; None takes a nearly square shape, one without vacant places where
-            there is such a shape (100 -> 10 x 10, 50 -> 10 columns x 5 rows).
-        factor: the enlargement, as in `enlarge`; None stays within 1,600 pixels a side.
-        margin: width of the lines; None is one pixel of the images, but no less than 2 (1 around
-            tiles under 40 pixels): an 8x8 digit fills its tile and would run into the next.
+        images: uint8 (N, H, W, C), C 1 or 3, N at least 1.
+        columns: Images in each line. Default: a nearly square shape, one without vacant places
+            where there is one (100 -> 10 x 10, 50 -> 10 columns x 5 lines).
+        factor: The enlargement, as in `enlarge`. Default: stays within 1,600 pixels a side.
+        margin: Width of the margins in pixels. Default: one pixel of the images, but no less than 2
+            (1 around tiles under 40 pixels): an 8x8 digit fills its tile and would run into the
+            next one.
 
     Returns:
-        uint8 (rows (H f + margin) + margin, columns (W f + margin) + margin, C). Vacant places have
-        the colour of the lines.
+        uint8 (lines (H f + margin) + margin, columns (W f + margin) + margin, C), where f is the
+        enlargement. Vacant places have the colour of the margins.
 
     Raises:
-        UserError: images of another form, columns or factor below 1, a negative margin.
+        UserError: The images have another form; columns or factor are below 1; the margin is
+            negative.
+
+    Example:
+
+    >>> grid(np.zeros((100, 28, 28, 1), np.uint8)).shape
+    (582, 582, 1)
     """
     images = _checked(images)
     count, height, width, channels = images.shape
@@ -122,18 +147,22 @@ def grid(images, columns=None, factor=None, margin=None):
     return canvas
 
 
-def save_png(path, image):
+def save_png(path: str | os.PathLike, image: ArrayLike) -> Path:
     """Writes one picture as a PNG, whole or not at all, replacing what was there.
 
     Args:
-        path: the file.
+        path: The file.
         image: uint8 (H, W, C), C 1 or 3: an image or a `grid`.
 
     Returns:
         The Path written.
 
     Raises:
-        UserError: a picture of another form; a place that cannot be written.
+        UserError: The picture has another form; the place cannot be written.
+
+    Example:
+
+    >>> save_png("samples.png", grid(to_uint8(gan.sample(100), *gan.image_range)))
     """
     picture = _picture(_checked(np.asarray(image)[None])[0])
     with temporary(path) as name:
@@ -141,21 +170,21 @@ def save_png(path, image):
     return Path(path)
 
 
-def save_folder(folder, images):
+def save_folder(folder: str | os.PathLike, images: ArrayLike) -> list[Path]:
     """Writes every image at its own size as 00000.png, 00001.png, ... into a new folder.
 
     The folder appears whole or not at all. One that holds files already is refused: a score of the
-    folder would count them in.
+    folder would include them.
 
     Args:
-        folder: a place that does not exist yet, or an empty folder.
+        folder: A place that does not exist yet, or an empty folder.
         images: uint8 (N, H, W, C), C 1 or 3.
 
     Returns:
         List of the N Paths, in order.
 
     Raises:
-        UserError: images of another form; a folder in use; a place that cannot be written.
+        UserError: The images have another form; the folder is in use or cannot be written.
     """
     images = _checked(images)
     folder = Path(os.path.abspath(folder))  # "runs/." has no name to put a neighbour beside
@@ -174,93 +203,108 @@ def save_folder(folder, images):
     return [folder / name for name in names]
 
 
-def save_npz(path, images, **arrays):
+def save_npz(path: str | os.PathLike, images: ArrayLike, **arrays: ArrayLike) -> Path:
     """Writes images as a compressed .npz archive, whole or not at all.
 
     Args:
-        path: the file (kept as it is: no suffix is added).
+        path: The file, as it is: no suffix is added.
         images: uint8 (N, H, W, C), C 1 or 3; the archive's array `images`.
-        **arrays: more arrays, e.g. `latents` (N, Z) or `labels` (N,), each with N rows.
+        **arrays: More arrays of length N, such as `latents` (N, Z) or `labels` (N,).
 
     Returns:
         The Path written.
 
     Raises:
-        UserError: images of another form; an array without N rows; a place that cannot be written.
+        UserError: The images have another form; an array has another length; the place cannot be
+            written.
     """
     images = _checked(images)
-    arrays = {name: np.asarray(array) for name, array in arrays.items()}
-    for name, array in arrays.items():
+    others: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
+    for name, array in others.items():
         if array.ndim == 0 or len(array) != len(images):
             raise UserError(
                 f"array {name!r} of shape {array.shape} does not go with {len(images)} images; "
-                "it must have one row an image"
+                "it must have one entry per image"
             )
-    with temporary(path) as name, open(name, "wb") as stream:
-        np.savez_compressed(stream, images=images, **arrays)
+    with temporary(path) as new, open(new, "wb") as stream:
+        np.savez_compressed(stream, images=images, **others)
     return Path(path)
 
 
-def latent_path(keypoints, frames, closed=True):
+def latent_path(keypoints: ArrayLike, frames: int, closed: bool = True) -> np.ndarray:
     """Latent vectors along straight lines from keypoint to keypoint, for an interpolation.
 
     z(t) = (1 - t) z_k + t z_(k+1), t = 0, 1/frames, ... The prior of every recipe is uniform on a
     cube, which is convex: the line stays where the generator was trained.
 
     Args:
-        keypoints: float (K, ...), K from 2: one latent vector (K, Z), or a grid of them (K, N, Z).
-        frames: steps from one keypoint to the next, from 1.
-        closed: go back to the first keypoint at the end, so that the picture repeats smoothly.
+        keypoints: float (K, ...), K at least 2: one latent vector (K, Z), or a grid of them
+            (K, N, Z).
+        frames: Steps from one keypoint to the next, at least 1.
+        closed: Whether the path ends where it began, so that the picture repeats smoothly. Default
+            True.
 
     Returns:
-        Array of keypoints' dtype, (K frames, ...) if closed (the last step before the first
-        keypoint again), else ((K - 1) frames + 1, ...).
+        Array of the keypoints' dtype: (K frames, ...) if closed (its last step lies before the
+        first keypoint), else ((K - 1) frames + 1, ...).
 
     Raises:
-        UserError: fewer than two keypoints; frames below 1.
+        UserError: There are fewer than two keypoints; frames is below 1.
+
+    Example:
+
+    >>> latent_path([[0.0], [1.0]], 2).tolist()
+    [[0.0], [0.5], [1.0], [0.5]]
     """
-    keypoints = np.asarray(keypoints)
-    if keypoints.ndim < 2 or len(keypoints) < 2:
-        raise UserError(f"an interpolation needs two latent vectors, not shape {keypoints.shape}")
+    ends = np.asarray(keypoints)
+    if ends.ndim < 2 or len(ends) < 2:
+        raise UserError(f"an interpolation needs two latent vectors, not shape {ends.shape}")
     frames = _whole("the number of frames between two images", frames)
-    following = np.roll(keypoints, -1, axis=0)
-    legs = len(keypoints) if closed else len(keypoints) - 1
-    t = (np.arange(frames) / frames).reshape((1, frames) + (1,) * (keypoints.ndim - 1))
-    path = (1 - t) * keypoints[:legs, None] + t * following[:legs, None]
-    path = path.reshape((legs * frames,) + keypoints.shape[1:])
+    following = np.roll(ends, -1, axis=0)
+    legs = len(ends) if closed else len(ends) - 1
+    t = (np.arange(frames) / frames).reshape((1, frames) + (1,) * (ends.ndim - 1))
+    path = (1 - t) * ends[:legs, None] + t * following[:legs, None]
+    path = path.reshape((legs * frames,) + ends.shape[1:])
     if not closed:
-        path = np.concatenate([path, keypoints[-1:]])
-    return path.astype(keypoints.dtype)
+        path = np.concatenate([path, ends[-1:]])
+    return path.astype(ends.dtype)
 
 
-def save_gif(path, frames, frames_per_second=20, columns=None, factor=None):
+def save_gif(
+    path: str | os.PathLike,
+    frames: ArrayLike,
+    frames_per_second: float = 20,
+    columns: int | None = None,
+    factor: int | None = None,
+) -> Path:
     """Writes an endlessly repeating GIF, whole or not at all.
 
     Args:
-        path: the file.
-        frames: uint8, (T, H, W, C) for one image a frame or (T, N, H, W, C) for a grid of N; C 1
+        path: The file.
+        frames: uint8, (T, H, W, C) for one image per frame or (T, N, H, W, C) for a grid of N; C 1
             or 3. One palette of 256 colours serves all frames, so that nothing flickers; grey
             frames lose nothing.
-        frames_per_second: 1 to 50, the most that browsers show; rounded to a whole number of the
-            format's hundredths of a second a frame.
-        columns, factor: as in `grid` and `enlarge`.
+        frames_per_second: The rate, 1 to 50 (the most that browsers show), rounded to a whole
+            number of hundredths of a second per frame. Default 20.
+        columns: Images in each line of a grid, as in `grid`.
+        factor: The enlargement, as in `grid` and `enlarge`.
 
     Returns:
         The Path written.
 
     Raises:
-        UserError: frames of another form; a rate out of range; a place that cannot be written.
+        UserError: The frames have another form; the rate is out of range; the place cannot be
+            written.
     """
-    frames = np.asarray(frames)
+    shown = np.asarray(frames)
     if not 1 <= frames_per_second <= 50:
         raise UserError(f"frames per second lie in 1..50, not {frames_per_second}")
-    if frames.ndim == 5 and len(frames):
-        frames = np.stack([grid(frame, columns, factor) for frame in frames])
+    if shown.ndim == 5 and len(shown):
+        shown = np.stack([grid(frame, columns, factor) for frame in shown])
     else:
-        frames = enlarge(frames, factor)
-    pictures = _common_palette(frames)
+        shown = enlarge(shown, factor)
+    pictures = _common_palette(shown)
     duration = 10 * round(100 / frames_per_second)
-
     with temporary(path) as name:
         pictures[0].save(
             name, "GIF", save_all=True, append_images=pictures[1:], duration=duration, loop=0
@@ -268,7 +312,7 @@ def save_gif(path, frames, frames_per_second=20, columns=None, factor=None):
     return Path(path)
 
 
-def _checked(images):
+def _checked(images: ArrayLike) -> np.ndarray:
     """`images` as an array, if it is uint8 (N, H, W, 1 or 3) without an empty axis."""
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
@@ -280,24 +324,24 @@ def _checked(images):
     return images
 
 
-def _whole(what, value, smallest=1):
+def _whole(what: str, value: Any, smallest: int = 1) -> int:
     if not isinstance(value, numbers.Integral) or value < smallest:
-        raise UserError(f"{what} is a whole number from {smallest}, not {value!r}")
+        raise UserError(f"{what} must be a whole number of at least {smallest}, not {value!r}")
     return int(value)
 
 
-def _columns(count):
+def _columns(count: int) -> int:
     """The fewest columns from sqrt(count) to twice that which leave no place vacant."""
     root = math.isqrt(count - 1) + 1
     return next((c for c in range(root, 2 * root) if count % c == 0), root)
 
 
-def _picture(image):
+def _picture(image: np.ndarray) -> Image.Image:
     """A Pillow image of uint8 (H, W, C)."""
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
-def _common_palette(frames):
+def _common_palette(frames: np.ndarray) -> list[Image.Image]:
     """uint8 (T, H, W, C) as Pillow images that share one palette."""
     if frames.shape[-1] == 1:
         return [_picture(frame) for frame in frames]  # the 256 greys themselves

@@ -40,7 +40,7 @@ def add_commands(commands: Any) -> None:
     add("--seed", type=int, default=1, help="seed of the pictures' order (default 1)")
     add("--synsets", metavar="FILE", help="its lines begin with the names of the expected classes")
     add("--classes", type=int, metavar="N", help="expected number of classes, 1000 for ImageNet")
-    convert.set_defaults(command=_convert)
+    convert.set_defaults(command=_convert, stopped="; the same command continues from here")
 
     graph = commands.add_parser(
         "inception-graph",
@@ -63,11 +63,7 @@ def _convert(options: argparse.Namespace) -> None:
     from improved_gan_tf.data.records.convert import SKIPPED_FILE, convert
 
     names = ("size", "shards", "quality", "workers", "seed", "synsets", "classes")
-    try:
-        done = convert(options.source, options.out, **{name: vars(options)[name] for name in names})
-    except KeyboardInterrupt:
-        print("\nimproved-gan: stopped; the same command continues from here", file=sys.stderr)
-        raise SystemExit(130) from None
+    done = convert(options.source, options.out, **{name: vars(options)[name] for name in names})
     shards = f"{done.shards} shards"
     if done.kept_shards:
         shards += f", {done.kept_shards} of them there already"

@@ -38,17 +38,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"improved-gan: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nimproved-gan: stopped; train goes on with --resume", file=sys.stderr)
+        print(f"\nimproved-gan: stopped{options.stopped}", file=sys.stderr)
         return 130
     return 0
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of all commands; each sets `command`, a function of the parsed options."""
+    """The parser of all commands.
+
+    Each sets `command`, a function of the parsed options, and may set `stopped`, how to continue.
+    """
     parser = _Parser(
         prog="improved-gan", description="Improved Techniques for Training GANs, on Keras."
     )
     parser.add_argument("--version", action="version", version=f"improved_gan_tf {__version__}")
+    parser.set_defaults(stopped="")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     train.add_commands(commands)
     runs.add_commands(commands)

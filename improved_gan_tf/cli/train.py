@@ -34,7 +34,7 @@ def add_commands(commands: Any) -> None:
     add_value_options(train)
     every = "any value of the recipe, for example discriminator.input_noise=0.2"
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=every)
-    train.set_defaults(command=_train)
+    train.set_defaults(command=_train, stopped="; it continues with --resume")
 
     listing = commands.add_parser("recipes", help="list the recipes, or show one's values")
     listing.add_argument("recipe", nargs="?")

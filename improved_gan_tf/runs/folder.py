@@ -1,4 +1,4 @@
-"""The folder of a run: the only code that knows its files, and that writes none of them by halves.
+"""The folder of a run: the only code that knows its files; none is ever half-written.
 
 config.json                         everything it takes to repeat the run
 labeled_indices.npy                 the labelled images (semi-supervised runs)
@@ -37,8 +37,8 @@ _GRID = "epoch-{:04d}.png"
 class RunFolder:
     """Reads and writes the files of one run.
 
-    The methods are strict: training and resuming need every file whole. `read` is tolerant, for
-    reports on runs that still train or were killed.
+    The methods are strict, because training and resuming need every file whole; `read` is tolerant,
+    for reports on runs that still train or were killed.
 
     Args:
         path: The folder; it need not exist.
@@ -85,14 +85,11 @@ class RunFolder:
         return (self.path / _RESULTS).is_file()
 
     def start(self, config: Mapping, labeled_indices: np.ndarray | None = None) -> None:
-        """Begins a new run in the folder, which must be empty or absent.
+        """Begins a new run, in a folder that must be empty or absent (else `UserError`).
 
         Args:
             config: What `config` is to return, values of JSON.
             labeled_indices: Indices of the labelled training images, int (L,), or None.
-
-        Raises:
-            UserError: The folder is in use or cannot be written.
         """
         self.refuse_if_used()
         if labeled_indices is not None:
@@ -113,11 +110,7 @@ class RunFolder:
             )
 
     def config(self) -> dict:
-        """The configuration that the run began with.
-
-        Raises:
-            UserError: The folder is not a run's, or its config.json cannot be read.
-        """
+        """The configuration that the run began with; `UserError` where there is none."""
         found = self._object(_CONFIG)
         if found is None:
             raise UserError(f"{self.path} is not the folder of a run: it has no {_CONFIG}")
@@ -128,7 +121,7 @@ class RunFolder:
         write_json(self.path / _CONFIG, config)
 
     def results(self) -> dict:
-        """The results of the finished run; raises `UserError` where there are none yet."""
+        """The results of the finished run; `UserError` where there are none yet."""
         found = self._object(_RESULTS)
         if found is None:
             raise UserError(f"{self.path} has no {_RESULTS} yet; train it to its end (--resume)")
@@ -139,11 +132,7 @@ class RunFolder:
         write_json(self.path / _RESULTS, results)
 
     def labeled_indices(self) -> np.ndarray | None:
-        """Indices of the labelled training images, int (L,); None where the run has no such file.
-
-        Raises:
-            UserError: The file is not a list of indices.
-        """
+        """Indices of the labelled training images, int (L,); None where the run has no labels."""
         path = self.path / _LABELED
         try:
             with open(path, "rb") as stream:
@@ -151,12 +140,11 @@ class RunFolder:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, EOFError, MemoryError) as error:
-            reason = reading.one_line(error)
-            raise UserError(f"{path} is not an array of labelled indices: {reason}") from error
+            raise UserError(f"{path} is no list of indices: {reading.one_line(error)}") from error
         if found.ndim != 1 or found.dtype.kind not in "iu":
             raise UserError(
-                f"{path} is not an array of labelled indices: expected whole numbers (L,), "
-                f"not {found.dtype} {found.shape}"
+                f"{path} is no list of indices: expected whole numbers (L,), not {found.dtype} "
+                f"{found.shape}"
             )
         return found
 
@@ -170,11 +158,7 @@ class RunFolder:
             )
 
     def rows(self) -> list[dict[str, str]]:
-        """The lines of log.csv, {column: text} each, by epoch; none where there is no log yet.
-
-        Raises:
-            UserError: The file is not a run's log.
-        """
+        """The lines of log.csv, {column: text} each, by epoch; none where there is no log yet."""
         path = self.path / _LOG
         try:
             text = path.read_text(encoding="utf-8")
@@ -215,7 +199,7 @@ class RunFolder:
         Args:
             model: The `keras.Model`.
             epoch: Epochs done.
-            keep: How many checkpoints stay, at least 1.
+            keep: How many checkpoints stay, at least 1. Default 2.
 
         Raises:
             UserError: The checkpoint cannot be written (disk full); the older ones are still there.
@@ -236,11 +220,7 @@ class RunFolder:
             old.unlink(missing_ok=True)
 
     def restore(self, model: Any) -> int:
-        """Loads the newest checkpoint into `model`; returns the epochs done, 0 without one.
-
-        Raises:
-            UserError: The file is damaged, or is of another model.
-        """
+        """Loads the newest checkpoint into `model`; returns the epochs done, 0 without one."""
         epoch, path = self.latest_checkpoint()
         if path is not None:
             load_weights(model, path)
@@ -267,9 +247,8 @@ class RunFolder:
         run.exported = self.generator.is_dir()
         if run.log is None and not run.samples and run.results is None:
             raise UserError(
-                f"{self.path} has nothing to report: no {_LOG} with a finished epoch, no "
-                f"{self.samples.name}/epoch-*.png, no {_RESULTS}; name the folder of a run, or "
-                "wait for an epoch"
+                f"{self.path} has nothing to report: no finished epoch in {_LOG}, no sample grids, "
+                f"no {_RESULTS}; name the folder of a run, or wait for an epoch"
             )
         if run.config is None:
             run.notes.append(f"{_CONFIG} is absent: the recipe is not known.")
@@ -296,15 +275,7 @@ class RunFolder:
 
 
 def load_weights(model: Any, path: str | os.PathLike) -> None:
-    """`model.load_weights`, with one line where the file is damaged or another model's.
-
-    Args:
-        model: The `keras.Model`.
-        path: A `.weights.h5` file.
-
-    Raises:
-        UserError: The file cannot be used.
-    """
+    """`model.load_weights`, with a `UserError` where the file is damaged or another model's."""
     try:
         model.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds: OSError, KeyError, ValueError...

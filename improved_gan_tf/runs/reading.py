@@ -77,13 +77,9 @@ def log_rows(text: str, path: Path) -> list[dict[str, str]]:
     A last line that is cut off (by a kill, or because it is being written) is left out; of an epoch
     that is there twice the later line counts. Blank fields have not been measured.
 
-    Args:
-        text: The file's content.
-        path: The file, for the errors.
-
     Raises:
-        UserError: The text is no log: no column "epoch", another number of fields than the first
-            line has, a field that is neither blank nor a number.
+        UserError: The text, that of the file `path`, is no log: it has no column "epoch", a line of
+            another length than the first, or a field that is neither blank nor a number.
     """
     lines = list(csv.reader(text.splitlines()))
     header, body = ([_FORMER.get(c, c) for c in lines[0]], lines[1:]) if lines else ([], [])

@@ -103,7 +103,7 @@ def test_resumed_log_counts_the_later_line(tmp_path):
         ("log.csv", "epoch,error\n1,0.5\n2,half\n", "line 3, column error: 'half' is not a number"),
         ("log.csv", "epoch,error\nnan,0.5\n", "line 2: the epoch is not a number"),
         ("log.csv", "epoch,error\n1\n2,0.5\n", "line 2: 1 fields where the first line has 2"),
-        ("labeled_indices.npy", "no array", "not an array of labelled indices"),
+        ("labeled_indices.npy", "no array", "is no list of indices"),
     ],
 )
 def test_broken_files_are_named(tmp_path, name, content, message):

@@ -122,7 +122,7 @@ def test_nothing_of_a_run_is_markup(tmp_path):
     assert not page.all("script") and page.text.count(bad) >= 12
     assert {tag for tag, _ in page.tags} <= TAGS
     np.save(folder / "labeled_indices.npy", np.array([bad]))
-    with pytest.raises(UserError, match="labelled indices"):
+    with pytest.raises(UserError, match="no list of indices"):
         report(folder)
 
 

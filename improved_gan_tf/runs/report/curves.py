@@ -14,23 +14,12 @@ from improved_gan_tf.quantities import AVERAGED, BASELINE, CURRENT, QUANTITIES, 
 from improved_gan_tf.runs.reading import Run
 
 # Blue and orange stay apart for every kind of colour vision and in grey print.
+_COLOURS = ("text", "quiet", "grid", "first", "second", "surface")
+_LIGHT = ("#2b323b", "#5b6571", "#e4e7eb", "#0a66b0", "#d9692a", "#ffffff")
+_DARK = ("#dde3ea", "#9aa5b1", "#333b45", "#6fb7f2", "#f2a267", "#1b2027")
 THEMES = {
-    "light": {
-        "text": "#2b323b",
-        "quiet": "#5b6571",
-        "grid": "#e4e7eb",
-        "first": "#0a66b0",
-        "second": "#d9692a",
-        "surface": "#ffffff",
-    },
-    "dark": {
-        "text": "#dde3ea",
-        "quiet": "#9aa5b1",
-        "grid": "#333b45",
-        "first": "#6fb7f2",
-        "second": "#f2a267",
-        "surface": "#1b2027",
-    },
+    "light": dict(zip(_COLOURS, _LIGHT, strict=True)),
+    "dark": dict(zip(_COLOURS, _DARK, strict=True)),
 }
 _WIDE, _NARROW = 8.6, 4.6  # inches: the width of the page, and that of a phone
 _LOG_SPAN = 8  # a logarithmic axis from this ratio between the largest and the smallest value
@@ -67,29 +56,17 @@ class Curve:
 
 def error_curves(run: Run) -> list[Curve]:
     """The errors that are drawn: of validation, or where there is none, of training."""
-    both = "val_error_current" in (run.log or {})
-    return _curves(
-        run,
-        "validation error",
-        {"val_error": AVERAGED if both else "", "val_error_current": CURRENT},
-    ) or _curves(
-        run,
-        "training error",
-        {"error": "mean of each epoch", "running_error": "running average"},
-    )
+    averaged = AVERAGED if "val_error_current" in (run.log or {}) else ""
+    validation = {"val_error": averaged, "val_error_current": CURRENT}
+    training = {"error": "mean of each epoch", "running_error": "running average"}
+    return _curves(run, "validation error", validation) or _curves(run, "training error", training)
 
 
 def loss_curves(run: Run) -> list[Curve]:
     """The losses that are drawn, and the learning rate where it varies."""
-    found = []
-    for row in QUANTITIES:
-        if row.kind in ("loss", "rate"):
-            found += [
-                curve
-                for curve in _curves(run, row.label, {row.key: ""})
-                if row.kind == "loss" or np.ptp(curve.values) > 0
-            ]
-    return found
+    rows = [row for row in QUANTITIES if row.kind in ("loss", "rate")]
+    found = [curve for row in rows for curve in _curves(run, row.label, {row.key: ""})]
+    return [curve for curve in found if curve.key != "learning_rate" or np.ptp(curve.values) > 0]
 
 
 def errors(run: Run, theme: str, form: str, narrow: bool = False) -> bytes | None:

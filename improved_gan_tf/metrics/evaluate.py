@@ -173,7 +173,9 @@ def inception_score(
 
     >>> mean, std = inception_score("samples/")  # doctest: +SKIP
     """
-    return evaluate(images, splits=splits, shuffle_seed=shuffle_seed, **options).inception_score
+    result = evaluate(images, splits=splits, shuffle_seed=shuffle_seed, **options)
+    figure = result.figures["inception_score"]
+    return Score(figure["mean"], figure["std"], result.protocol)
 
 
 def fid(images: Any, reference: Any, **options: Any) -> float:
@@ -181,7 +183,7 @@ def fid(images: Any, reference: Any, **options: Any) -> float:
 
     >>> fid("samples/", "real_photos.zip")  # doctest: +SKIP
     """
-    return evaluate(images, reference=reference, metrics=("fid",), **options).fid
+    return evaluate(images, reference=reference, metrics=("fid",), **options).figures["fid"]
 
 
 def kid(
@@ -192,7 +194,8 @@ def kid(
     >>> mean, std = kid("samples/", "real_photos.zip")  # doctest: +SKIP
     """
     options |= {"kid_subsets": subsets, "kid_subset_size": subset_size}
-    return evaluate(images, reference=reference, metrics=("kid",), **options).kid
+    result = evaluate(images, reference=reference, metrics=("kid",), **options)
+    return result.figures["kid"]["mean"], result.figures["kid"]["std"]
 
 
 def image_scores(images: Any, **options: Any) -> np.ndarray:

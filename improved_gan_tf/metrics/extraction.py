@@ -60,22 +60,10 @@ def extract(
     workers: int | None = None,
     progress: bool = False,
 ) -> int:
-    """Runs the classifier over images.
+    """Runs the classifier over `data.Images`; returns how many could be read.
 
-    Args:
-        images: `data.Images`.
-        classifier: A `Classifier`.
-        logits: A `LogitFile` that receives the logits, or None.
-        statistics: A `Statistics` that receives the features, or None.
-        batch_size: Integer, the images of a batch; the results do not depend on it.
-        workers: Integer, the threads that decode; None: as many as processors, at most 8.
-        progress: Whether to show the progress on stderr.
-
-    Returns:
-        The number of images, an integer.
-
-    Raises:
-        UserError: No image can be read, or the classifier's output is not finite.
+    `logits` and `statistics` receive what it gives, where they are not None; the other arguments
+    are those of `evaluate`. An output that is not finite raises `UserError` at its batch.
     """
     done = 0
     shown = Progress(images.name, images.count) if progress else None

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from improved_gan_tf.errors import UserError
 from improved_gan_tf.metrics.statistics import Statistics
 
 # Every figure: its key, its label, and its digits after the point.
@@ -33,7 +32,8 @@ class Result:
     """The figures of a set of images.
 
     Attributes:
-        figures: Dictionary of the figures by name: a float, or a dictionary with "mean" and "std".
+        figures: Dictionary of the figures by name: "fid" a float, the others dictionaries with
+            "mean" and "std".
         protocol: Dictionary of plain values: images, classifier, splits, version, ...
         reference: Dictionary with the "images" and the "count" of the reference; None without.
         image_scores: Float64 array (N,), if it was asked for: KL(p(y|x) || p(y)) of every image.
@@ -45,30 +45,6 @@ class Result:
     reference: dict[str, Any] | None = None
     image_scores: np.ndarray | None = None
     statistics: Statistics | None = None
-
-    @property
-    def inception_score(self) -> Score:
-        """`(mean, std)` over the splits."""
-        return Score(*self._pair("inception_score"), self.protocol)
-
-    @property
-    def fid(self) -> float:
-        """The Frechet distance to the reference."""
-        return self._figure("fid")
-
-    @property
-    def kid(self) -> tuple[float, float]:
-        """`(mean, std)` over the subsets of the kernel distance to the reference."""
-        return self._pair("kid")
-
-    def _figure(self, name: str) -> Any:
-        if name not in self.figures:
-            raise UserError(f"{name} was not computed; name it in metrics=(...)")
-        return self.figures[name]
-
-    def _pair(self, name: str) -> tuple[float, float]:
-        figure = self._figure(name)
-        return figure["mean"], figure["std"]
 
     def to_json(self) -> dict[str, Any]:
         """Figures, reference and protocol in one dictionary of plain values."""

@@ -93,12 +93,14 @@ def test_all_figures_from_one_pass(pixels):
     )
     assert classifier.seen == 97
     options = {"classifier": classifier}
-    assert result.inception_score == metrics.inception_score(pixels, 4, **options)
-    assert result.fid == metrics.fid(pixels, reference, **options)
-    assert result.kid == metrics.kid(pixels, reference, 3, 50, **options)
+    figures = result.figures
+    score, kid = figures["inception_score"], figures["kid"]
+    assert (score["mean"], score["std"]) == metrics.inception_score(pixels, 4, **options)
+    assert figures["fid"] == metrics.fid(pixels, reference, **options)
+    assert (kid["mean"], kid["std"]) == metrics.kid(pixels, reference, 3, 50, **options)
     np.testing.assert_array_equal(result.image_scores, metrics.image_scores(pixels, **options))
     # Statistics alone need no classifier, and give the same.
-    assert metrics.fid(result.statistics, reference) == result.fid
+    assert metrics.fid(result.statistics, reference) == figures["fid"]
     assert json.loads(json.dumps(result.to_json())) == result.to_json()
     assert result.to_json()["reference"] == {"images": "array", "count": 60}
     assert [line.split()[0] for line in result.lines()] == (
@@ -113,13 +115,12 @@ def test_figures_of_files_of_statistics(pixels, classifier, tmp_path):
         metrics.statistics_of(images, **options).save(tmp_path / f"{name}.npz")
     a, b = tmp_path / "a.npz", str(tmp_path / "b.npz")
     result = metrics.evaluate(a, reference=b, metrics=("fid", "kid"), kid_subset_size=40)
-    assert result.fid == metrics.fid(pixels[:50], pixels[40:], classifier=classifier)
+    expected = metrics.fid(pixels[:50], pixels[40:], classifier=classifier)
+    assert result.figures["fid"] == expected and set(result.figures) == {"fid", "kid"}
     assert result.reference == {"images": b, "count": 57}
     assert result.protocol["classifier"] == "small" and result.protocol["count"] == 50
     with pytest.raises(UserError, match="hold no images to score"):
         metrics.inception_score(a)
-    with pytest.raises(UserError, match="fid was not computed"):
-        _ = metrics.evaluate(pixels, classifier).fid
 
 
 def test_refusals_come_before_the_work(pixels):

@@ -160,15 +160,43 @@ def _make_place(path: Path, folder: bool) -> None:
         raise cannot_write(path, error) from error
 
 
-def _open(options: argparse.Namespace, path: str, count: int | None = None) -> Any:
-    from improved_gan_tf.metrics.sources import open_images
+def _open(options: argparse.Namespace, path: str, count: int | None) -> Any:
+    """`Images` of all that has a name, drawn from a run or an exported generator too; the path
+    itself where it is a file of statistics."""
+    from improved_gan_tf import data, experiments
+    from improved_gan_tf.metrics.drawn import Drawn
     from improved_gan_tf.metrics.statistics import is_statistics_file
+    from improved_gan_tf.runs.folder import RunFolder
 
     if is_statistics_file(path):
         return path
-    return open_images(
-        path, options.image_range, count, options.seed, options.skip_unreadable, options.data_dir
-    )
+    folder = Path(path).expanduser()
+    count = count or 50_000
+    if RunFolder(folder).begun:
+        recipe, gan, epochs = experiments.load_generator(folder)
+        name = f"{path} ({recipe.name}, epoch {epochs})"
+        return Drawn(gan.sample, count, options.seed, experiments.value_range(recipe), name)
+    if (folder / "saved_model.pb").is_file():
+        return Drawn(_sample(folder), count, options.seed, options.image_range, str(path))
+    settings = {"data_dir": options.data_dir, "skip_unreadable": options.skip_unreadable}
+    return data.as_images(path, options.image_range, **settings)
+
+
+def _sample(path: Path) -> Any:
+    """The function (n, seed) of an exported generator."""
+    import tensorflow as tf
+
+    try:
+        loaded = tf.saved_model.load(str(path))
+    except Exception as error:  # TensorFlow raises many kinds on damaged files
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(f"{path} cannot be loaded as a SavedModel ({reason})") from error
+    if "sample" not in loaded.signatures:
+        raise UserError(
+            f"{path} has no sample(n, seed); expected a generator as `improved-gan export` writes "
+            "it, or images that were drawn from it"
+        )
+    return lambda n, seed: loaded.sample(tf.constant(n), tf.constant(seed)).numpy()
 
 
 def _evaluate(options: argparse.Namespace) -> tuple[Any, Any]:
@@ -176,7 +204,7 @@ def _evaluate(options: argparse.Namespace) -> tuple[Any, Any]:
     from improved_gan_tf import metrics
 
     images = _open(options, options.path, options.count)
-    reference = options.reference and _open(options, options.reference)
+    reference = options.reference and _open(options, options.reference, None)
     classifier: metrics.Classifier
     if options.classifier:
         classifier = metrics.load_classifier(options.classifier, options.classifier_range)
@@ -186,23 +214,18 @@ def _evaluate(options: argparse.Namespace) -> tuple[Any, Any]:
     names = [] if options.no_score else ["inception_score"]
     if options.reference:
         names += ["fid", "kid"] if options.kid else ["fid"]
+    same = "splits kid_subsets kid_subset_size image_range count batch_size workers".split()
     result = metrics.evaluate(
         images,
         classifier,
         reference=reference,
         metrics=names,
-        splits=options.splits,
         shuffle_seed=options.shuffle,
-        kid_subsets=options.kid_subsets,
-        kid_subset_size=options.kid_subset_size,
         per_image=bool(options.per_image or options.best),
         keep_statistics=bool(options.save_statistics),
         keep_features=options.kid,
-        image_range=options.image_range,
-        count=options.count,
-        batch_size=options.batch_size,
-        workers=options.workers,
         progress=not options.quiet,
+        **{name: vars(options)[name] for name in same},
     )
     return images, result
 
@@ -235,14 +258,8 @@ def _write_best(options: argparse.Namespace, source: Any, chosen: Any) -> None:
 def _classifier(options: argparse.Namespace) -> None:
     from improved_gan_tf.metrics import train_classifier
 
-    about = train_classifier(
-        options.data,
-        options.out,
-        options.epochs,
-        seed=options.seed,
-        data_dir=options.data_dir,
-        verbose=not options.quiet,
-    )
+    same = {name: vars(options)[name] for name in ("epochs", "seed", "data_dir")}
+    about = train_classifier(options.data, options.out, verbose=not options.quiet, **same)
     print(
         f"{options.out}: error {100 * about['test_error']:.2f} % on {about['test_images']} test "
         f"images of {about['data']}"

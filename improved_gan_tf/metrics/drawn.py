@@ -1,17 +1,18 @@
-"""Images that a generator draws as they are needed."""
+"""Images that a generator draws as they are needed, and the first images of others."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from improved_gan_tf import data
+from improved_gan_tf.data import Images, as_pixels
 from improved_gan_tf.errors import UserError
 
 AT_ONCE = 100  # images of one draw: fixed, so that a seed means the same images
 
 
-class Drawn(data.Images):
+class Drawn(Images):
     """The images of a generator, a source of images like a folder of pictures.
 
     Args:
@@ -44,7 +45,7 @@ class Drawn(data.Images):
         super().__init__(f"{name} (seed {seed})", count)
         self.draw, self.seed, self.image_range = draw, seed, image_range
 
-    def images(self, prepare: Callable[[np.ndarray], Any], workers: int = 1) -> Iterator[Any]:
+    def images(self, prepare: Callable[[np.ndarray], Any], workers: int) -> Iterator[Any]:
         """Yields `prepare(image)` for each image, uint8 or float32 (H, W, 1 or 3)."""
         for start in range(0, self.count, AT_ONCE):
             n = min(AT_ONCE, self.count - start)
@@ -60,5 +61,22 @@ class Drawn(data.Images):
                     f"{self.name} drew values from {images.min():g} to {images.max():g}; state its "
                     "range (image_range, --range LOW HIGH)"
                 )
-            for image in data.as_pixels(images[..., :3], self.image_range, self.name):
+            for image in as_pixels(images[..., :3], self.image_range, self.name):
                 yield prepare(image)
+
+
+class FirstImages(Images):
+    """The first `count` of other images, `source`."""
+
+    def __init__(self, source: Images, count: int):
+        if count < 1:
+            raise UserError(f"at least 1 image must be used, not {count}")
+        name = f"{source.name}[:{count}]" if count < source.count else source.name
+        super().__init__(name, min(count, source.count))
+        self.source = source
+
+    def images(self, prepare: Callable[[np.ndarray], Any], workers: int) -> Iterator[Any]:
+        """Yields `prepare(image)` for each image."""
+        for image in itertools.islice(self.source.images(prepare, workers), self.count):
+            self.skipped = self.source.skipped
+            yield image

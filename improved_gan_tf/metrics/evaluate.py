@@ -5,14 +5,17 @@ What can be refused is refused before the first image meets the classifier.
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from improved_gan_tf import __version__
+from improved_gan_tf.data import as_images
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.metrics import kernel
-from improved_gan_tf.metrics.classifiers import Classifier, Inception
+from improved_gan_tf.metrics.classifiers import Classifier, Inception, load_classifier
+from improved_gan_tf.metrics.drawn import FirstImages
 from improved_gan_tf.metrics.extraction import LogitFile, extract
 from improved_gan_tf.metrics.inception_score import (
     best_fraction,
@@ -22,13 +25,12 @@ from improved_gan_tf.metrics.inception_score import (
     warn_if_few,
 )
 from improved_gan_tf.metrics.result import METRICS, Result, Score
-from improved_gan_tf.metrics.sources import open_images
 from improved_gan_tf.metrics.statistics import KEPT, Statistics, is_statistics_file
 
 
 def evaluate(
     images: Any,
-    classifier: Classifier | None = None,
+    classifier: Classifier | str | os.PathLike | None = None,
     *,
     reference: Any = None,
     metrics: Sequence[str] = ("inception_score",),
@@ -53,7 +55,8 @@ def evaluate(
             images of any sizes; the path of a folder or an archive of pictures, of an .npy or .npz
             file; the name of a data set; a `Drawn`. For FID and KID also `Statistics`, or the path
             of a file of them.
-        classifier: A `Classifier`. None (default) is `Inception()` with the published weights.
+        classifier: A `Classifier`, or the path of one (`load_classifier`). None (default) is
+            `Inception()` with the published weights.
         reference: The images or statistics that FID and KID compare with.
         metrics: Names of figures: "inception_score" (default), "fid", "kid".
         splits: Integer, the parts of the Inception score. Defaults to 10.
@@ -100,6 +103,8 @@ def evaluate(
     other = None if reference is None else open_source(reference, image_range)
     kept = max(KEPT, kid_subset_size) if keep_features or "kid" in metrics else 0
     check(source, other, metrics, splits, kid_subsets, kid_subset_size, per_image)
+    if isinstance(classifier, str | os.PathLike):
+        classifier = load_classifier(classifier)
     classifier = classifier or Inception()
     ours: Any = None
     theirs: Any = None
@@ -228,9 +233,16 @@ def open_source(what: Any, image_range: Any = None, count: int | None = None) ->
     """`Statistics`, or `data.Images`, of what `evaluate` takes."""
     if isinstance(what, Statistics):
         return what
-    if isinstance(what, str | os.PathLike) and is_statistics_file(what):
-        return Statistics.load(what)
-    return open_images(what, image_range, count)
+    if isinstance(what, str | os.PathLike):
+        if is_statistics_file(what):
+            return Statistics.load(what)
+        if any((Path(what) / name).is_file() for name in ("config.json", "saved_model.pb")):
+            raise UserError(
+                f"{what} is a run or an exported generator rather than images; open it with "
+                "experiments.open_generator, or use the command improved-gan score"
+            )
+    images = as_images(what, image_range)
+    return images if count is None else FirstImages(images, count)
 
 
 def check(

@@ -16,11 +16,7 @@ SEED = 2020  # torch-fidelity's default
 
 
 def kernel_distance(
-    features_1: Any,
-    features_2: Any,
-    subsets: int = 100,
-    subset_size: int = 1000,
-    seed: int = SEED,
+    features_1: Any, features_2: Any, subsets: int = 100, subset_size: int = 1000, seed: int = SEED
 ) -> tuple[float, float]:
     """The kernel distance between two sets of features, in float64.
 

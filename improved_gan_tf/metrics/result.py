@@ -9,11 +9,7 @@ import numpy as np
 from improved_gan_tf.metrics.statistics import Statistics
 
 # Every figure: its key, its label, and its digits after the point.
-METRICS = {
-    "inception_score": ("Inception score", 4),
-    "fid": ("FID", 4),
-    "kid": ("KID", 6),
-}
+METRICS = {"inception_score": ("Inception score", 4), "fid": ("FID", 4), "kid": ("KID", 6)}
 
 
 class Score(namedtuple("Score", "mean std")):

@@ -39,7 +39,7 @@ def build_classifier(image_shape: tuple[int, int, int], num_classes: int) -> ker
 
 
 def train_classifier(
-    data_name: str,
+    data_name: str | os.PathLike,
     out: str | os.PathLike,
     epochs: int | None = None,
     batch_size: int = 100,
@@ -52,7 +52,7 @@ def train_classifier(
     A file of the same name with the suffix .json says what it is: data, epochs, seed, test error.
 
     Args:
-        data_name: Name of a data set with labels, as in `data.open`: digits, mnist, npz:FILE, ...
+        data_name: Name of labelled data with a test set, as in `data.open`: digits, npz:FILE, ...
         out: The .keras file; it replaces one that is there.
         epochs: Integer. None (default) takes as many as make about 3,000 steps, at most 40.
         batch_size: Integer, the images of a step. Defaults to 100.
@@ -76,7 +76,9 @@ def train_classifier(
     if out.suffix != ".keras":
         raise UserError(f"{out}: the classifier is written as a .keras file; name one")
     found = data.open(data_name, data_dir=data_dir)
-    (x, y), (x_test, y_test) = found.arrays("train"), found.arrays("test")
+    if found.test_split is None or not found.num_classes:
+        raise UserError(f"{data_name} has no labels or no test set; name another data set")
+    (x, y), (x_test, y_test) = found.arrays("train"), found.arrays(found.test_split)
     scale = 255.0 / found.maximum
     x, x_test = (np.rint(np.asarray(images, np.float32) * scale) for images in (x, x_test))
     epochs = epochs or max(2, min(40, round(3000 * batch_size / len(x))))

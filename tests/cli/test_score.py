@@ -11,10 +11,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from improved_gan_tf import metrics
+from improved_gan_tf import data, metrics
 from improved_gan_tf.cli import score as command
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics.sources import open_images
 from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore:the Inception score of:UserWarning")
@@ -34,6 +33,12 @@ def test_the_classifier_command_records_what_it_made(digits_classifier, tmp_path
     assert about["test_error"] < 0.10
     with pytest.raises(UserError, match="written as a .keras file"):
         metrics.train_classifier("digits", tmp_path / "x.h5")
+    np.save(tmp_path / "unlabelled.npy", np.full((9, 8, 8, 1), 100, np.uint8))
+    with pytest.raises(UserError, match="has no labels or no test set"):
+        metrics.train_classifier(tmp_path / "unlabelled.npy", tmp_path / "x.keras")
+    # Its path will do where a classifier is expected.
+    found = metrics.inception_score("digits@test", 2, classifier=path)
+    assert found.protocol["classifier"] == "digits.keras"
 
 
 def _command(*arguments):
@@ -86,7 +91,7 @@ def test_score_command(digits_classifier, tmp_path, capsys):
     assert printed["best"]["mean_kl_nats"] == pytest.approx(np.sort(kl)[-13:].mean(), abs=1e-4)
     # The best ones are those images.
     best = np.asarray(Image.open(tmp_path / "best" / "00000.png"))
-    originals = list(open_images("digits").images(lambda image: image, 1))
+    originals = list(data.as_images("digits").images(lambda image: image, 1))
     np.testing.assert_array_equal(best, originals[int(kl.argmax())][..., 0])
     _command(tmp_path / "best", *model, "--splits", 1)
     text = capsys.readouterr().out
@@ -170,6 +175,9 @@ def test_generators_and_runs(tmp_path, digits_classifier, capsys):
     assert of_run == score(run, "--seed", 4)
     assert "epoch 1" in of_run["protocol"]["images"] and "seed 4" in of_run["protocol"]["images"]
     assert of_run["protocol"]["count"] == 220
+    for folder in (run, run / "generator"):  # in Python, where no seed is given
+        with pytest.raises(UserError, match="open it with experiments.open_generator"):
+            metrics.inception_score(folder)
     with pytest.raises(UserError, match="state its range"):
         score(run / "generator")
     assert 1 <= score(run / "generator", "--range", 0, 1)["inception_score"]["mean"] <= 10

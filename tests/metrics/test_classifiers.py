@@ -6,10 +6,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from improved_gan_tf import inception, metrics
+from improved_gan_tf import data, inception, metrics
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.metrics.extraction import LogitFile, extract
-from improved_gan_tf.metrics.sources import open_images
 from reference import inception_score as oracle
 from tests.helpers.small_model import logits_of, small_model
 
@@ -25,7 +24,7 @@ def test_mixed_sizes_and_grey_reach_inception_at_its_size():
         for i, shape in enumerate([(20, 30, 3), (40, 25, 1), (700, 600, 3)])
     ]
     logits = LogitFile()
-    extract(open_images(images), network, logits, batch_size=3)
+    extract(data.as_images(images), network, logits, batch_size=3)
     assert logits.shape == (3, 1008)
     for i, image in enumerate(images):
         alone = network(np.repeat(image, 3 // image.shape[2], axis=2)[None].astype(np.float32))

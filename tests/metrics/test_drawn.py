@@ -1,10 +1,12 @@
-"""Images that a generator draws."""
+"""Images that a generator draws, and the first of other images."""
 
 import numpy as np
 import pytest
 
+from improved_gan_tf.data import as_images
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.metrics import Drawn
+from improved_gan_tf.metrics.drawn import FirstImages
 
 
 def _images(drawn):
@@ -25,3 +27,14 @@ def test_drawn_images_are_the_same_for_the_same_seed():
         _images(Drawn(draw, 10))
     with pytest.raises(UserError, match="drew an array of shape"):
         _images(Drawn(lambda n, seed: np.zeros((n, 4, 4)), 10))
+
+
+def test_first_images():
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 4, 4, 3), dtype=np.uint8)
+    few = FirstImages(as_images(pixels), 7)
+    assert (few.name, few.count) == ("array[:7]", 7)
+    for _ in range(2):
+        np.testing.assert_array_equal(_images(few), pixels[:7])
+    all_of_them = FirstImages(as_images(pixels), 10)
+    assert (all_of_them.name, all_of_them.count) == ("array", 9)
+    np.testing.assert_array_equal(_images(all_of_them), pixels)

@@ -1,12 +1,13 @@
 """Figures while a generator trains: a Keras metric, and a callback for `fit`."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics.classifiers import Classifier, Inception
+from improved_gan_tf.metrics.classifiers import Classifier, as_classifier
 from improved_gan_tf.metrics.drawn import Drawn
 from improved_gan_tf.metrics.evaluate import check, evaluate, statistics_for, statistics_of
 
@@ -18,7 +19,7 @@ class InceptionScore(keras.metrics.Metric):
     Works in graph mode: the network is a part of the metric's graph.
 
     Args:
-        classifier: A classifier with a `model`, such as `Inception`. None (default) is Inception
+        classifier: A `Classifier` with a `model`, such as `Inception`. None (default) is Inception
             with its published weights.
         image_range: `(low, high)`, the images' values for black and full brightness; they are not
             rounded to bytes. Defaults to (0, 255).
@@ -29,8 +30,8 @@ class InceptionScore(keras.metrics.Metric):
 
     Example:
 
-    >>> from improved_gan_tf import inception
-    >>> network = Inception(inception.random_weights(0))  # no download: scores mean nothing
+    >>> from improved_gan_tf import inception, metrics
+    >>> network = metrics.Inception(inception.random_weights(0))  # no download: scores mean nothing
     >>> metric = InceptionScore(network, image_range=(-1.0, 1.0))
     >>> metric.update_state(keras.random.uniform((4, 32, 32, 3), -1.0, 1.0))
     >>> bool(1.0 <= metric.result() <= 4.0)
@@ -39,12 +40,12 @@ class InceptionScore(keras.metrics.Metric):
 
     def __init__(
         self,
-        classifier: Classifier | None = None,
+        classifier: Classifier | str | os.PathLike | None = None,
         image_range: tuple[float, float] = (0.0, 255.0),
         name: str = "inception_score",
     ):
         super().__init__(name=name, dtype="float64")
-        self.classifier = classifier or Inception()
+        self.classifier = as_classifier(classifier)
         if self.classifier.model is None:
             raise UserError(
                 f"{self.classifier.name} is no network for a graph; use the ScoreCallback with it"
@@ -97,7 +98,8 @@ class ScoreCallback(keras.callbacks.Callback):
         image_range: `(low, high)`, the values for black and full brightness. None (default): the
             model's `image_range`, or 0..255 where `sample` is given.
         splits: Integer, the parts of the Inception score. Defaults to 10.
-        classifier: A `Classifier`. None (default) is Inception with its published weights.
+        classifier: A `Classifier`, or the path of one. None (default) is Inception with its
+            published weights.
         reference: Real images or their `Statistics`, for FID, as in `evaluate`; or None (default).
         seed: Integer, the seed of the images. Defaults to 0.
         batch_size: Integer, the images the classifier sees at a time. Defaults to 32.
@@ -118,7 +120,7 @@ class ScoreCallback(keras.callbacks.Callback):
         sample: Callable[[int, int], Any] | None = None,
         image_range: tuple[float, float] | None = None,
         splits: int = 10,
-        classifier: Classifier | None = None,
+        classifier: Classifier | str | os.PathLike | None = None,
         reference: Any = None,
         seed: int = 0,
         batch_size: int = 32,
@@ -130,7 +132,7 @@ class ScoreCallback(keras.callbacks.Callback):
         self.images = Drawn(self._draw, count, seed, image_range, "model")
         metrics = ("inception_score",) if reference is None else ("inception_score", "fid")
         check(self.images, reference, metrics, splits)
-        classifier = classifier or Inception()
+        classifier = as_classifier(classifier)
         if reference is not None:
             reference = statistics_of(reference, classifier=classifier, batch_size=batch_size)
             statistics_for(self.images, classifier).check_comparable(reference)

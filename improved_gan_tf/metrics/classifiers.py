@@ -301,3 +301,10 @@ def load_classifier(
         reason = " ".join(str(error).split())[:160]
         raise UserError(f"{path} cannot be loaded as a classifier ({reason})") from error
     return OtherClassifier(model, path.name, f"sha256:{digest}", image_range)
+
+
+def as_classifier(what: Classifier | str | os.PathLike | None) -> Classifier:
+    """A classifier as it is, the one in the file `what`, or for None `Inception()`."""
+    if isinstance(what, str | os.PathLike):
+        return load_classifier(what)
+    return Inception() if what is None else what

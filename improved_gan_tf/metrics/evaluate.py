@@ -14,7 +14,7 @@ from improved_gan_tf import __version__
 from improved_gan_tf.data import as_images
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.metrics import kernel
-from improved_gan_tf.metrics.classifiers import Classifier, Inception, load_classifier
+from improved_gan_tf.metrics.classifiers import Classifier, as_classifier
 from improved_gan_tf.metrics.drawn import FirstImages
 from improved_gan_tf.metrics.extraction import LogitFile, extract
 from improved_gan_tf.metrics.inception_score import (
@@ -103,9 +103,7 @@ def evaluate(
     other = None if reference is None else open_source(reference, image_range)
     kept = max(KEPT, kid_subset_size) if keep_features or "kid" in metrics else 0
     check(source, other, metrics, splits, kid_subsets, kid_subset_size, per_image)
-    if isinstance(classifier, str | os.PathLike):
-        classifier = load_classifier(classifier)
-    classifier = classifier or Inception()
+    classifier = as_classifier(classifier)
     ours: Any = None
     theirs: Any = None
     if other is not None or keep_statistics or keep_features:
@@ -236,7 +234,8 @@ def open_source(what: Any, image_range: Any = None, count: int | None = None) ->
     if isinstance(what, str | os.PathLike):
         if is_statistics_file(what):
             return Statistics.load(what)
-        if any((Path(what) / name).is_file() for name in ("config.json", "saved_model.pb")):
+        folder = Path(what).expanduser()
+        if any((folder / name).is_file() for name in ("config.json", "saved_model.pb")):
             raise UserError(
                 f"{what} is a run or an exported generator rather than images; open it with "
                 "experiments.open_generator, or use the command improved-gan score"

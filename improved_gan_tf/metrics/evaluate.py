@@ -142,7 +142,7 @@ def evaluate(
         "count": source.count if known else n,
         "skipped": 0 if known else len(source.skipped),
         "skipped_pictures": [] if known else list(source.skipped)[:20],
-        "classifier": source.classifier_name if known else classifier.name,
+        "classifier": source.about.get("classifier_name", "unknown") if known else classifier.name,
         "classifier_digest": source.classifier if known else classifier.digest,
         "num_classes": None if known else classifier.num_classes,
         "splits": splits,

@@ -24,18 +24,11 @@ def frechet_distance(mean_1: Any, covariance_1: Any, mean_2: Any, covariance_2: 
     1e-6 of such a distance.
 
     Args:
-        mean_1: Array (F,), the mean of the first set's features.
-        covariance_1: Array (F, F), their covariance.
-        mean_2: Array (F,), the mean of the second set's features.
-        covariance_2: Array (F, F), their covariance.
-
-    Returns:
-        The distance, a float.
+        mean_1: Array (F,), the mean of the first distribution; `mean_2` that of the second.
+        covariance_1: Array (F, F), its covariance; `covariance_2` that of the second.
 
     Raises:
         UserError: The shapes do not fit, or values are not finite.
-
-    Example:
 
     >>> frechet_distance([0.0, 3.0], np.eye(2), [4.0, 0.0], np.eye(2))
     25.0

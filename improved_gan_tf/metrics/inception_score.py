@@ -60,25 +60,18 @@ def score_from_logits(
 def score_from_probabilities(
     probabilities: Any, splits: int = 10, shuffle_seed: int | None = None, zeros: str = "limit"
 ) -> tuple[float, float]:
-    """The Inception score of images whose p(y|x) is known; see `score_from_logits`.
+    """The Inception score of images whose p(y|x) is known; otherwise as `score_from_logits`.
 
     Args:
         probabilities: Array (N, K) of floats whose rows sum to 1.
         splits: Integer, the number of parts. Defaults to 10.
-        shuffle_seed: Integer or None (default), as in `score_from_logits`.
+        shuffle_seed: Integer or None (default).
         zeros: The value of 0 log 0. "limit" (default) takes 0, its limit; "nan" takes NaN, as the
             original does: it has no epsilon, so that one probability of 0 makes its score NaN.
-
-    Returns:
-        `(mean, std)`, two floats.
-
-    Raises:
-        UserError: As `score_from_logits`, and where the rows are no distributions.
     """
     if zeros not in ("limit", "nan"):
         raise UserError(f'zeros is "limit" or "nan", not {zeros!r}')
-    p = np.asarray(probabilities)
-    _check_axes(p)
+    p = _checked(np.asarray(probabilities))
     sums = p.sum(axis=1, dtype=np.float64)
     if p.size and not (p.min() >= 0 and np.abs(sums - 1).max() < 1e-3):
         raise UserError(
@@ -102,11 +95,8 @@ def image_scores_from_logits(logits: Any) -> np.ndarray:
 
     Returns:
         Float64 array (N,).
-
-    Raises:
-        UserError: There are not two axes, or logits that are not finite.
     """
-    logits = _rows(logits)
+    logits = _checked(logits)
     q = np.zeros(logits.shape[1])
     for _, block in _blocks(logits):
         q += _from_logits(block)[0].sum(axis=0)
@@ -121,17 +111,11 @@ def image_scores_from_logits(logits: Any) -> np.ndarray:
 def best_fraction(scores: Any, fraction: float = 0.01) -> np.ndarray:
     """The indices of the images with the highest scores, best first.
 
+    Images with equal scores stay in their order.
+
     Args:
         scores: Array (N,) of `image_scores_from_logits`.
         fraction: Float in (0, 1]; ceil(fraction * N) images are chosen. Defaults to 0.01.
-
-    Returns:
-        Integer array. Images with equal scores stay in their order.
-
-    Raises:
-        UserError: The fraction is out of range, or there are no scores.
-
-    Example:
 
     >>> best_fraction([0.1, 2.0, 0.3, 1.0], 0.5).tolist()
     [1, 3]
@@ -180,7 +164,7 @@ def _score(rows: Any, splits: int, seed: int | None, transform: Callable) -> tup
 
     The mean KL of a part is mean_x sum_y p log p - sum_y q log q with q = mean_x p.
     """
-    rows = _rows(rows)
+    rows = _checked(rows)
     n = rows.shape[0]
     check_splits(n, splits)
     splits = int(splits)
@@ -218,15 +202,11 @@ def _log(p: np.ndarray) -> np.ndarray:
     return np.log(p, out=np.zeros_like(p), where=p > 0)
 
 
-def _rows(rows: Any) -> Any:
+def _checked(rows: Any) -> Any:
     rows = np.asarray(rows) if isinstance(rows, list | tuple) else rows
-    _check_axes(rows)
-    return rows
-
-
-def _check_axes(rows: Any) -> None:
     if len(rows.shape) != 2:
         raise UserError(f"logits have shape {tuple(rows.shape)}, expected (images, classes)")
+    return rows
 
 
 def _blocks(rows: Any) -> Iterator[tuple[int, np.ndarray]]:

@@ -21,8 +21,7 @@ def kernel_distance(
     """The kernel distance between two sets of features, in float64.
 
     Args:
-        features_1: Array (N, F) of floats.
-        features_2: Array (M, F) of floats.
+        features_1: Array (N, F) of floats; `features_2` (M, F).
         subsets: Integer, the number of pairs of subsets that are drawn. Defaults to 100.
         subset_size: Integer, the images in each, without repetition. Defaults to 1,000.
         seed: Integer for `numpy.random.RandomState`, which draws from the first and the second set
@@ -34,8 +33,6 @@ def kernel_distance(
     Raises:
         UserError: There are fewer images than a subset takes, features of different sizes, or
             values that are not finite.
-
-    Example:
 
     >>> features = np.random.default_rng(0).normal(size=(200, 8))
     >>> mean, std = kernel_distance(features, features + 1.0, subsets=5, subset_size=50)

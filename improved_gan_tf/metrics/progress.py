@@ -2,24 +2,17 @@
 
 import sys
 import time
-from typing import TextIO
 
 
 class Progress:
-    """Writes "title: 1200/50000 images, 9.8/s, 83 min left" to stderr.
+    """Writes "title: 1200/50000 images, 9.8/s, 83 min left" to stderr, of `total` images.
 
     On a terminal the line is renewed; elsewhere a line is written every 30 seconds at most.
-
-    Args:
-        title: String, what is measured.
-        total: Integer, the number of images.
-        stream: The stream to write to. None (default) is stderr.
     """
 
-    def __init__(self, title: str, total: int, stream: TextIO | None = None):
+    def __init__(self, title: str, total: int):
         self.title, self.total = title, total
-        self.stream = stream or sys.stderr
-        self._live = self.stream.isatty()
+        self._live = sys.stderr.isatty()
         self._start = self._shown = time.monotonic()
 
     def update(self, done: int) -> None:
@@ -35,6 +28,6 @@ class Progress:
         if not last:
             text += f", {left / 60:.0f} min left" if left > 90 else f", {left:.0f} s left"
         if self._live:
-            print(f"\r{text:<78}", end="\n" if last else "", file=self.stream, flush=True)
+            print(f"\r{text:<78}", end="\n" if last else "", file=sys.stderr, flush=True)
         else:
-            print(text, file=self.stream, flush=True)
+            print(text, file=sys.stderr, flush=True)

@@ -53,28 +53,23 @@ class Result:
         for name, figure in self.figures.items():
             label, digits = METRICS[name]
             if isinstance(figure, dict):
-                value = f"{figure['mean']:.{digits}f} +- {figure['std']:.{digits}f}"
+                text = f"{figure['mean']:.{digits}f} +- {figure['std']:.{digits}f}"
             else:
-                value = f"{figure:.{digits}f}"
-            lines.append(f"{label:17s}{value}{self._note(name)}")
+                text = f"{figure:.{digits}f}"
+            if name == "kid":
+                text += f"   ({figure['subsets']} subsets of {figure['subset_size']})"
+            lines.append(f"{label:17s}{text}")
         about = self.protocol
         skipped = f", {about['skipped']} skipped" if about["skipped"] else ""
         lines.append(f"{'images':17s}{about['images']}: {about['count']}{skipped}")
+        if self.reference is not None:
+            count = self.reference["count"] or "unknown number"
+            lines.append(f"{'reference':17s}{self.reference['images']}: {count}")
         lines.append(f"{'classifier':17s}{about['classifier']} ({about['classifier_digest'][:23]})")
-        version = f"improved_gan_tf {about['version']}"
+        protocol = f"improved_gan_tf {about['version']}"
         if "inception_score" in self.figures:
             seed = about["shuffle_seed"]
             order = "in order" if seed is None else f"shuffled by seed {seed}"
             split = f"{about['splits']} splits, {order}, population standard deviation"
-            version = f"{split}, {version}"
-        return [*lines, f"{'protocol':17s}{version}"]
-
-    def _note(self, name: str) -> str:
-        if name == "kid":
-            kid = self.figures["kid"]
-            return f"   ({kid['subsets']} subsets of {kid['subset_size']})"
-        if name == "fid" and self.reference is not None:
-            count = self.reference["count"]
-            known = "" if count is None else f", {count} images"
-            return f"   (reference: {self.reference['images']}{known})"
-        return ""
+            protocol = f"{split}, {protocol}"
+        return [*lines, f"{'protocol':17s}{protocol}"]

@@ -105,11 +105,6 @@ class Statistics:
         return self.about.get("images", "") or "statistics"
 
     @property
-    def classifier_name(self) -> str:
-        """The classifier's name, or "unknown"."""
-        return self.about.get("classifier_name", "unknown")
-
-    @property
     def count(self) -> int | None:
         """The number of images; None if another program's file does not say it."""
         self._flush()

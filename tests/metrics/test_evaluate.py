@@ -104,9 +104,10 @@ def test_all_figures_from_one_pass(pixels):
     assert json.loads(json.dumps(result.to_json())) == result.to_json()
     assert result.to_json()["reference"] == {"images": "array", "count": 60}
     assert [line.split()[0] for line in result.lines()] == (
-        ["Inception", "FID", "KID", "images", "classifier", "protocol"]
+        ["Inception", "FID", "KID", "images", "reference", "classifier", "protocol"]
     )
     assert "4 splits, in order" in result.lines()[-1]
+    assert "(3 subsets of 50)" in result.lines()[2]
 
 
 def test_figures_of_files_of_statistics(pixels, classifier, tmp_path):
@@ -119,6 +120,11 @@ def test_figures_of_files_of_statistics(pixels, classifier, tmp_path):
     assert result.figures["fid"] == expected and set(result.figures) == {"fid", "kid"}
     assert result.reference == {"images": b, "count": 57}
     assert result.protocol["classifier"] == "small" and result.protocol["count"] == 50
+    # Another program's file does not say of how many images it is, nor by which classifier.
+    np.savez(tmp_path / "mu.npz", mu=result.statistics.mean, sigma=result.statistics.covariance)
+    foreign = metrics.evaluate(tmp_path / "mu.npz", reference=b, metrics=("fid",))
+    assert foreign.figures["fid"] == pytest.approx(expected, rel=1e-9)
+    assert "unknown" in "".join(foreign.lines()) and foreign.protocol["count"] is None
     with pytest.raises(UserError, match="hold no images to score"):
         metrics.inception_score(a)
 

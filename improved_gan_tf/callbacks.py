@@ -137,7 +137,7 @@ class RunLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         optimizer = self.model.discriminator_optimizer
-        reported = self.model.REPORTED
+        reported = self.model.reported
         self.rows.append(
             {
                 "epoch": epoch + 1,

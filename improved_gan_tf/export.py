@@ -1,58 +1,96 @@
 """Generators for serving: SavedModel, ONNX, LiteRT."""
 
+import dataclasses
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import temporary, temporary_folder
+from improved_gan_tf.models.gan import GAN
 
 FORMATS = ("savedmodel", "onnx", "litert")
 
 
-def export(generator, path, file_format="savedmodel", latent_range=(0.0, 1.0)):
-    """Writes the generator in one of `FORMATS`; returns the path.
+def export(gan: GAN, path: str | os.PathLike, file_format: str = "savedmodel") -> Path:
+    """Writes a model's generator to a file or, as a SavedModel, to a folder; returns its path.
 
     Running averages normalise, so that an image does not depend on its neighbours and a batch of
-    one works. The ONNX and LiteRT models take the latents alone.
+    one works. The ONNX and LiteRT models take the latent vectors alone.
 
     Args:
-        generator: of one or more latent inputs; one with virtual batch normalization should be
-            frozen (`layers.freeze_reference`).
-        path: file or, for a SavedModel, folder.
-        file_format: one of `FORMATS`.
-        latent_range: ends of the latents' uniform distribution, for a SavedModel's `sample`.
+        gan: The model, a `SemiSupervisedGAN`, an `ImageNetGAN` or another `GAN`.
+        path: Where to write; an older SavedModel there is replaced, anything else refused.
+        file_format: "savedmodel" (the default, see `saved_model`), "onnx" or "litert"
+            (pip install improved_gan_tf[onnx], improved_gan_tf[litert]).
 
     Raises:
-        UserError: an unknown format, a library it needs absent, a place that is taken.
+        UserError: The format is unknown, a library it needs is not installed, or the place is
+            taken.
+
+    Example:
+
+    >>> gan = models.SemiSupervisedGAN(
+    ...     networks.dense.generator((8, 8, 1)), networks.dense.discriminator((8, 8, 1))
+    ... )
+    >>> generator = open_generator(export(gan, "generator"))
+    >>> generator.draw(5, 1).shape, generator.image_range
+    ((5, 8, 8, 1), (0.0, 1.0))
     """
+    path = Path(path)
     if file_format not in FORMATS:
         raise UserError(f"unknown format {file_format!r}; choose one of {', '.join(FORMATS)}")
-    path = Path(path)
-    if path.exists() and file_format != "savedmodel":
-        raise UserError(f"{path} exists already; remove it or name another place with --out")
-    path.parent.mkdir(parents=True, exist_ok=True)
     if file_format == "savedmodel":
-        return saved_model(generator, path, latent_range)
-    return {"onnx": onnx, "litert": litert}[file_format](generator, path)
+        return saved_model(gan.serving_generator(), path, gan.latent_range, gan.image_range)
+    if path.exists():
+        raise UserError(f"{path} exists already; remove it or name another place with --out")
+    generator = gan.serving_generator()
+    # Called once: Keras' ONNX exporter refuses a model that never was.
+    one = keras.tree.map_structure(lambda x: keras.ops.zeros((1, *x.shape[1:])), generator.input)
+    generator(one)
+    try:
+        with temporary(path) as name:
+            generator.export(str(name), format=file_format, verbose=False)
+    except ImportError as error:
+        raise UserError(
+            f"{file_format} export needs a library that is not installed ({error}); "
+            f'pip install "improved_gan_tf[{file_format}]"'
+        ) from error
+    return path
 
 
-def saved_model(generator, path, latent_range=(0.0, 1.0)):
-    """A SavedModel that needs TensorFlow alone.
+def saved_model(
+    generator: keras.Model,
+    path: str | os.PathLike,
+    latent_range: tuple[float, float],
+    image_range: tuple[float, float],
+) -> Path:
+    """Writes a SavedModel that needs TensorFlow alone; returns its path.
 
-    Signatures (and methods of the loaded object, of which a reference must be kept):
+    Its signatures, which are also methods of what `tf.saved_model.load` returns (keep a reference
+    to that):
     `serve(z)`: float32 (N, Z) in `latent_range` -> images (N, H, W, C), any N; a generator of
     several latents has them all as arguments, by their inputs' names (`serve(z, h0z, h1z, ...)`);
-    `sample(n, seed)`: two int32 scalars -> n images, the same for the same seed.
+    `sample(n, seed)`: two int32 scalars -> n images, the same for the same seed;
+    `image_range()`: float32 (2,), the values of the images that are black and full brightness.
 
-    An older SavedModel at `path` is replaced; anything else there is refused.
+    Args:
+        generator: A `keras.Model` of one or more latent inputs; one with virtual batch
+            normalization should be frozen (`layers.freeze_reference`).
+        path: The folder to write; an older SavedModel there is replaced, anything else refused.
+        latent_range: The ends (low, high) of the latents' uniform distribution.
+        image_range: The values (low, high) that `image_range()` returns.
+
+    Raises:
+        UserError: The place is taken.
     """
-    import tensorflow as tf
-
     path = Path(path)
     if path.exists() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
         raise UserError(f"{path} exists and is not a SavedModel; name another place with --out")
-    low, high = latent_range
     inputs = generator.inputs
 
     def serve(*latents):
@@ -62,7 +100,7 @@ def saved_model(generator, path, latent_range=(0.0, 1.0)):
         return serve(
             *(
                 tf.random.stateless_uniform(
-                    tf.stack([n, *x.shape[1:]]), tf.stack([seed, level]), low, high, x.dtype
+                    tf.stack([n, *x.shape[1:]]), tf.stack([seed, level]), *latent_range, x.dtype
                 )
                 for level, x in enumerate(inputs)
             )
@@ -74,28 +112,51 @@ def saved_model(generator, path, latent_range=(0.0, 1.0)):
     latents = [tf.TensorSpec(x.shape, x.dtype, name=x.name) for x in inputs]
     archive.add_endpoint("serve", serve, latents)
     archive.add_endpoint("sample", sample, [scalar, scalar])
+    archive.add_endpoint("image_range", lambda: tf.constant(image_range, tf.float32), [])
     with temporary_folder(path) as name:
         archive.write_out(str(name), verbose=False)
     return path
 
 
-def onnx(generator, path):
-    """An ONNX model z -> images, by Keras' exporter (pip install improved_gan_tf[onnx])."""
-    return _by_keras(generator, path, "onnx")
+@dataclasses.dataclass(frozen=True)
+class ExportedGenerator:
+    """A generator that `saved_model` wrote.
+
+    Attributes:
+        draw: A function (n, seed) of two integers that returns n images, a float array
+            (n, H, W, C) in `image_range`, the same for the same seed.
+        image_range: The values (low, high) that are black and full brightness; None in a file of
+            version 0.1, which does not know them.
+    """
+
+    draw: Callable[[int, int], np.ndarray]
+    image_range: tuple[float, float] | None
 
 
-def litert(generator, path):
-    """A LiteRT (.tflite) model z -> images (pip install improved_gan_tf[litert])."""
-    return _by_keras(generator, path, "litert")
+def open_generator(path: str | os.PathLike) -> ExportedGenerator:
+    """Opens a generator that `export` wrote as a SavedModel.
 
+    Args:
+        path: The folder of the SavedModel.
 
-def _by_keras(generator, path, file_format):
+    Raises:
+        UserError: It cannot be loaded, or it is another kind of model.
+    """
     try:
-        with temporary(path) as name:
-            generator.export(str(name), format=file_format, verbose=False)
-    except ImportError as error:
+        loaded = tf.saved_model.load(os.fspath(path))
+    except Exception as error:  # TensorFlow raises many kinds on damaged files
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(f"{path} cannot be loaded as a SavedModel ({reason})") from error
+    if "sample" not in loaded.signatures:
         raise UserError(
-            f"{file_format} export needs a library that is not installed ({error}); "
-            f'pip install "improved_gan_tf[{file_format}]"'
-        ) from error
-    return path
+            f"{path} has no sample(n, seed); expected a generator as `improved-gan export` writes "
+            "it, or images that were drawn from it"
+        )
+
+    def draw(n: int, seed: int) -> np.ndarray:
+        return loaded.sample(tf.constant(n), tf.constant(seed)).numpy()
+
+    if "image_range" not in loaded.signatures:
+        return ExportedGenerator(draw, None)
+    low, high = loaded.image_range().numpy().tolist()
+    return ExportedGenerator(draw, (low, high))

@@ -21,6 +21,8 @@ import math
 import keras
 from keras import ops
 
+DISTANCES = ("squared", "absolute")
+
 
 def log_sum_exp(logits):
     """log Z(x) = max_k l_k + log sum_k exp(l_k - max_k l_k), over the last axis.
@@ -207,5 +209,9 @@ def error_rate(labels, logits):
     Returns:
         Scalar of the logits' dtype.
     """
-    wrong = ops.not_equal(ops.argmax(logits, axis=-1), ops.cast(labels, "int32"))
-    return ops.mean(ops.cast(wrong, logits.dtype))
+    return ops.mean(ops.cast(errors(labels, logits), logits.dtype))
+
+
+def errors(labels, logits):
+    """Which examples' largest logit is not the label's: booleans (N,); see `error_rate`."""
+    return ops.not_equal(ops.argmax(logits, axis=-1), ops.cast(labels, "int32"))

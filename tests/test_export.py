@@ -7,29 +7,37 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from improved_gan_tf import export, layers, networks
+from improved_gan_tf import export, models, networks
 from improved_gan_tf.errors import UserError
 
 
 @pytest.fixture(scope="module")
-def generator():
+def gan():
     keras.utils.set_random_seed(3)
-    model = networks.dense.generator((8, 8, 1), 20, (16, 16))
+    generator = networks.dense.generator((8, 8, 1), 20, (16, 16))
     z = np.random.RandomState(0).uniform(size=(64, 20)).astype("float32")
     for _ in range(30):  # running averages away from their start
-        model(z, training=True)
-    return model
+        generator(z, training=True)
+    discriminator = networks.dense.discriminator((8, 8, 1), 10, (8,))
+    return models.SemiSupervisedGAN(generator, discriminator, image_range=(-0.5, 2.0))
+
+
+@pytest.fixture(scope="module")
+def generator(gan):
+    return gan.generator
 
 
 @pytest.fixture(scope="module")
 def imagenet():
-    """(a generator with a latent vector for each level, latents by name, its images)."""
+    """(a model whose generator has a latent vector for each level, latents by name, its images)."""
     keras.utils.set_random_seed(3)
-    model = layers.freeze_reference(networks.imagenet.generator((16, 16, 3), width=0.1))
-    rng = np.random.RandomState(0)
-    latents = {x.name: rng.uniform(-1, 1, (3, *x.shape[1:])).astype("f4") for x in model.inputs}
-    return model, latents, np.asarray(model(list(latents.values())))
+    generator = networks.imagenet.generator((16, 16, 3), width=0.1)
+    discriminator = networks.imagenet.discriminator((16, 16, 3), 3, width=0.1)
+    gan, rng = models.ImageNetGAN(generator, discriminator, seed=1), np.random.RandomState(0)
+    latents = {x.name: rng.uniform(-1, 1, (3, *x.shape[1:])).astype("f4") for x in generator.inputs}
+    return gan, latents, np.asarray(gan.serving_generator()(list(latents.values())))
 
 
 def _z(n):
@@ -47,13 +55,14 @@ out["named"] = list(model.signatures["serve"](z=tf.constant(inputs["z3"])).value
 out["drawn"] = model.sample(5, 7).numpy()
 out["again"] = model.sample(5, 7).numpy()
 out["other"] = model.sample(5, 8).numpy()
+out["range"] = model.image_range().numpy()
 np.savez(sys.argv[3], **out)
 print(json.dumps(sorted(m for m in sys.modules if m.split(".")[0] in ("keras", "improved_gan_tf"))))
 """
 
 
-def test_saved_model_by_tensorflow_alone(generator, tmp_path):
-    export.saved_model(generator, tmp_path / "generator")
+def test_saved_model_by_tensorflow_alone(gan, generator, tmp_path):
+    assert export.export(gan, tmp_path / "generator") == tmp_path / "generator"
     inputs = {f"z{n}": _z(n) for n in (1, 3, 500)}
     np.savez(tmp_path / "in.npz", **inputs)
     paths = [str(tmp_path / name) for name in ("generator", "in.npz", "out.npz")]
@@ -70,46 +79,83 @@ def test_saved_model_by_tensorflow_alone(generator, tmp_path):
         assert out["drawn"].shape == (5, 8, 8, 1)
         np.testing.assert_array_equal(out["drawn"], out["again"])
         assert np.abs(out["drawn"] - out["other"]).max() > 1e-3
+        np.testing.assert_array_equal(out["range"], gan.image_range)
 
 
-def test_saved_model_is_replaced_but_nothing_else(generator, tmp_path):
+def test_open_generator(gan, tmp_path):
+    generator = export.open_generator(export.export(gan, tmp_path / "generator"))
+    assert generator.image_range == (-0.5, 2.0)
+    drawn = generator.draw(3, 7)
+    assert drawn.shape == (3, 8, 8, 1) and drawn.dtype == np.float32
+    np.testing.assert_array_equal(drawn, generator.draw(3, 7))
+    assert np.abs(drawn - generator.draw(3, 8)).max() > 1e-3
+
+
+def test_open_generator_of_version_0_1(gan, tmp_path):
+    """Its SavedModels have no image_range."""
+    archive = keras.export.ExportArchive()
+    archive.track(gan.generator)
+    scalar = tf.TensorSpec((), tf.int32)
+    archive.add_endpoint("sample", lambda n, seed: tf.zeros((n, 8, 8, 1)), [scalar, scalar])
+    archive.write_out(str(tmp_path / "old"), verbose=False)
+    generator = export.open_generator(tmp_path / "old")
+    assert generator.image_range is None and generator.draw(2, 1).shape == (2, 8, 8, 1)
+
+
+def test_open_generator_refuses_other_models(tmp_path):
+    tf.saved_model.save(tf.Module(), str(tmp_path / "empty"))
+    with pytest.raises(UserError, match=r"has no sample\(n, seed\); expected"):
+        export.open_generator(tmp_path / "empty")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "saved_model.pb").write_bytes(b"no model")
+    for path in (tmp_path / "damaged", tmp_path / "absent"):
+        with pytest.raises(UserError, match="cannot be loaded as a SavedModel"):
+            export.open_generator(path)
+
+
+def test_saved_model_is_replaced_but_nothing_else(gan, tmp_path):
     path = tmp_path / "generator"
-    export.saved_model(generator, path)
-    export.saved_model(generator, path)
+    export.export(gan, path)
+    export.export(gan, path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["generator"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("")
     with pytest.raises(UserError, match="is not a SavedModel"):
-        export.saved_model(generator, tmp_path / "mine")
+        export.export(gan, tmp_path / "mine")
     assert (tmp_path / "mine" / "notes.txt").exists()
 
 
-def test_onnx(generator, tmp_path):
+def test_unknown_format(gan, tmp_path):
+    with pytest.raises(UserError, match="unknown format 'pickle'; choose one of savedmodel, onnx"):
+        export.export(gan, tmp_path / "x", "pickle")
+
+
+def test_onnx(gan, generator, tmp_path):
     pytest.importorskip("tf2onnx")
     runtime = pytest.importorskip("onnxruntime")
-    path = export.export(generator, tmp_path / "generator.onnx", "onnx")
+    path = export.export(gan, tmp_path / "generator.onnx", "onnx")
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for n in (1, 7):
         (images,) = session.run(None, {session.get_inputs()[0].name: _z(n)})
         np.testing.assert_allclose(images, generator(_z(n)), rtol=0, atol=1e-6)
     with pytest.raises(UserError, match="exists already"):
-        export.export(generator, path, "onnx")
+        export.export(gan, path, "onnx")
 
 
 def test_onnx_of_several_inputs(imagenet, tmp_path):
     pytest.importorskip("tf2onnx")
     runtime = pytest.importorskip("onnxruntime")
-    model, latents, expected = imagenet
-    path = export.export(model, tmp_path / "generator.onnx", "onnx")
+    gan, latents, expected = imagenet
+    path = export.export(gan, tmp_path / "generator.onnx", "onnx")
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for n in (1, 3):
         (images,) = session.run(None, {name: z[:n] for name, z in latents.items()})
         np.testing.assert_allclose(images, expected[:n], rtol=0, atol=1e-5)
 
 
-def test_litert(generator, tmp_path):
+def test_litert(gan, generator, tmp_path):
     litert = pytest.importorskip("ai_edge_litert.interpreter")
-    path = export.export(generator, tmp_path / "generator.tflite", "litert")
+    path = export.export(gan, tmp_path / "generator.tflite", "litert")
     interpreter = litert.Interpreter(str(path))
     run = interpreter.get_signature_runner()
     (name,) = run.get_input_details()
@@ -119,8 +165,8 @@ def test_litert(generator, tmp_path):
 
 def test_litert_of_several_inputs(imagenet, tmp_path):
     litert = pytest.importorskip("ai_edge_litert.interpreter")
-    model, latents, expected = imagenet
-    path = export.export(model, tmp_path / "generator.tflite", "litert")
+    gan, latents, expected = imagenet
+    path = export.export(gan, tmp_path / "generator.tflite", "litert")
     run = litert.Interpreter(str(path)).get_signature_runner()
     (images,) = run(**{name: z[:1] for name, z in latents.items()}).values()
     np.testing.assert_allclose(images, expected[:1], rtol=0, atol=1e-5)

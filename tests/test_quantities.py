@@ -20,7 +20,7 @@ def test_keys_and_labels_are_unique():
 @pytest.mark.parametrize("model", [models.SemiSupervisedGAN, models.ImageNetGAN])
 def test_models_report_what_is_in_the_table(model):
     known = {row.key for row in QUANTITIES}
-    for key in model.REPORTED:
+    for key in model.reported:
         assert key in known or key.removeprefix("val_") in known
 
 

@@ -26,7 +26,7 @@ def test_python_blocks(tmp_path, monkeypatch):
     names["images"] = keras.random.uniform((20, 32, 32, 3))
     exec(build_layers, names)
     assert names["discriminator"](names["images"]).shape == (20, 10)
-    names["ig"].export.saved_model(names["gan"].generator, "runs/digits/generator")
+    names["ig"].export.export(names["gan"], "runs/digits/generator")
     exec(serve, names)
     assert names["images"].shape == (16, 8, 8, 1)
 

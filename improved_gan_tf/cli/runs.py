@@ -64,12 +64,15 @@ def _sample(options: argparse.Namespace) -> None:
 
     from improved_gan_tf import images
 
-    recipe, gan, _ = experiments.load_generator(options.run)
+    _, gan, _ = experiments.load_generator(options.run)
     latents = gan.latent_vectors(options.count, options.seed)
     if out.suffix == ".gif":
         latents = keras.tree.map_structure(lambda z: images.latent_path(z, options.frames), latents)
-    drawn = gan.images(latents, **_normalization(gan, options.batch_statistics))
-    pictures = images.to_uint8(drawn, *experiments.value_range(recipe))
+    try:
+        drawn = gan.images(latents, options.batch_statistics)
+    except ValueError as error:
+        raise UserError(f"--batch-statistics: {error}") from error
+    pictures = images.to_uint8(drawn, *gan.image_range)
     if out.suffix == ".gif":
         images.save_gif(out, pictures)
     elif out.suffix == ".npz":
@@ -83,26 +86,12 @@ def _sample(options: argparse.Namespace) -> None:
     print(out)
 
 
-def _normalization(gan: Any, batch_statistics: bool) -> dict[str, Any]:
-    """Arguments of `images`; only some generators have a choice."""
-    from improved_gan_tf.models import SemiSupervisedGAN
-
-    if isinstance(gan, SemiSupervisedGAN):
-        return {"batch_statistics": batch_statistics}
-    if batch_statistics:
-        raise UserError(
-            "--batch-statistics: virtual batch normalization never uses the other images of a "
-            "draw; leave it out"
-        )
-    return {}
-
-
 def _export(options: argparse.Namespace) -> None:
     from improved_gan_tf import export
 
     out = options.out or Path(options.run) / _EXPORTED.get(options.format, "generator")
     _, gan, _ = experiments.load_generator(options.run)
-    print(export.export(gan.serving_generator(), out, options.format, gan.latent_range))
+    print(export.export(gan, out, options.format))
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -163,7 +163,7 @@ def _make_place(path: Path, folder: bool) -> None:
 def _open(options: argparse.Namespace, path: str, count: int | None) -> Any:
     """`Images` of all that has a name, drawn from a run or an exported generator too; the path
     itself where it is a file of statistics."""
-    from improved_gan_tf import data, experiments
+    from improved_gan_tf import data, experiments, export
     from improved_gan_tf.metrics.drawn import Drawn
     from improved_gan_tf.metrics.statistics import is_statistics_file
     from improved_gan_tf.runs.folder import RunFolder
@@ -175,28 +175,13 @@ def _open(options: argparse.Namespace, path: str, count: int | None) -> Any:
     if RunFolder(folder).begun:
         recipe, gan, epochs = experiments.load_generator(folder)
         name = f"{path} ({recipe.name}, epoch {epochs})"
-        return Drawn(gan.sample, count, options.seed, experiments.value_range(recipe), name)
+        return Drawn(gan.sample, count, options.seed, gan.image_range, name)
     if (folder / "saved_model.pb").is_file():
-        return Drawn(_sample(folder), count, options.seed, options.image_range, str(path))
+        generator = export.open_generator(folder)
+        image_range = options.image_range or generator.image_range
+        return Drawn(generator.draw, count, options.seed, image_range, str(path))
     settings = {"data_dir": options.data_dir, "skip_unreadable": options.skip_unreadable}
     return data.as_images(path, options.image_range, **settings)
-
-
-def _sample(path: Path) -> Any:
-    """The function (n, seed) of an exported generator."""
-    import tensorflow as tf
-
-    try:
-        loaded = tf.saved_model.load(str(path))
-    except Exception as error:  # TensorFlow raises many kinds on damaged files
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(f"{path} cannot be loaded as a SavedModel ({reason})") from error
-    if "sample" not in loaded.signatures:
-        raise UserError(
-            f"{path} has no sample(n, seed); expected a generator as `improved-gan export` writes "
-            "it, or images that were drawn from it"
-        )
-    return lambda n, seed: loaded.sample(tf.constant(n), tf.constant(seed)).numpy()
 
 
 def _evaluate(options: argparse.Namespace) -> tuple[Any, Any]:

@@ -23,7 +23,8 @@ def load_data(recipe, data_dir):
 
 def model(recipe, pair, seed):
     """The model of the pair (generator, discriminator), not compiled."""
-    return ImageNetGAN(*pair, seed=seed, noise=recipe.noise)
+    image_range = data_sets.Scaling(recipe.scaling).range
+    return ImageNetGAN(*pair, seed=seed, image_range=image_range, noise=recipe.noise)
 
 
 def optimizers(recipe, data):
@@ -97,7 +98,7 @@ def results(gan, recipe, data, folder):
         "steps": int(last["steps"]),
         "train_images": data.num_train,
         "seconds": round(folder.seconds(), 1),
-        **{name: float(last[name]) for name in gan.REPORTED if last[name]},
+        **{name: float(last[name]) for name in gan.reported if last[name]},
     }
 
 

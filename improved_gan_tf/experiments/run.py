@@ -78,7 +78,7 @@ def train(recipe, out, data_dir=None, resume=False, verbose=True, devices=1):
         results["baseline"] = _baseline(recipe, folder.baseline, data_dir, resume, verbose)
     folder.write_results(results)
     if gan.trains_generator:
-        export.saved_model(gan.serving_generator(), folder.generator, gan.latent_range)
+        export.export(gan, folder.generator)
     return results
 
 

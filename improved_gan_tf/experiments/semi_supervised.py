@@ -32,7 +32,9 @@ def load_data(recipe, data_dir):
 
 def model(recipe, pair, seed):
     """The model of the pair (generator, discriminator), not compiled."""
-    return SemiSupervisedGAN(*pair, seed=seed, average_rate=recipe.average_rate)
+    image_range = data_sets.Scaling(recipe.scaling).range
+    rate = recipe.average_rate
+    return SemiSupervisedGAN(*pair, seed=seed, image_range=image_range, average_rate=rate)
 
 
 def optimizers(recipe, data):
@@ -133,20 +135,5 @@ def evaluate(gan, data):
         average as the original has it, "test_error_current": parameters without averaging}, each in
         0 .. 1.
     """
-    found = {"test_images": data.num_test}
-    chosen = gan.average
-    names = {"debiased": "test_error", "original": "test_error_original_average"}
-    try:
-        for gan.average, name in names.items():
-            # The choice is compiled into the test function, so that is made anew.
-            gan.make_test_function(force=True)
-            logs = gan.evaluate(data.test, verbose=0, return_dict=True)
-            # Whole errors over whole images: float32 means are off in the last digits.
-            found[name] = round(logs["error"] * data.num_test) / data.num_test
-            found["test_error_current"] = (
-                round(logs["error_current"] * data.num_test) / data.num_test
-            )
-    finally:
-        gan.average = chosen
-        gan.make_test_function(force=True)
-    return found
+    found = gan.error_rates(data.test)
+    return {"test_images": found.pop("images"), **{f"test_{k}": v for k, v in found.items()}}

@@ -1,57 +1,89 @@
-"""What the paper's GANs have in common: two networks, an optimizer each, files that keep both."""
+"""What the paper's GANs have in common: two networks, an optimizer each, sampling, files."""
+
+import math
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
 class GAN(keras.Model):
     """A generator and a discriminator with an optimizer each; the base of the models here.
 
-    A subclass sets `built`, implements `train_step` and `default_optimizer`, and extends `compile`,
-    `get_compile_config` and `get_config` by what it adds.
+    A subclass sets `built`, implements `train_step`, `default_optimizer` and `draw_latents`, and
+    extends `compile`, `get_compile_config` and `get_config` by what it adds.
 
     Args:
-        generator: model latent vectors -> images.
-        discriminator: model images -> logits.
-        seed: of the latent vectors; None draws it from Keras' global seed.
+        generator: A `keras.Model` from one or more latent inputs (N, ...) to images (N, H, W, C).
+        discriminator: A `keras.Model` from images to logits.
+        seed: An integer that the latent vectors are drawn from; None (the default) draws it from
+            Keras' global seed.
+        image_range: The values (low, high) of the images, real and generated, that are black and
+            full brightness; (0.0, 1.0) by default. It is saved with the model and exported.
 
     Attributes:
-        latent_range: ends of the latent vectors' uniform distribution.
-        REPORTED: names of the reported losses and errors, in the order of the log.
+        latent_range: The ends of the uniform distribution of the latent vectors.
+        reported: The names of the losses and errors in the logs of `fit`, in the log's order.
 
     Raises:
-        ValueError: networks that do not fit together.
+        ValueError: The networks do not fit together, or `image_range` is empty.
     """
 
-    latent_range = (0.0, 1.0)
-    REPORTED = ()
+    latent_range: tuple[float, float] = (0.0, 1.0)
+    reported: tuple[str, ...] = ()
+    images_at_once: int = 500  # how many the generator makes in one call, when it samples
 
-    def __init__(self, generator, discriminator, seed=None, **kwargs):
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        seed: int | None = None,
+        image_range: tuple[float, float] = (0.0, 1.0),
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         if generator.output_shape[1:] != discriminator.input_shape[1:]:
             raise ValueError(
-                f"The generator draws images of shape {generator.output_shape[1:]}, but the "
-                f"discriminator takes {discriminator.input_shape[1:]}."
+                f"the generator draws images of shape {generator.output_shape[1:]}, but the "
+                f"discriminator takes {discriminator.input_shape[1:]}"
             )
+        low, high = image_range
+        if not -math.inf < low < high < math.inf:
+            raise ValueError(f"image_range must be (low, high) with low < high, not {image_range}")
         self.generator = generator
         self.discriminator = discriminator
         self.seed = seed
+        self.image_range = (float(low), float(high))
 
     @staticmethod
-    def default_optimizer():
-        """A new optimizer, for a player that `compile` is given none for."""
+    def default_optimizer() -> keras.optimizers.Optimizer:
+        """Returns a new optimizer, for a player that `compile` is given none for."""
         raise NotImplementedError
 
-    def compile(self, generator_optimizer=None, discriminator_optimizer=None, **kwargs):
-        """Sets both optimizers: objects, names or configs; default `default_optimizer`.
+    def compile(
+        self,
+        generator_optimizer: Any = None,
+        discriminator_optimizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Sets both optimizers.
+
+        Args:
+            generator_optimizer: A Keras optimizer, or a name or configuration of one; None (the
+                default) for `default_optimizer`.
+            discriminator_optimizer: Likewise, another object.
+            **kwargs: Arguments of `keras.Model.compile`, such as `jit_compile`.
 
         Raises:
-            ValueError: one optimizer given for both networks.
+            ValueError: One optimizer is given for both networks.
         """
-        generator_optimizer = self._optimizer(generator_optimizer)
-        discriminator_optimizer = self._optimizer(discriminator_optimizer)
+        generator_optimizer, discriminator_optimizer = (
+            self.default_optimizer() if given is None else keras.optimizers.get(given)
+            for given in (generator_optimizer, discriminator_optimizer)
+        )
         if generator_optimizer is discriminator_optimizer:
-            raise ValueError("The generator and the discriminator need an optimizer each.")
+            raise ValueError("the generator and the discriminator need an optimizer each")
         super().compile(optimizer=None, **kwargs)
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer
@@ -59,55 +91,117 @@ class GAN(keras.Model):
         generator_optimizer.build(self.generator.trainable_variables)
         discriminator_optimizer.build(self.discriminator.trainable_variables)
 
-    def _optimizer(self, optimizer):
-        return self.default_optimizer() if optimizer is None else keras.optimizers.get(optimizer)
-
     @property
-    def trains_generator(self):
+    def trains_generator(self) -> bool:
         """Whether training, as compiled, changes the generator."""
         return True
 
-    def serving_generator(self):
-        """The generator as it is exported: an image must not depend on its neighbours."""
+    def serving_generator(self) -> keras.Model:
+        """Returns the generator as it is sampled and exported: no image depends on another."""
         return self.generator
 
-    def get_config(self):
+    def draw_latents(self, n: int, seed: int | None) -> Any:
+        """Draws the latents of `latent_vectors`; a subclass implements it."""
+        raise NotImplementedError
+
+    def latent_vectors(self, n: int, seed: int | None = None) -> Any:
+        """Draws the latent vectors of `sample`.
+
+        Args:
+            n: The number of images, an integer from 1.
+            seed: An integer: the same vectors each time, whatever was drawn before. None (the
+                default): others each time, drawn from the model's or from Keras' own random state.
+
+        Returns:
+            A float array (n, ...); a list of them, one for each input, where the generator has
+            several.
+
+        Raises:
+            ValueError: n is below 1.
+        """
+        if n < 1:
+            raise ValueError(f"n must be at least 1, not {n!r}")
+        return self.draw_latents(n, seed)
+
+    def images(self, latents: Any, batch_statistics: bool = False) -> np.ndarray:
+        """Returns the generator's images of latent vectors.
+
+        Args:
+            latents: What `latent_vectors` returns, or as many vectors of your own.
+            batch_statistics: Whether these images are normalised by their own statistics, as the
+                original's samples are (D7), rather than by the running averages; False by
+                default.
+
+        Returns:
+            A float array (n, H, W, C) in `image_range`.
+
+        Raises:
+            ValueError: `batch_statistics` of a generator that has no batch normalization.
+        """
+        if batch_statistics:
+            # In a scope of its own: drawing samples must not move the running averages.
+            states = self.generator.non_trainable_variables
+            values = [(v, keras.ops.convert_to_tensor(v)) for v in states]
+            with keras.StatelessScope(state_mapping=values):
+                return np.asarray(self.generator(latents, training=True))
+        generator, at_once = self.serving_generator(), self.images_at_once
+
+        def piece(start):
+            return keras.tree.map_structure(lambda z: z[start : start + at_once], latents)
+
+        # Called, not `predict`: that costs a tenth of a second before its first image.
+        starts = range(0, len(keras.tree.flatten(latents)[0]), at_once)
+        return np.concatenate([np.asarray(generator(piece(start))) for start in starts])
+
+    def sample(self, n: int, seed: int | None = None, batch_statistics: bool = False) -> np.ndarray:
+        """Draws images: `images(latent_vectors(n, seed), batch_statistics)`.
+
+        Args:
+            n: The number of images, an integer from 1.
+            seed: See `latent_vectors`.
+            batch_statistics: See `images`.
+
+        Returns:
+            A float array (n, H, W, C) in `image_range`.
+        """
+        return self.images(self.latent_vectors(n, seed), batch_statistics)
+
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "generator": keras.saving.serialize_keras_object(self.generator),
             "discriminator": keras.saving.serialize_keras_object(self.discriminator),
             "seed": self.seed,
+            "image_range": list(self.image_range),
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "GAN":
         networks = {
-            name: keras.saving.deserialize_keras_object(config.pop(name), custom_objects)
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
             for name in ("generator", "discriminator")
         }
-        return cls(**networks, **config)
+        return cls(**{**config, **networks})
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict[str, Any] | None:
         if not self.compiled:
             return None
+        optimizers = ("generator_optimizer", "discriminator_optimizer")
         return {
-            "generator_optimizer": keras.saving.serialize_keras_object(self.generator_optimizer),
-            "discriminator_optimizer": keras.saving.serialize_keras_object(
-                self.discriminator_optimizer
-            ),
+            **{k: keras.saving.serialize_keras_object(getattr(self, k)) for k in optimizers},
             "jit_compile": self.jit_compile,
         }
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
 
 
-def full(x):
+def full(x: Any) -> Any:
     """x in float32 at least: losses and means are not for the low type of mixed precision."""
     return tf.cast(x, keras.backend.result_type(x.dtype, "float32"))
 
 
-def watch(tape, variables):
+def watch(tape: tf.GradientTape, variables: list[Any]) -> list[Any]:
     """Has the tape record what is done with `variables`; returns their tensors."""
     values = [v.value for v in variables]
     tape.watch(values)

@@ -1,5 +1,7 @@
 """The ImageNet GAN: virtual and cross batch normalization, both players in one update."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -29,39 +31,56 @@ class ImageNetGAN(BuiltInInit, GAN):
     of z and noise; then both players move. z is U[-1, 1).
 
     Under a `tf.distribute` strategy every replica has its own z, noise, statistics and minibatch
-    features; the gradients are averaged over the replicas. Draws are a function of (seed, step,
-    replica), so there is no random state, and a reloaded model trains on exactly as the saved one
-    would have.
+    features; the gradients and the reported figures are averaged over the replicas (D23). Draws
+    are a function of (seed, step, replica) (D9), so there is no random state, and a reloaded model
+    trains on exactly as the saved one would have.
 
     `call` is the generator; `sample` draws images without the cost of the reference batch.
 
     Args:
-        generator: model of one or more latent inputs (N, ...) -> images.
-        discriminator: model of a joint batch, real images first -> logits (2B, K + 1).
-        seed: of latent vectors and noise, from 0; None draws it from Keras' global seed.
-        noise: standard deviation of the noise on all images in training.
+        generator: A `keras.Model` from one or more latent inputs (N, ...) to images (N, H, W, C).
+        discriminator: A `keras.Model` from a joint batch, real images first, to logits
+            (2B, K + 1), that of "generated" last.
+        seed: The seed of latent vectors and noise, an integer from 0; None (the default) draws it
+            from Keras' global seed.
+        image_range: The values (low, high) of the images that are black and full brightness;
+            (-1.0, 1.0) by default.
+        noise: The standard deviation of the noise on all images in training, 0.1 by default.
 
     Raises:
-        ValueError: networks that do not fit together, a negative seed or noise.
+        ValueError: The networks do not fit together, or `seed` or `noise` is negative.
+
+    Example:
+
+    >>> small = {"image_shape": (8, 8, 1), "width": 0.05}
+    >>> gan = ImageNetGAN(
+    ...     networks.imagenet.generator(**small),
+    ...     networks.imagenet.discriminator(num_classes=10, **small),
+    ... )
+    >>> gan.compile()
+    >>> gan.sample(2, seed=1).shape
+    (2, 8, 8, 1)
 
     Source: imagenet/build_model.py and train.py.
     """
 
     latent_range = (-1.0, 1.0)
-    REPORTED = (
-        *_LOSSES,
-        "error",
-        "running_error",
-        *(f"val_{name}" for name in _LOSSES),
-        "val_error",
-    )
+    reported = (*_LOSSES, "error", "running_error", *(f"val_{k}" for k in _LOSSES), "val_error")
+    images_at_once = 16
 
-    def __init__(self, generator, discriminator, seed=None, noise=0.1, **kwargs):
-        if seed is None:
-            seed = int(keras.ops.convert_to_numpy(keras.random.SeedGenerator().state)[0])
-        super().__init__(generator, discriminator, seed, **kwargs)
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        seed: int | None = None,
+        image_range: tuple[float, float] = (-1.0, 1.0),
+        noise: float = 0.1,
+        **kwargs: Any,
+    ):
+        seed = _fresh_seed() if seed is None else seed
+        super().__init__(generator, discriminator, seed, image_range, **kwargs)
         if seed < 0 or noise < 0:
-            raise ValueError(f"seed and noise must be at least 0, not {seed!r} and {noise!r}.")
+            raise ValueError(f"seed and noise must be at least 0, not {seed!r} and {noise!r}")
         self.noise = noise
         self.running_error = self.add_weight(
             name="running_error",
@@ -74,39 +93,42 @@ class ImageNetGAN(BuiltInInit, GAN):
 
     def compile(
         self,
-        generator_optimizer=None,
-        discriminator_optimizer=None,
-        smoothing=0.25,
-        generator_target=0.375,
-        **kwargs,
-    ):
+        generator_optimizer: Any = None,
+        discriminator_optimizer: Any = None,
+        smoothing: float = 0.25,
+        generator_target: float = 0.375,
+        **kwargs: Any,
+    ) -> None:
         """Sets the targets and both optimizers.
 
         Args:
-            generator_optimizer: default Keras' Adam(4e-4, beta_1=0.5, epsilon=1e-8).
-            discriminator_optimizer: likewise, another object.
-            smoothing: the target of real images is 1 - smoothing, of generated ones 0; in [0, 1).
-            generator_target: what the generator makes the discriminator say of its images; in
-                (0, 1].
-            **kwargs: of `keras.Model.compile` (`jit_compile`, `run_eagerly`, ...).
+            generator_optimizer: A Keras optimizer, or a name or configuration of one; None (the
+                default) for Keras' Adam(4e-4, beta_1=0.5, epsilon=1e-8).
+            discriminator_optimizer: Likewise, another object.
+            smoothing: The target of real images is 1 - smoothing, of generated ones 0; a float in
+                [0, 1), 0.25 by default (section 3.4).
+            generator_target: What the generator makes the discriminator say of its images; a
+                float in (0, 1], 0.375 by default.
+            **kwargs: Arguments of `keras.Model.compile`, such as `run_eagerly`; `jit_compile` is
+                False by default.
 
         Raises:
-            ValueError: a target out of its range, one optimizer given for both networks, or
-                `jit_compile` or `steps_per_execution` with several replicas on CPU devices, where
-                TensorFlow can do neither.
+            ValueError: A target is out of its range, one optimizer is given for both networks, or
+                `jit_compile` or `steps_per_execution` is asked for with several replicas on CPU
+                devices, where TensorFlow can do neither.
         """
         if not 0 <= smoothing < 1 or not 0 < generator_target <= 1:
             raise ValueError(
                 "smoothing must be in [0, 1) and generator_target in (0, 1], not "
-                f"{smoothing!r} and {generator_target!r}."
+                f"{smoothing!r} and {generator_target!r}"
             )
         kwargs.setdefault("jit_compile", False)
         strategy = tf.distribute.get_strategy()
         if strategy.num_replicas_in_sync > 1 and "CPU" in strategy.extended.worker_devices[0]:
             if kwargs["jit_compile"] is True or kwargs.get("steps_per_execution", 1) > 1:
                 raise ValueError(
-                    "Several replicas on CPU devices train without jit_compile and with "
-                    "steps_per_execution=1 only."
+                    "several replicas on CPU devices train without jit_compile and with "
+                    "steps_per_execution=1 only"
                 )
         super().compile(generator_optimizer, discriminator_optimizer, **kwargs)
         self.smoothing = smoothing
@@ -114,24 +136,29 @@ class ImageNetGAN(BuiltInInit, GAN):
         self._means = [keras.metrics.Mean(name=name) for name in (*_LOSSES, "error")]
 
     @staticmethod
-    def default_optimizer():
+    def default_optimizer() -> keras.optimizers.Optimizer:
         return keras.optimizers.Adam(4e-4, beta_1=0.5, epsilon=1e-8)
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return self._means if self.compiled else []
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         return self.generator(inputs, training=training)
 
-    def latents(self, n, *words):
-        """n of each of the generator's inputs, U[-1, 1), a function of the integers `words`."""
+    def latents(self, n: Any, *words: Any) -> list[Any]:
+        """Returns n of each of the generator's inputs, U[-1, 1): a function of `words`.
+
+        Args:
+            n: The number of images, an integer or scalar tensor.
+            *words: Integers or scalar tensors, the same for the same draw.
+        """
         return [
             2.0 * random.uniform((n, *x.shape[1:]), (*words, level), x.dtype) - 1.0
             for level, x in enumerate(self.generator.inputs)
         ]
 
-    def train_step(self, data):
+    def train_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
         images, labels = data
         step = tf.identity(self.discriminator_optimizer.iterations)  # before it is counted up
         context = tf.distribute.get_replica_context()
@@ -148,14 +175,17 @@ class ImageNetGAN(BuiltInInit, GAN):
         logs["running_error"] = self._log(self.running_error)
         return logs
 
-    def gradients(self, images, labels, latents, noise_words=None):
-        """Losses and both players' gradients at the present parameters, which stay as they are.
+    def gradients(
+        self, images: Any, labels: Any, latents: Any, noise_words: tuple | None = None
+    ) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+        """Returns losses and both players' gradients at the present parameters.
 
         Args:
-            images: x, float (B, H, W, C) in [-1, 1].
-            labels: y, integers (B,) in 0 .. K-1.
-            latents: the generator's inputs for B images.
-            noise_words: integers that the noise is a function of; None: no noise.
+            images: x, a float tensor (B, H, W, C) in [-1, 1].
+            labels: y, an integer tensor (B,) in 0 .. K-1.
+            latents: The generator's inputs for B images.
+            noise_words: The integers that the noise is a function of; None (the default): no
+                noise.
 
         Returns:
             (report, gradients): scalars by name, among them "discriminator_loss"; lists of
@@ -199,14 +229,14 @@ class ImageNetGAN(BuiltInInit, GAN):
         return report
 
     def _update_running_error(self, error, step):
-        """The mean of the first 100 steps' errors, then a running average of rate .01."""
+        """The mean of the first 100 steps' errors, then a running average of rate 0.01."""
         rate = tf.maximum(1.0 / tf.cast(step + 1, self.running_error.dtype), 0.01)
         error = tf.cast(error, self.running_error.dtype)
         self.running_error.assign((1.0 - rate) * self.running_error + rate * error)
 
-    def test_step(self, data):
+    def test_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
         images, labels = data
-        # The batches of several replicas' tests may be of different, unknown sizes.
+        # The test batches of several replicas may have different, unknown sizes.
         latents = self.latents(keras.ops.shape(images)[0], _TESTING, self.seed)
         return self._results(self._report(images, labels, latents, training=False))
 
@@ -223,44 +253,34 @@ class ImageNetGAN(BuiltInInit, GAN):
         several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
         return value[None] if several else value
 
-    def sample(self, n, seed=0):
-        """Draws n images, the same for the same seed.
-
-        Args:
-            n: how many, at least 1.
-            seed: integer.
-
-        Returns:
-            float array (n, H, W, C) in (-1, 1).
-
-        Raises:
-            ValueError: n below 1.
-        """
-        return self.images(self.latent_vectors(n, seed))
-
-    def latent_vectors(self, n, seed=0):
-        """The latents of `sample`: a list of one array (n, ...) for each input of the generator."""
-        if n < 1:
-            raise ValueError(f"n must be at least 1, not {n!r}.")
+    def draw_latents(self, n: int, seed: int | None) -> list[np.ndarray]:
+        seed = _fresh_seed() if seed is None else seed
         return [np.asarray(z) for z in self.latents(n, _SAMPLING, seed)]
 
-    def images(self, latents):
-        """The generator's images of the latents, as an array; 16 of them at a time."""
-        generator = self.serving_generator()
-        pieces = ([z[i : i + 16] for z in latents] for i in range(0, len(latents[0]), 16))
-        return np.concatenate([np.asarray(generator(piece)) for piece in pieces])
+    def images(self, latents: Any, batch_statistics: bool = False) -> np.ndarray:
+        if batch_statistics:
+            raise ValueError(
+                "virtual batch normalization never uses the other images of a draw: leave out "
+                "batch_statistics"
+            )
+        return super().images(latents)
 
-    def serving_generator(self):
-        """The generator without its reference batch."""
+    def serving_generator(self) -> keras.Model:
+        """Returns the generator without its reference batch."""
         return freeze_reference(self.generator)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "noise": self.noise}
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict[str, Any] | None:
         config = super().get_compile_config()
         return config and {
             **config,
             "smoothing": self.smoothing,
             "generator_target": self.generator_target,
         }
+
+
+def _fresh_seed() -> int:
+    """A seed drawn from Keras' global seed."""
+    return int(keras.ops.convert_to_numpy(keras.random.SeedGenerator().state)[0])

@@ -1,5 +1,8 @@
 """The K+1-class semi-supervised GAN of section 5 as a `keras.Model`."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -28,27 +31,53 @@ class SemiSupervisedGAN(GAN):
     Reported losses are from before the step. z is U[0, 1). All networks run in training mode:
     noise and dropout on, batch statistics in the generator.
 
-    `call` and `predict` give the logits of the K classes by the averaged parameters (see
+    `call` and `predict` return the logits of the K classes by the averaged parameters (see
     `average`); `sample` draws images. Saving (`.keras`, `.weights.h5`) keeps both optimizers, the
     averages and the states of all random generators, so that a reloaded model trains on exactly
     as the saved one would have.
 
     Args:
-        generator: model (N, Z) -> images.
-        discriminator: model images -> logits (N, K), with a layer named "features".
-        seed: of the latent vectors; None draws it from Keras' global seed.
-        average: which parameters `call` uses: "debiased" (a / (1 - (1 - rate)^t)), "original" (the
-            running average a, which starts at 0) or "none" (the current ones).
-        average_rate: rate of the running average.
+        generator: A `keras.Model` from latent vectors (N, Z) to images (N, H, W, C).
+        discriminator: A `keras.Model` from images to logits (N, K), with a layer named "features"
+            for feature matching.
+        seed: An integer that the latent vectors are drawn from; None (the default) draws it from
+            Keras' global seed.
+        image_range: The values (low, high) of the images that are black and full brightness;
+            (0.0, 1.0) by default.
+        average: The parameters that `call` uses: "debiased" (the default, a / (1 - (1 - rate)^t)),
+            "original" (the running average a, which starts at 0) or "none" (the current ones)
+            (D10).
+        average_rate: The rate of the running average, a float, 1e-4 by default.
+
+    Attributes:
+        couples_examples: Whether the discriminator relates the examples of a batch to each other,
+            see `layers.couples_examples`: if so, the three batches of a step pass through it one
+            after the other, as in the original; if not, all at once, which computes the same and
+            is the faster. It may be set.
 
     Raises:
-        ValueError: networks that do not fit together, an unknown `average`.
+        ValueError: The networks do not fit together, or `average` is unknown.
+
+    Example:
+
+    >>> gan = SemiSupervisedGAN(
+    ...     networks.dense.generator((8, 8, 1), units=(30,)),
+    ...     networks.dense.discriminator((8, 8, 1), units=(30, 20)),
+    ... )
+    >>> gan.compile(objective="feature_matching")
+    >>> x, y = np.random.rand(20, 8, 8, 1), np.arange(20) % 10
+    >>> data = tf.data.Dataset.from_tensors(
+    ...     {"labeled": (x, y), "unlabeled": x, "unlabeled_generator": x}
+    ... )
+    >>> history = gan.fit(data, verbose=0)
+    >>> gan.predict(x, verbose=0).shape, gan.sample(4, seed=1).shape
+    ((20, 10), (4, 8, 8, 1))
 
     Source: train_mnist_feature_matching.py, train_cifar_*.py, train_svhn_*.py (their
     train_batch_disc, train_batch_gen, test_batch).
     """
 
-    REPORTED = (
+    reported = (
         "supervised_loss",
         "unsupervised_loss",
         "generator_loss",
@@ -58,11 +87,18 @@ class SemiSupervisedGAN(GAN):
     )
 
     def __init__(
-        self, generator, discriminator, seed=None, average="debiased", average_rate=1e-4, **kwargs
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        seed: int | None = None,
+        image_range: tuple[float, float] = (0.0, 1.0),
+        average: str = "debiased",
+        average_rate: float = 1e-4,
+        **kwargs: Any,
     ):
-        super().__init__(generator, discriminator, seed, **kwargs)
+        super().__init__(generator, discriminator, seed, image_range, **kwargs)
         if average not in AVERAGES:
-            raise ValueError(f"average must be one of {', '.join(AVERAGES)}, not {average!r}.")
+            raise ValueError(f"average must be one of {', '.join(AVERAGES)}, not {average!r}")
         self.features = keras.Model(
             discriminator.input, discriminator.get_layer("features").output, name="features"
         )
@@ -83,39 +119,41 @@ class SemiSupervisedGAN(GAN):
 
     def compile(
         self,
-        generator_optimizer=None,
-        discriminator_optimizer=None,
-        objective="feature_matching",
-        feature_distance="squared",
-        generator_steps=1,
-        unlabeled_weight=1.0,
-        **kwargs,
-    ):
+        generator_optimizer: Any = None,
+        discriminator_optimizer: Any = None,
+        objective: str = "feature_matching",
+        feature_distance: str = "squared",
+        generator_steps: int = 1,
+        unlabeled_weight: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         """Sets the objective and both optimizers.
 
         Args:
-            generator_optimizer: default the recipes' `InnerEpsilonAdam(3e-3, beta_1=0.5)`.
-            discriminator_optimizer: likewise, another object.
-            objective: the generator's, "feature_matching" or "minibatch_discrimination"; or
-                "supervised": the discriminator alone, on the labelled rows alone (the baseline).
-            feature_distance: "squared" or "absolute", see `losses.feature_matching`.
-            generator_steps: generator updates a discriminator update, at least 1.
-            unlabeled_weight: weight of the unsupervised loss.
-            **kwargs: of `keras.Model.compile` (`jit_compile`, `run_eagerly`, ...).
+            generator_optimizer: A Keras optimizer, or a name or configuration of one; None (the
+                default) for the recipes' `InnerEpsilonAdam(3e-3, beta_1=0.5)`.
+            discriminator_optimizer: Likewise, another object.
+            objective: The generator's objective, "feature_matching" (the default) or
+                "minibatch_discrimination"; or "supervised": the discriminator alone is trained, on
+                the labelled examples alone (the supervised-only baseline).
+            feature_distance: "squared" (the default) or "absolute", see `losses.feature_matching`.
+            generator_steps: Generator updates per discriminator update, an integer from 1, 1 by
+                default.
+            unlabeled_weight: The weight of the unsupervised loss, a float, 1.0 by default.
+            **kwargs: Arguments of `keras.Model.compile`, such as `jit_compile`.
 
         Raises:
-            ValueError: an unknown objective or distance, fewer than one generator step, or one
-                optimizer given for both networks.
+            ValueError: The objective or distance is unknown, `generator_steps` is below 1, or one
+                optimizer is given for both networks.
         """
-        if objective not in OBJECTIVES:
-            known = ", ".join(OBJECTIVES)
-            raise ValueError(f"objective must be one of {known}, not {objective!r}.")
-        if feature_distance not in ("squared", "absolute"):
-            raise ValueError(
-                f'feature_distance must be "squared" or "absolute", not {feature_distance!r}.'
-            )
+        for name, value, known in (
+            ("objective", objective, OBJECTIVES),
+            ("feature_distance", feature_distance, losses.DISTANCES),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
         if generator_steps < 1:
-            raise ValueError(f"generator_steps must be at least 1, not {generator_steps!r}.")
+            raise ValueError(f"generator_steps must be at least 1, not {generator_steps!r}")
         super().compile(generator_optimizer, discriminator_optimizer, **kwargs)
         self.objective = objective
         self.feature_distance = feature_distance
@@ -131,38 +169,45 @@ class SemiSupervisedGAN(GAN):
         self._error_current = keras.metrics.Mean(name="error_current")
 
     @staticmethod
-    def default_optimizer():
+    def default_optimizer() -> keras.optimizers.Optimizer:
         return InnerEpsilonAdam(learning_rate=3e-3, beta_1=0.5)
 
     @property
-    def trains_generator(self):
+    def trains_generator(self) -> bool:
         return self.objective != "supervised"
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return [*self._train_metrics, self._error, self._error_current] if self.compiled else []
 
-    def latent(self, n):
-        """n fresh latent vectors z, U[0, 1), float (n, Z)."""
+    def latent(self, n: int) -> Any:
+        """Returns n fresh latent vectors z, U[0, 1), a float tensor (n, Z)."""
         shape = (n, self.generator.input_shape[-1])
         return random.uniform(shape, self.seed_generator, self.generator.input_dtype)
 
-    def classifier_values(self):
-        """The values of the discriminator's trainable parameters that `call` uses."""
-        variables = self.discriminator.trainable_variables
-        if self.average == "debiased":
-            return debiased(self.averages, variables, self.average_rate, self.average_steps)
-        return self.averages if self.average == "original" else variables
+    def classifier_values(self) -> list[Any]:
+        """Returns the values of the discriminator's trainable parameters that `call` uses."""
+        return self._values(self.average)
 
-    def call(self, inputs, training=False):
+    def _values(self, average):
         variables = self.discriminator.trainable_variables
-        values = [keras.ops.convert_to_tensor(v) for v in self.classifier_values()]
+        if average == "debiased":
+            return debiased(self.averages, variables, self.average_rate, self.average_steps)
+        return self.averages if average == "original" else variables
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        return self._classified(inputs, self.average, training)
+
+    def _classified(self, inputs, average, training=False):
+        """The logits by the parameters that `average` names."""
+        variables = self.discriminator.trainable_variables
+        values = [keras.ops.convert_to_tensor(v) for v in self._values(average)]
         with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
             return self.discriminator(inputs, training=training)
 
-    def train_step(self, data):
+    def train_step(self, data: dict[str, Any]) -> dict[str, Any]:
         report = self._discriminator_step(data)
-        if self.objective != "supervised":
+        if self.trains_generator:
             steps = [self._generator_step(data) for _ in range(self.generator_steps)]
             report["generator_loss"] = tf.add_n(steps) / len(steps)
         for metric in (*self._train_metrics, self._error):
@@ -170,13 +215,13 @@ class SemiSupervisedGAN(GAN):
         return {m.name: m.result() for m in (*self._train_metrics, self._error)}
 
     def _discriminator_step(self, data):
-        """Step 1; returns the losses and the error on the labelled rows."""
+        """Step 1; returns the losses and the error on the labelled examples."""
         x, y = data["labeled"]
         variables = self.discriminator.trainable_variables
         report = {}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             values = watch(tape, variables)
-            if self.objective == "supervised":
+            if not self.trains_generator:
                 (logits,) = self._logits(x)
                 loss = report["supervised_loss"] = losses.supervised(y, logits)
             else:
@@ -196,14 +241,11 @@ class SemiSupervisedGAN(GAN):
         return report
 
     def _logits(self, *batches):
-        """The discriminator's logits on several batches.
+        """The discriminator's logits on several batches, in one pass where that is the same.
 
-        Where no layer couples examples, a row's logits depend on that row alone: one pass over
-        the concatenated batches then computes the same, with larger matrix products and fewer of
-        them, and is the faster. Minibatch discrimination and batch normalization relate a row to
-        the others of its batch, and are to see real rows among real ones and generated among
-        generated: there each batch has a pass of its own, as in the original.
-        `couples_examples` says which; set it to True for such a layer of another kind.
+        Where no layer couples examples, one pass over the concatenated batches has larger matrix
+        products and fewer of them. Otherwise real examples are to see real ones and generated ones
+        generated ones.
         """
         if self.couples_examples:
             return [full(self.discriminator(batch, training=True)) for batch in batches]
@@ -233,59 +275,55 @@ class SemiSupervisedGAN(GAN):
         self.generator_optimizer.apply(tape.gradient(scaled, values), variables)
         return loss
 
-    def test_step(self, data):
+    def test_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
         x, y = data
         report = {
             self._error: losses.error_rate(y, full(self(x, training=False))),
             self._error_current: losses.error_rate(y, full(self.discriminator(x, training=False))),
         }
         for metric, value in report.items():
+            # Every image counts once, also in a smaller last batch (D11).
             metric.update_state(value, sample_weight=tf.shape(y)[0])
         return {metric.name: metric.result() for metric in report}
 
-    def sample(self, n, seed=None, batch_statistics=False):
-        """Draws n images.
+    def error_rates(self, dataset: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+        """Returns the error rates with each of the three sets of parameters, in one pass.
+
+        They are whole counts of errors divided by the number of images, where the means of
+        `evaluate` are rounded to float32.
 
         Args:
-            n: how many, at least 1.
-            seed: integer: the same images each time, whatever was drawn before; None continues
-                the model's own random stream.
-            batch_statistics: normalise by the statistics of these n images, as the original does,
-                rather than by the running averages.
+            dataset: Batches (images, labels), such as a `tf.data.Dataset`; every image counts once
+                (D11).
 
         Returns:
-            float array (n, H, W, C) in the generator's range.
-
-        Raises:
-            ValueError: n below 1.
+            {"images": N, "error": with the debiased average, "error_current": with the current
+            parameters, "error_original_average": with the original's average (D10)}, the errors
+            in 0..1.
         """
-        return self.images(self.latent_vectors(n, seed), batch_statistics)
+        sets = {"error": "debiased", "error_current": "none", "error_original_average": "original"}
 
-    def latent_vectors(self, n, seed=None):
-        """The latent vectors (n, Z) of `sample`, as an array."""
-        if n < 1:
-            raise ValueError(f"n must be at least 1, not {n!r}.")
+        @tf.function(jit_compile=self.jit_compile, reduce_retracing=True)
+        def wrong(x, y):
+            logits = [full(self._classified(x, average)) for average in sets.values()]
+            return tf.stack([tf.math.count_nonzero(losses.errors(y, each)) for each in logits])
+
+        images, counts = 0, np.zeros(len(sets), "int64")
+        for x, y in dataset:
+            images += len(y)
+            counts += wrong(x, y).numpy()
+        return {"images": images, **{k: int(c) / images for k, c in zip(sets, counts, strict=True)}}
+
+    def draw_latents(self, n: int, seed: int | None) -> np.ndarray:
         source = self.seed_generator if seed is None else keras.random.SeedGenerator(seed)
         return np.asarray(random.uniform((n, self.generator.input_shape[-1]), source))
 
-    def images(self, z, batch_statistics=False):
-        """The generator's images of the latent vectors z (n, Z), as an array; see `sample`."""
-        if not batch_statistics:
-            # Called, not `predict`: that costs a tenth of a second before its first image.
-            pieces = (z[i : i + 500] for i in range(0, len(z), 500))
-            return np.concatenate([np.asarray(self.generator(piece)) for piece in pieces])
-        # In a scope of its own: drawing samples must not move the running averages.
-        states = self.generator.non_trainable_variables
-        values = [(v, keras.ops.convert_to_tensor(v)) for v in states]
-        with keras.StatelessScope(state_mapping=values):
-            return np.asarray(self.generator(z, training=True))
-
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         super().save_own_variables(store)
         for i, variable in enumerate(self._random_states()):
             store[f"random_state_{i}"] = variable
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         states = self._random_states()
         for i, variable in enumerate(states):
             variable.assign(store[f"random_state_{i}"])
@@ -297,14 +335,14 @@ class SemiSupervisedGAN(GAN):
         weights = {id(v) for v in self.weights}
         return [v for v in self.variables if id(v) not in weights and "seed" in v.path]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "average": self.average,
             "average_rate": self.average_rate,
         }
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict[str, Any] | None:
         config = super().get_compile_config()
         return config and {
             **config,

@@ -164,7 +164,7 @@ def test_generators_and_runs(tmp_path, digits_classifier, capsys):
     config = {"recipe": dataclasses.asdict(recipe), "data": sizes}
     folder.start(config, data.labeled_indices)
     folder.save_checkpoint(gan, 1)
-    export.saved_model(gan.generator, folder.generator)
+    export.export(gan, folder.generator)
     arguments = ("--classifier", digits_classifier[0], "--splits", 2, "--samples", 220, "--json")
 
     def score(*more):
@@ -178,9 +178,11 @@ def test_generators_and_runs(tmp_path, digits_classifier, capsys):
     for folder in (run, run / "generator"):  # in Python, where no seed is given
         with pytest.raises(UserError, match="open it with experiments.open_generator"):
             metrics.inception_score(folder)
-    with pytest.raises(UserError, match="state its range"):
-        score(run / "generator")
-    assert 1 <= score(run / "generator", "--range", 0, 1)["inception_score"]["mean"] <= 10
+    # The exported generator knows its range.
+    exported = score(run / "generator")["inception_score"]
+    assert 1 <= exported["mean"] <= 10
+    assert exported == score(run / "generator", "--range", 0, 1)["inception_score"]
+    assert exported != score(run / "generator", "--range", -1, 1)["inception_score"]
     tf.saved_model.save(tf.Module(), str(tmp_path / "empty"))
     with pytest.raises(UserError, match=r"has no sample\(n, seed\)"):
         score(tmp_path / "empty")

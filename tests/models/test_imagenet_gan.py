@@ -1,11 +1,11 @@
-"""`ImageNetGAN` on small images: what it computes beside the recordings, files, sampling."""
+"""`ImageNetGAN` on small images: what it computes apart from the recordings."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from improved_gan_tf import export, layers, losses, models, networks
+from improved_gan_tf import layers, losses, models, networks
 
 SMALL = {"width": 0.125, "image_shape": (8, 8, 1)}
 
@@ -96,7 +96,7 @@ def test_latents():
 
 
 def test_running_error():
-    """The mean of the first hundred steps, then an average of rate .01."""
+    """The mean of the first hundred steps, then an average of rate 0.01."""
     gan = small_gan()
     rng = np.random.RandomState(1)
     errors = rng.uniform(size=150).astype("float32")
@@ -109,49 +109,12 @@ def test_running_error():
     np.testing.assert_allclose(gan.running_error, expected, rtol=1e-5)
 
 
-def test_keras_file_goes_on_as_the_model_would(tmp_path):
-    gan = small_gan()
-    pairs = [batch(seed=s) for s in range(4)]
-    step = tf.function(gan.train_step)
-    for pair in pairs[:2]:
-        step(pair)
-    gan.save(tmp_path / "gan.keras")
-    loaded = keras.models.load_model(tmp_path / "gan.keras")
-    assert loaded.get_config().keys() == gan.get_config().keys()
-    again = tf.function(loaded.train_step)
-    for pair in pairs[2:]:
-        step(pair), again(pair)
-    for one, other in zip(loaded.variables, gan.variables, strict=True):
-        np.testing.assert_array_equal(one, other, err_msg=one.path)
-
-
 def test_sampling_leaves_out_the_reference_batch():
     gan = small_gan()
     z = gan.latent_vectors(21, seed=4)
     drawn = gan.sample(21, seed=4)
     assert drawn.shape == (21, 8, 8, 1)
     np.testing.assert_allclose(drawn, gan.generator(z), atol=1e-5)
-    np.testing.assert_array_equal(drawn, gan.sample(21, seed=4))
-    assert np.abs(drawn - gan.sample(21, seed=5)).max() > 1e-3
-    with pytest.raises(ValueError, match="at least 1"):
-        gan.sample(0)
-
-
-def test_export_by_tensorflow_alone(tmp_path):
-    """The served generator equals the trained one, for any batch size."""
-    gan = small_gan()
-    path = export.saved_model(gan.serving_generator(), tmp_path / "g", gan.latent_range)
-    loaded = tf.saved_model.load(str(path))
-    for n in (1, 5):
-        z = [tf.constant(x) for x in gan.latent_vectors(n, seed=n)]
-        np.testing.assert_allclose(loaded.serve(*z), gan.generator(z), atol=1e-5)
-        named = {x.name: value for x, value in zip(gan.generator.inputs, z, strict=True)}
-        (served,) = loaded.signatures["serve"](**named).values()
-        np.testing.assert_array_equal(served, loaded.serve(*z))
-    drawn = loaded.sample(3, 7)
-    assert drawn.shape == (3, 8, 8, 1)
-    np.testing.assert_array_equal(drawn, loaded.sample(3, 7))
-    assert np.abs(drawn - loaded.sample(3, 8)).max() > 1e-4
 
 
 def test_mixed_precision_and_jit_train():
@@ -187,17 +150,11 @@ def test_bad_targets(values, message):
         small_gan().compile(**values)
 
 
-def test_networks_that_do_not_fit():
-    generator = networks.imagenet.generator(reference_size=4, **SMALL)
-    other = networks.imagenet.discriminator((16, 16, 1), 10, width=0.125)
-    with pytest.raises(ValueError, match="takes"):
-        models.ImageNetGAN(generator, other)
-    fitting = networks.imagenet.discriminator(num_classes=10, **SMALL)
-    with pytest.raises(ValueError, match="at least 0"):
-        models.ImageNetGAN(generator, fitting, seed=-1)
-    shared = keras.optimizers.Adam()
-    with pytest.raises(ValueError, match="an optimizer each"):
-        models.ImageNetGAN(generator, fitting).compile(shared, shared)
+def test_negative_seed_and_noise_are_refused():
+    fitting = small_gan()
+    for values in ({"seed": -1}, {"noise": -0.1}):
+        with pytest.raises(ValueError, match="seed and noise must be at least 0"):
+            models.ImageNetGAN(fitting.generator, fitting.discriminator, **values)
 
 
 def test_real_size():

@@ -27,9 +27,8 @@ def run(options):
     )
     frozen = layers.freeze_reference(generator)
     with tempfile.TemporaryDirectory() as folder:
-        served = tf.saved_model.load(
-            str(export.saved_model(frozen, f"{folder}/generator", (-1.0, 1.0)))
-        )
+        path = export.saved_model(frozen, f"{folder}/generator", (-1.0, 1.0), (-1.0, 1.0))
+        served = tf.saved_model.load(str(path))
         shapes = [(options.batch, *x.shape[1:]) for x in generator.inputs]
         z = [tf.random.stateless_uniform(s, (1, i), -1, 1) for i, s in enumerate(shapes)]
         draws = {

@@ -1,0 +1,73 @@
+"""Both models, small and compiled, with data for `fit`, to try what every model owes by."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from improved_gan_tf import models, networks
+
+BATCH = 10
+SHAPE = (8, 8, 1)
+
+
+def semi_supervised_gan(seed=1, image_range=(0.0, 1.0), **compile_arguments):
+    keras.utils.set_random_seed(seed)
+    gan = models.SemiSupervisedGAN(
+        networks.dense.generator(SHAPE, 6, (8, 8)),
+        networks.dense.discriminator(SHAPE, 3, (12, 8), 0.3, 0.3),
+        seed=seed,
+        image_range=image_range,
+    )
+    gan.compile(**{"jit_compile": False, **compile_arguments})
+    return gan
+
+
+def imagenet_gan(seed=3, image_range=(-1.0, 1.0), **compile_arguments):
+    keras.utils.set_random_seed(seed)
+    size = {"width": 0.0625, "image_shape": SHAPE}
+    gan = models.ImageNetGAN(
+        networks.imagenet.generator(reference_size=4, **size),
+        networks.imagenet.discriminator(num_classes=3, minibatch_dims=3, **size),
+        seed=seed,
+        image_range=image_range,
+    )
+    gan.compile(**compile_arguments)
+    return gan
+
+
+def labelled(examples=4 * BATCH, seed=0):
+    rng = np.random.RandomState(seed)
+    x = rng.uniform(size=(examples, *SHAPE)).astype("float32")
+    return x, rng.randint(3, size=examples).astype("int32")
+
+
+def batches(elements):
+    dataset = tf.data.Dataset.from_tensor_slices(elements)
+    return dataset.batch(BATCH, drop_remainder=True)
+
+
+def three_streams(seed=0):
+    x, y = labelled(seed=seed)
+    return batches(
+        {"labeled": (x, y), "unlabeled": x[::-1], "unlabeled_generator": x[::2].repeat(2, 0)}
+    )
+
+
+# name: (the model, its training data)
+MODELS = {
+    "semi-supervised": (semi_supervised_gan, three_streams),
+    "imagenet": (imagenet_gan, lambda seed=0: batches(labelled(seed=seed))),
+}
+
+
+def state(gan):
+    """Every number that the future of the model depends on."""
+    found = [*gan.variables]
+    found += gan.generator_optimizer.variables + gan.discriminator_optimizer.variables
+    metrics = {id(v) for m in gan.metrics for v in m.variables}
+    return [np.asarray(v) for v in found if id(v) not in metrics]
+
+
+def assert_same(a, b):
+    for x, y in zip(state(a), state(b), strict=True):
+        np.testing.assert_array_equal(x, y)

@@ -1,5 +1,5 @@
 """The objectives of the paper's semi-supervised GAN (sections 3.1, 3.2 and 5) and of its ImageNet
-model (sections 3.4 and 6.4).
+model (sections 3.4 and 6.4), in `keras.ops` alone.
 
 The classifier has K logits l_1 .. l_K; the "generated" class K+1 has its logit fixed at 0, which
 loses nothing because a softmax is unchanged by a common shift. With Z(x) = sum_k exp l_k(x):
@@ -10,6 +10,8 @@ loses nothing because a softmax is unchanged by a common shift. With Z(x) = sum_
 The ImageNet model has all K+1 logits, the last one of the generated class, so that log Z - l_{K+1}
 takes the place of log Z (`gan_logits`), and its targets for D are softened on one side.
 
+All losses are in nats. Softplus is exact, where Theano's cuts it short at large logits (D5).
+
 Source: openai/improved-gan, mnist_svhn_cifar10/train_mnist_feature_matching.py and its siblings
 (the expressions loss_lab, loss_unl, loss_gen, train_err) and nn.py (log_sum_exp);
 imagenet/model.py (sigmoid_kl_with_logits), discriminator.py (gan_logits) and build_model.py
@@ -17,6 +19,7 @@ imagenet/model.py (sigmoid_kl_with_logits), discriminator.py (gan_logits) and bu
 """
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -24,45 +27,60 @@ from keras import ops
 DISTANCES = ("squared", "absolute")
 
 
-def log_sum_exp(logits):
+def log_sum_exp(logits: Any) -> Any:
     """log Z(x) = max_k l_k + log sum_k exp(l_k - max_k l_k), over the last axis.
 
     Args:
-        logits: l(x), float (N, K).
+        logits: l(x), a float tensor (N, K).
 
     Returns:
-        float (N,).
+        A float tensor (N,).
+
+    Example:
+
+    >>> round(float(log_sum_exp(np.log([[1.0, 2.0, 4.0]]))[0]), 4)  # log 7
+    1.9459
     """
     return ops.logsumexp(logits, axis=-1)
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
-def supervised(labels, logits):
+def supervised(labels: Any, logits: Any) -> Any:
     """L_supervised = -mean log p(y | x, y <= K) = mean(log Z(x) - l_y(x)); section 5.
 
     Args:
-        labels: y, integers (N,) in 0 .. K-1.
-        logits: l(x) of the labelled images, float (N, K).
+        labels: y, an integer tensor (N,) of classes in 0..K-1.
+        logits: l(x) of the labelled images, a float tensor (N, K).
 
     Returns:
-        Scalar, in nats.
+        A scalar.
+
+    Example:
+
+    >>> round(float(supervised([1, 0], np.zeros((2, 10)))), 4)  # log 10
+    2.3026
     """
     chosen = ops.take_along_axis(logits, ops.expand_dims(ops.cast(labels, "int32"), -1), axis=-1)
     return ops.mean(log_sum_exp(logits)) - ops.mean(chosen)
 
 
-def unsupervised(logits_unlabeled, logits_fake):
+def unsupervised(logits_unlabeled: Any, logits_fake: Any) -> Any:
     """L_unsupervised = -1/2 mean log D(x) - 1/2 mean log(1 - D(G(z))); section 5.
 
     With log D = log Z - softplus(log Z) and log(1 - D) = -softplus(log Z). The factor 1/2 on each
     half is the original code's.
 
     Args:
-        logits_unlabeled: l(x) of the unlabelled images, float (N, K).
-        logits_fake: l(G(z)), float (M, K).
+        logits_unlabeled: l(x) of the unlabelled images, a float tensor (N, K).
+        logits_fake: l(G(z)), a float tensor (M, K).
 
     Returns:
-        Scalar, in nats.
+        A scalar.
+
+    Example:
+
+    >>> round(float(unsupervised(np.zeros((2, 1)), np.zeros((3, 1)))), 4)  # D = 1/2: log 2
+    0.6931
     """
     real = log_sum_exp(logits_unlabeled)
     fake = log_sum_exp(logits_fake)
@@ -71,59 +89,73 @@ def unsupervised(logits_unlabeled, logits_fake):
     )
 
 
-def feature_matching(features_real, features_fake, distance="squared"):
+def feature_matching(features_real: Any, features_fake: Any, distance: str = "squared") -> Any:
     """|| E f(x) - E f(G(z)) ||, the generator's loss of section 3.1.
 
     Args:
-        features_real: f(x), an intermediate layer of the discriminator on real images, (N, F).
-        features_fake: f(G(z)), float (M, F).
-        distance: "squared", the mean over features of the squared difference of means (the
-            MNIST script); "absolute", of the absolute difference (CIFAR-10 and SVHN).
+        features_real: f(x), an intermediate layer of the discriminator on real images, a float
+            tensor (N, F).
+        features_fake: f(G(z)), a float tensor (M, F).
+        distance: "squared" (the default), the mean over features of the squared difference of
+            means (the MNIST script); or "absolute", of the absolute difference (CIFAR-10, SVHN).
 
     Returns:
-        Scalar.
+        A scalar.
 
     Raises:
-        ValueError: another `distance`.
+        ValueError: `distance` is unknown.
+
+    Example:
+
+    >>> float(feature_matching(np.ones((4, 2)), np.zeros((3, 2)) - 1, "absolute"))
+    2.0
     """
+    if distance not in DISTANCES:
+        raise ValueError(f"distance must be one of {', '.join(DISTANCES)}, not {distance!r}")
     difference = ops.mean(features_fake, axis=0) - ops.mean(features_real, axis=0)
-    if distance == "squared":
-        return ops.mean(ops.square(difference))
-    if distance == "absolute":
-        return ops.mean(ops.abs(difference))
-    raise ValueError(f'distance must be "squared" or "absolute", not {distance!r}.')
+    return ops.mean(ops.square(difference) if distance == "squared" else ops.abs(difference))
 
 
-def minibatch_generator(logits_fake):
-    """-mean softplus(log Z(G(z))), the generator's loss beside minibatch discrimination.
+def minibatch_generator(logits_fake: Any) -> Any:
+    """-mean softplus(log Z(G(z))), the generator's loss with minibatch discrimination.
 
     It maximises -log(1 - D(G(z))), the non-saturating direction in which D is fooled
     (train_cifar_minibatch_discrimination.py).
 
     Args:
-        logits_fake: l(G(z)), float (N, K).
+        logits_fake: l(G(z)), a float tensor (N, K).
 
     Returns:
-        Scalar, in nats.
+        A scalar.
+
+    Example:
+
+    >>> round(float(minibatch_generator(np.zeros((3, 1)))), 4)  # D = 1/2: -log 2
+    -0.6931
     """
     return -ops.mean(ops.softplus(log_sum_exp(logits_fake)))
 
 
-def gan_logits(class_logits):
+def gan_logits(class_logits: Any) -> Any:
     """log Z(x) - l_{K+1}(x), the logit of D(x), of a classifier with K+1 logits.
 
     D(x) = 1 - p(y = K+1 | x) = sigmoid(log sum_{k <= K} exp l_k - l_{K+1}).
 
     Args:
-        class_logits: float (N, K + 1), the generated class last.
+        class_logits: A float tensor (N, K + 1), the generated class last.
 
     Returns:
-        float (N,).
+        A float tensor (N,).
+
+    Example:
+
+    >>> round(float(gan_logits(np.zeros((1, 4)))[0]), 4)  # log 3
+    1.0986
     """
     return log_sum_exp(class_logits[..., :-1]) - class_logits[..., -1]
 
 
-def sigmoid_kl(logits, target):
+def sigmoid_kl(logits: Any, target: float) -> Any:
     """KL(target || sigmoid(l)) of two Bernoulli distributions, for each l; no mean is taken.
 
         max(l, 0) - l t + log1p(exp(-|l|)) - H(t),    H(t) = -t log t - (1 - t) log(1 - t)
@@ -132,21 +164,26 @@ def sigmoid_kl(logits, target):
     derivative with respect to l is sigmoid(l) - t.
 
     Args:
-        logits: l, float of any shape.
-        target: t, a Python float in 0 .. 1; H is 0 at both ends.
+        logits: l, a float tensor of any shape.
+        target: t, a Python float in 0..1; H is 0 at both ends.
 
     Returns:
-        float of the shape of `logits`, >= 0, in nats.
+        A float tensor of the shape of `logits`, >= 0.
 
     Raises:
-        ValueError: a target outside 0 .. 1.
+        ValueError: The target is outside 0..1.
+
+    Example:
+
+    >>> np.round(sigmoid_kl(np.array([0.0, 100.0], "float32"), 0.5), 2)
+    array([ 0.  , 49.31], dtype=float32)
     """
     _check_probability("target", target)
     entropy = -sum(p * math.log(p) for p in (target, 1 - target) if p > 0)
     return ops.softplus(logits) - target * logits - entropy
 
 
-def one_sided_discriminator(logits_real, logits_fake, smoothing=0.25):
+def one_sided_discriminator(logits_real: Any, logits_fake: Any, smoothing: float = 0.25) -> Any:
     """mean KL(1 - smoothing || D(x)) + mean KL(0 || D(G(z))); section 3.4.
 
     Only the target of real images is smoothed. With targets a on real and b on generated images the
@@ -159,59 +196,76 @@ def one_sided_discriminator(logits_real, logits_fake, smoothing=0.25):
     only scaled by a, and the discriminator is kept from extreme logits.
 
     Args:
-        logits_real: logits of D (`gan_logits`) on real images, float (N,).
-        logits_fake: on generated images, float (M,).
-        smoothing: what is taken off the target 1, in 0 .. 1.
+        logits_real: Logits of D (`gan_logits`) on real images, a float tensor (N,).
+        logits_fake: Those on generated images, a float tensor (M,).
+        smoothing: What is taken off the target 1, a float in 0..1, 0.25 by default.
 
     Returns:
-        Scalar, in nats.
+        A scalar.
 
     Raises:
-        ValueError: a smoothing outside 0 .. 1.
+        ValueError: The smoothing is outside 0..1.
+
+    Example:
+
+    >>> best = np.log([0.75 / 0.25])  # D = 0.75 on real images
+    >>> abs(float(one_sided_discriminator(best, np.array([-50.0])))) < 1e-6
+    True
     """
     _check_probability("smoothing", smoothing)
     real = sigmoid_kl(logits_real, 1 - smoothing)
     return ops.mean(real) + ops.mean(sigmoid_kl(logits_fake, 0.0))
 
 
-def smoothed_generator(logits_fake, target=0.375):
+def smoothed_generator(logits_fake: Any, target: float = 0.375) -> Any:
     """mean KL(target || D(G(z))), the generator's loss of the ImageNet model.
 
-    The generator is content with a D of `target`. The default is half of the .75 that real images
+    The generator is content with a D of `target`. The default is half of the 0.75 that real images
     are given, which is D's best answer where both densities are equal.
 
     Args:
-        logits_fake: logits of D (`gan_logits`) on generated images, float (M,).
-        target: in 0 .. 1.
+        logits_fake: Logits of D (`gan_logits`) on generated images, a float tensor (M,).
+        target: A float in 0..1, 0.375 by default.
 
     Returns:
-        Scalar, in nats.
+        A scalar.
 
     Raises:
-        ValueError: a target outside 0 .. 1.
+        ValueError: The target is outside 0..1.
+
+    Example:
+
+    >>> abs(float(smoothed_generator(np.log([0.375 / 0.625])))) < 1e-6
+    True
     """
     return ops.mean(sigmoid_kl(logits_fake, target))
 
 
 def _check_probability(name, value):
     if not 0 <= value <= 1:
-        raise ValueError(f"{name} must lie in 0 .. 1, not {value!r}.")
+        raise ValueError(f"{name} must lie in 0..1, not {value!r}")
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
-def error_rate(labels, logits):
-    """The share of rows whose largest logit is not the label's, in 0 .. 1.
+def error_rate(labels: Any, logits: Any) -> Any:
+    """The share of examples whose largest logit is not the label's, in 0..1.
 
     Args:
-        labels: integers (N,) in 0 .. K-1.
-        logits: float (N, K).
+        labels: An integer tensor (N,) of classes in 0..K-1.
+        logits: A float tensor (N, K).
 
     Returns:
-        Scalar of the logits' dtype.
+        A scalar of the logits' dtype.
+
+    Example:
+
+    >>> float(error_rate([0, 1], np.array([[2.0, 1.0], [2.0, 1.0]])))
+    0.5
     """
-    return ops.mean(ops.cast(errors(labels, logits), logits.dtype))
+    wrong = errors(labels, logits)
+    return ops.mean(ops.cast(wrong, logits.dtype))
 
 
-def errors(labels, logits):
-    """Which examples' largest logit is not the label's: booleans (N,); see `error_rate`."""
+def errors(labels: Any, logits: Any) -> Any:
+    """Which examples are wrong, booleans (N,): the largest logit is not the label's."""
     return ops.not_equal(ops.argmax(logits, axis=-1), ops.cast(labels, "int32"))

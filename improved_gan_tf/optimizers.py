@@ -1,6 +1,8 @@
 """The original's Adam, its decay of the learning rate, and the parameters' running average."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -19,36 +21,44 @@ class InnerEpsilonAdam(keras.optimizers.Optimizer):
     wherever gradients are below about 1e-4: enough to change a run.
 
     Args:
-        learning_rate: lr, a float or a `keras.optimizers.schedules.LearningRateSchedule`.
-        beta_1: decay of the first moment (mom1; the paper's recipes use .5).
-        beta_2: decay of the second moment (mom2).
-        epsilon: added to the bias-corrected second moment.
-        **kwargs: Keras' common optimizer arguments (clipping, loss scaling, ...).
+        learning_rate: lr, a float or a `keras.optimizers.schedules.LearningRateSchedule`, 0.001 by
+            default.
+        beta_1: The decay of the first moment (mom1), 0.9 by default; the paper's recipes use 0.5.
+        beta_2: The decay of the second moment (mom2), 0.999 by default.
+        epsilon: Added to the bias-corrected second moment, 1e-8 by default.
+        **kwargs: Arguments of `keras.optimizers.Optimizer`, such as `clipnorm`.
+
+    Example:
+
+    >>> variable = keras.Variable([1.0])
+    >>> InnerEpsilonAdam(learning_rate=0.1).apply([ops.ones(1)], [variable])
+    >>> np.round(variable, 3)
+    array([0.9], dtype=float32)
 
     Source: mnist_svhn_cifar10/nn.py, adam_updates.
     """
 
     def __init__(
         self,
-        learning_rate=0.001,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        name="adam",
-        **kwargs,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        name: str = "adam",
+        **kwargs: Any,
     ):
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
 
-    def build(self, variables):
+    def build(self, variables: list) -> None:
         if self.built:
             return
         super().build(variables)
         self._m, self._v = self.add_optimizer_variables(variables, ["momentum", "velocity"])
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         index = keras_compat.variable_index(self, variable)
         m, v = self._m[index], self._v[index]
         lr, g = ops.cast(learning_rate, variable.dtype), ops.cast(gradient, variable.dtype)
@@ -62,7 +72,7 @@ class InnerEpsilonAdam(keras.optimizers.Optimizer):
         v_hat = v / (1 - ops.power(beta_2, t))
         self.assign_sub(variable, lr * m_hat / ops.sqrt(v_hat + self.epsilon))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "beta_1": self.beta_1,
@@ -86,29 +96,41 @@ class FinalDecay(keras.optimizers.schedules.LearningRateSchedule):
     where it was. With other `epochs` it is another function from the start.
 
     Args:
-        initial_learning_rate: lr, above 0.
-        steps_per_epoch: updates that the optimizer makes in an epoch, at least 1; None where that
-            is not known: then the rate stays that of epoch 0.
-        epochs: of the whole training, at least 1.
-        decay: part of the epochs over which the rate falls, 0 < decay <= 1.
+        initial_learning_rate: lr, a float above 0.
+        steps_per_epoch: The updates that the optimizer makes per epoch, an integer from 1; None
+            where that is not known: the rate then stays that of epoch 0.
+        epochs: The epochs of the whole training, an integer from 1.
+        decay: The part of the epochs over which the rate falls, a float with 0 < decay <= 1.
 
     Raises:
-        ValueError: an argument out of its range.
+        ValueError: An argument is out of its range.
+
+    Example:
+
+    >>> schedule = FinalDecay(0.3, steps_per_epoch=100, epochs=4, decay=0.5)
+    >>> np.round([float(schedule(100 * epoch)) for epoch in range(5)], 2).tolist()
+    [0.3, 0.3, 0.3, 0.15, 0.0]
 
     Source: train_cifar_*.py and train_svhn_*.py, the first lines of the loop over epochs.
     """
 
-    def __init__(self, initial_learning_rate, steps_per_epoch, epochs, decay):
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        steps_per_epoch: int | None,
+        epochs: int,
+        decay: float,
+    ):
         if epochs < 1 or (steps_per_epoch is not None and steps_per_epoch < 1):
             raise ValueError(
                 f"steps_per_epoch and epochs must be at least 1, not {steps_per_epoch!r} and "
-                f"{epochs!r}."
+                f"{epochs!r}"
             )
         if not 0 < decay <= 1:
-            raise ValueError(f"decay must be above 0 and at most 1, not {decay!r}.")
+            raise ValueError(f"decay must be above 0 and at most 1, not {decay!r}")
         if not initial_learning_rate > 0:
             raise ValueError(
-                f"initial_learning_rate must be above 0, not {initial_learning_rate!r}."
+                f"initial_learning_rate must be above 0, not {initial_learning_rate!r}"
             )
         super().__init__()
         self.initial_learning_rate = initial_learning_rate
@@ -116,7 +138,7 @@ class FinalDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.epochs = epochs
         self.decay = decay
 
-    def __call__(self, step):
+    def __call__(self, step: Any) -> Any:
         # In integers: a quotient of floats could fall short of the epoch that has just begun.
         step = ops.cast(step, "int32")
         steps = self.steps_per_epoch
@@ -124,7 +146,7 @@ class FinalDecay(keras.optimizers.schedules.LearningRateSchedule):
         left = ops.cast(ops.maximum(self.epochs - epoch, 0), keras.config.floatx())
         return self.initial_learning_rate * ops.minimum(left / (self.decay * self.epochs), 1.0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "initial_learning_rate": self.initial_learning_rate,
             "steps_per_epoch": self.steps_per_epoch,
@@ -133,36 +155,51 @@ class FinalDecay(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
-def update_average(averages, variables, rate):
+def update_average(averages: Sequence[Any], variables: Sequence[Any], rate: float) -> None:
     """a <- a + rate (p - a): one step of the exponential running average of the parameters.
 
     The original starts a at 0 and calls this with the parameters from *before* the update of the
     same step (its `avg_updates`), at rate 1e-4.
 
     Args:
-        averages: list of the variables a.
-        variables: list of the variables p, shaped alike.
-        rate: weight of the new value, in 0 .. 1.
+        averages: The variables a, a list; they are changed.
+        variables: The variables p, a list of the same shapes.
+        rate: The weight of the new value, a float in 0..1.
+
+    Example:
+
+    >>> average, parameter = keras.Variable([0.0]), keras.Variable([8.0])
+    >>> update_average([average], [parameter], rate=0.25)
+    >>> float(average[0])
+    2.0
     """
     for average, variable in zip(averages, variables, strict=True):
         average.assign(average + rate * (ops.convert_to_tensor(variable) - average))
 
 
-def debiased(averages, variables, rate, steps):
-    """a / (1 - (1 - rate)^t): the average without the weight of its start at 0.
+def debiased(
+    averages: Sequence[Any], variables: Sequence[Any], rate: float, steps: Any
+) -> list[Any]:
+    """a / (1 - (1 - rate)^t): the average without the weight of its start at 0 (D10).
 
     After t steps a has the weight 1 - (1 - rate)^t in real parameters and the rest in zeros (at
-    rate 1e-4 that is 6 % after 600 steps), hence the division. Before the first step there is no
-    average, and the parameters themselves are returned.
+    rate 1e-4 the weight is 6 % after 600 steps), hence the division. Before the first step there
+    is no average, and the parameters themselves are returned.
 
     Args:
-        averages: list of the variables a.
-        variables: list of the variables p.
-        rate: as given to `update_average`.
-        steps: t, an integer scalar, how often `update_average` ran.
+        averages: The variables a, a list.
+        variables: The variables p, a list.
+        rate: The rate that `update_average` was given.
+        steps: t, an integer scalar: how often `update_average` ran.
 
     Returns:
-        List of tensors shaped like `averages`.
+        A list of tensors shaped like `averages`.
+
+    Example:
+
+    >>> average, parameter = keras.Variable([2.0]), keras.Variable([8.0])
+    >>> float(debiased([average], [parameter], rate=0.25, steps=1)[0][0])
+    8.0
     """
     values = []
     for average, variable in zip(averages, variables, strict=True):

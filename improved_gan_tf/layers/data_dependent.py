@@ -56,6 +56,11 @@ def couples_examples(model: keras.layers.Layer) -> bool:
 
     Args:
         model: A model or layer; everything inside it is asked, see `walk`.
+
+    Example:
+
+    >>> couples_examples(keras.Sequential([layers.MinibatchDiscrimination(100)]))
+    True
     """
     return any(
         isinstance(layer, keras.layers.BatchNormalization)

@@ -65,7 +65,7 @@ class SemiSupervisedGAN(GAN):
     ...     networks.dense.discriminator((8, 8, 1), units=(30, 20)),
     ... )
     >>> gan.compile(objective="feature_matching")
-    >>> x, y = np.random.rand(20, 8, 8, 1), np.arange(20) % 10
+    >>> x, y = np.random.rand(20, 8, 8, 1).astype("float32"), np.arange(20) % 10
     >>> data = tf.data.Dataset.from_tensors(
     ...     {"labeled": (x, y), "unlabeled": x, "unlabeled_generator": x}
     ... )

@@ -28,6 +28,8 @@ from improved_gan_tf.errors import UserError
 
 _LARGEST = 1 << 29  # bytes of one picture's file in an archive
 _AHEAD = 4  # pictures in flight per worker
+_DAMAGE = (OSError, EOFError, ValueError, zipfile.BadZipFile, tarfile.TarError, zlib.error,
+           lzma.LZMAError)  # fmt: skip
 
 
 class PictureImages(Images):
@@ -60,27 +62,21 @@ class PictureImages(Images):
     def images(self, prepare: Callable[[np.ndarray], Any], workers: int) -> Iterator[Any]:
         self.skipped.clear()
         items = iter(self._items())
+        running: collections.deque = collections.deque()
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-            running: collections.deque = collections.deque()
-
-            def start():
-                for name, load in itertools.islice(items, 1):
-                    running.append((name, pool.submit(lambda load: prepare(load()), load)))
-
             try:
-                for _ in range(workers * _AHEAD):
-                    start()
-                while running:
+                while True:
+                    for name, load in itertools.islice(items, workers * _AHEAD - len(running)):
+                        running.append((name, pool.submit(lambda load: prepare(load()), load)))
+                    if not running:
+                        return
                     name, future = running.popleft()
                     try:
-                        image = future.result()
+                        yield future.result()
                     except Unreadable as error:
                         if not self._skip:
                             raise unreadable(name, error) from error
                         self.skipped.append(name)
-                    else:
-                        yield image
-                    start()
             finally:
                 for _, future in running:
                     future.cancel()
@@ -94,131 +90,108 @@ def unreadable(name: str, reason: Exception | str) -> UserError:
     )
 
 
+def picture_files(name: str, paths: Sequence[str], skip: bool = False) -> PictureImages:
+    """The pictures in a list of files."""
+    return PictureImages(name, len(paths), lambda: ((p, partial(decode, p)) for p in paths), skip)
+
+
 def open_pictures(path: Path, skip: bool = False) -> PictureImages | None:
-    """The pictures in a folder, a .zip or a tar archive; None for any other file.
+    """The pictures in a folder with its sub-folders, a .zip or a tar archive; None for other files.
+
+    Links to folders are not followed.
 
     Raises:
         UserError: No picture; a damaged archive, or one that names files outside its folder.
     """
     if path.is_dir():
-        return _folder(path, skip)
-    if zipfile.is_zipfile(path):
-        return _zip(path, skip)
+        found = (os.path.join(folder, file) for folder, _, names in os.walk(path) for file in names)
+        inside = sorted(file for file in found if is_picture(os.path.relpath(file, path)))
+        return picture_files(str(path), inside, skip)
+    members: Callable[[Path], Iterator[Any]] | None = None
     try:
-        if tarfile.is_tarfile(path):
-            return _tar(path, skip)
+        if zipfile.is_zipfile(path):
+            members = _zip_members
+        elif tarfile.is_tarfile(path):
+            members = _tar_members
     except (OSError, EOFError):
         pass
-    if path.suffix in (".zip", ".tgz", ".txz") or ".tar" in path.suffixes:
-        raise _damaged(path, "neither a zip nor a tar archive")
-    return None
-
-
-def _folder(path, skip):
-    """All pictures in a folder and its sub-folders (links to folders are not followed)."""
-    paths = sorted(
-        os.path.join(folder, file)
-        for folder, _, files in os.walk(path)
-        for file in files
-        if is_picture(os.path.join(os.path.relpath(folder, path), file))
-    )
-    return files(str(path), paths, skip)
-
-
-def files(name: str, paths: Sequence[str], skip: bool = False) -> PictureImages:
-    """The pictures in a list of files."""
-    return PictureImages(name, len(paths), lambda: ((p, partial(decode, p)) for p in paths), skip)
-
-
-def _zip(path, skip):
-    def opened():
-        try:
-            return zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise _damaged(path, error) from error
-
-    def read(archive, member):
-        if member.file_size > _LARGEST:
-            return _too_large
-        try:
-            return partial(decode, io.BytesIO(archive.read(member)))
-        except Exception as error:  # its decompressors raise many kinds
-            return partial(_damaged_member, error)
+    if members is None:
+        if path.suffix in (".zip", ".tgz", ".txz") or ".tar" in path.suffixes:
+            raise _damaged(path, "neither a zip nor a tar archive")
+        return None
 
     def items():
-        with opened() as archive:
-            for member in members:
-                yield f"{path}/{member.filename}", read(archive, member)
+        for name, size, read in _pictures(path, members):
+            try:
+                if size > _LARGEST:
+                    raise Unreadable("too large")
+                load = partial(decode, io.BytesIO(read()))
+            except Unreadable as error:
+                load = partial(_raise, error)
+            except _DAMAGE as error:
+                raise _damaged(path, error) from error
+            yield f"{path}/{name}", load
 
-    with opened() as archive:
+    count = sum(1 for _ in _pictures(path, members))
+    return PictureImages(str(path), count, items, skip)
+
+
+def _pictures(path, members):
+    """(name, bytes, function that reads it) of each picture of an archive."""
+    try:
+        for names, is_file, size, read in members(path):
+            for name in names:
+                parts = PurePosixPath(name.replace("\\", "/"))
+                if parts.is_absolute() or ".." in parts.parts or name[1:2] == ":":
+                    raise UserError(
+                        f"{path} would unpack outside its folder ({name!r}); it is not read: make "
+                        f"the archive again with plain relative names"
+                    )
+            if is_file and is_picture(names[0]):
+                yield names[0], size, read
+    except UserError:
+        raise
+    except _DAMAGE as error:
+        raise _damaged(path, error) from error
+
+
+def _zip_members(path):
+    def read(member):
+        try:
+            return archive.read(member)
+        except Exception as error:  # its decompressors raise many kinds; the others may be whole
+            raise Unreadable(f"damaged: {error}") from error
+
+    with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
-            _refuse_unsafe(path, member.filename)
-        members = [m for m in archive.infolist() if not m.is_dir() and is_picture(m.filename)]
-    return PictureImages(path, len(members), items, skip)
+            yield [member.filename], not member.is_dir(), member.file_size, partial(read, member)
 
 
-def _tar(path, skip):
-    def members():
-        try:
-            with tarfile.open(path, "r:*") as archive:
-                while (member := archive.next()) is not None:
-                    yield archive, member
-                    archive.members = []  # type: ignore[attr-defined]  # else it keeps them all
-                _check_end(archive)
-        except (
-            tarfile.TarError,
-            EOFError,
-            OSError,
-            ValueError,
-            zlib.error,
-            lzma.LZMAError,
-        ) as error:
-            raise _damaged(path, error) from error
-
-    def items():
-        for archive, member in members():
-            if member.isfile() and is_picture(member.name):
-                load = _too_large
-                if member.size <= _LARGEST:
-                    load = partial(decode, io.BytesIO(archive.extractfile(member).read()))
-                yield f"{path}/{member.name}", load
-
-    count = 0
-    for _, member in members():
-        _refuse_unsafe(path, member.name)
-        if member.issym() or member.islnk():
-            _refuse_unsafe(path, member.linkname)
-        count += member.isfile() and is_picture(member.name)
-    return PictureImages(path, count, items, skip)
+def _tar_members(path):
+    with tarfile.open(path, "r:*") as archive:
+        while (member := archive.next()) is not None:
+            names = [member.name]
+            if member.issym() or member.islnk():
+                names.append(member.linkname)
+            yield names, member.isfile(), member.size, partial(_tar_read, archive, member)
+            archive.members = []  # type: ignore[attr-defined]  # otherwise it keeps them all
+        # It takes anything that is no entry for the end. The end is zeros, up to that of the file.
+        archive.fileobj.seek(archive.offset)
+        length = 0
+        while block := archive.fileobj.read(1 << 20):
+            length += len(block)
+            if block.count(0) != len(block):
+                raise tarfile.ReadError("a damaged entry, or data after the end")
+        if length < tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("it breaks off before its end")
 
 
-def _check_end(archive):
-    """Raises where tarfile stopped at something else than the end: it says nothing of its own."""
-    archive.fileobj.seek(archive.offset)
-    length = 0
-    while block := archive.fileobj.read(1 << 20):
-        length += len(block)
-        if block.count(0) != len(block):
-            raise tarfile.ReadError("a damaged entry, or data after the end")
-    if length < tarfile.BLOCKSIZE:
-        raise tarfile.ReadError("it breaks off before its end")
+def _tar_read(archive, member):
+    return archive.extractfile(member).read()
 
 
-def _too_large():
-    raise Unreadable("too large")
-
-
-def _damaged_member(error):
-    raise Unreadable(f"damaged: {error}") from error
-
-
-def _refuse_unsafe(path, name):
-    parts = PurePosixPath(name.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts or name[1:2] == ":":
-        raise UserError(
-            f"{path} would unpack outside its folder ({name!r}); it is not read: make the archive "
-            "again with plain relative names"
-        )
+def _raise(error):
+    raise error
 
 
 def _damaged(path, error):

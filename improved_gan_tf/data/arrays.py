@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from improved_gan_tf.data import image_arrays
-from improved_gan_tf.data.source import Source
+from improved_gan_tf.data.source import Images, Source
 from improved_gan_tf.errors import UserError
 
+Arrays = tuple[np.ndarray, np.ndarray]  # images, labels
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 _DIGITS_TESTED = 500
 
@@ -36,7 +37,7 @@ class ArraySource(Source):
         self,
         name: str,
         counts: Mapping[str, int],
-        read: Callable[[str], tuple[np.ndarray, np.ndarray]],
+        read: Callable[[str], Arrays],
         class_names: Sequence[str],
         shape: Sequence[int],
         maximum: float = 255.0,
@@ -44,22 +45,19 @@ class ArraySource(Source):
     ):
         self.name, self.maximum, self.test_split = name, maximum, test_split
         self.class_names, self.split_names = tuple(class_names), tuple(counts)
-        self._counts, self._read = dict(counts), read
-        height, width, self.channels = shape
-        self._size = height, width
-        self._parts: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.size, self.channels = (shape[0], shape[1]), shape[2]
+        self._counts, self._read = counts, read
+        self._parts: dict[str, Arrays] = {}
 
-    @property
-    def own_size(self) -> tuple[int | None, int | None]:
-        return self._size
+    def _stored(self, split):
+        if split not in self._parts:
+            self._parts[split] = self._read(split)
+        return self._parts[split]
 
     def count(self, split: str) -> int:
         return self._counts[split]
 
-    def labels(self, split: str) -> np.ndarray:
-        return self._stored(split)[1]
-
-    def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+    def arrays(self, split: str) -> Arrays:
         images, labels = self._stored(split)
         if self.resizing.size is not None:
             if self.maximum != 255:
@@ -67,7 +65,7 @@ class ArraySource(Source):
             images = np.stack([self.resizing.image(image) for image in images])
         return images, labels
 
-    def _images(self, split, image_range):
+    def _images(self, split: str, image_range: tuple[float, float] | None) -> Images:
         images = self._stored(split)[0]
         if self.maximum != 255:
             images, image_range = images.astype(np.float32), (0, self.maximum)
@@ -82,11 +80,6 @@ class ArraySource(Source):
             images, labels = (tf.constant(array) for array in self._stored(split))
         image = self.resizing.tensor(tf.gather(images, element), self.one_shape(), self.maximum)
         return image, tf.gather(labels, element)
-
-    def _stored(self, split):
-        if split not in self._parts:
-            self._parts[split] = self._read(split)
-        return self._parts[split]
 
 
 def from_arrays(
@@ -109,7 +102,7 @@ def from_arrays(
         class_names: One name per class; by default the class numbers.
 
     Returns:
-        A source of uint8 (maximum 255) or float32 (maximum 1) images and int32 labels.
+        A `Source` of uint8 (maximum 255) or float32 (maximum 1) images and int32 labels.
 
     Raises:
         UserError: Images of a wrong rank, number of channels, type or range; NaN; labels that are
@@ -118,44 +111,36 @@ def from_arrays(
 
     Example:
 
-    >>> source = data.from_arrays(x_train, y_train, x_test, y_test)
-    >>> found = data.load(source, labels_per_class=10)
+    >>> x, y = np.zeros((60, 8, 8), np.uint8), np.arange(60) % 3
+    >>> source = improved_gan_tf.data.from_arrays(x[:50], y[:50], x[50:], y[50:])
+    >>> improved_gan_tf.data.load(source, labels_per_class=2, batch_size=10).num_classes
+    3
     """
-    train_images = _checked_images(train_images, f"{name}: training images")
-    test_images = _checked_images(test_images, f"{name}: test images")
-    if train_images.shape[1:] != test_images.shape[1:]:
+    parts = {}
+    for split, what, images, labels in (
+        ("train", "training", train_images, train_labels),
+        ("test", "test", test_images, test_labels),
+    ):
+        images = _checked_images(images, f"{name}: {what} images")
+        parts[split] = images, _checked_labels(labels, len(images), f"{name}: {what} labels")
+    forms = [f"{' x '.join(map(str, x.shape[1:]))} {x.dtype}" for x, _ in parts.values()]
+    if forms[0] != forms[1]:
         raise UserError(
-            f"{name}: training images are {_shape(train_images)} but test images "
-            f"{_shape(test_images)}; both must have the same height, width and channels"
+            f"{name}: training images are {forms[0]} but test images {forms[1]}; both must have "
+            f"the same height, width and channels, and be uint8 in 0..255 or floats in 0..1"
         )
-    if train_images.dtype != test_images.dtype:
-        raise UserError(
-            f"{name}: training images are {train_images.dtype} but test images "
-            f"{test_images.dtype}; store both as uint8 in 0..255 or both as floats in 0..1"
-        )
-    train_labels = _checked_labels(train_labels, len(train_images), f"{name}: training labels")
-    test_labels = _checked_labels(test_labels, len(test_images), f"{name}: test labels")
-    classes = len(class_names) if class_names is not None else int(train_labels.max()) + 1
-    for labels, part in ((train_labels, "training"), (test_labels, "test")):
-        if labels.max() >= classes:
+    names = tuple(class_names or map(str, range(int(parts["train"][1].max()) + 1)))
+    for what, (_, labels) in parts.items():
+        if labels.max() >= len(names):
             raise UserError(
-                f"{name}: {part} label {labels.max()} is out of range; the {classes} classes of "
-                f"the training labels count from 0 to {classes - 1}"
+                f"{name}: {what} label {labels.max()} is out of range; the {len(names)} classes "
+                f"of the training labels count from 0 to {len(names) - 1}"
             )
-    parts = {"train": (train_images, train_labels), "test": (test_images, test_labels)}
-    return in_memory(
-        name,
-        parts,
-        class_names or tuple(map(str, range(classes))),
-        255.0 if train_images.dtype == np.uint8 else 1.0,
-    )
+    return in_memory(name, parts, names, 255.0 if parts["train"][0].dtype == np.uint8 else 1.0)
 
 
 def in_memory(
-    name: str,
-    parts: Mapping[str, tuple[np.ndarray, np.ndarray]],
-    class_names: Sequence[str],
-    maximum: float = 255.0,
+    name: str, parts: Mapping[str, Arrays], class_names: Sequence[str], maximum: float = 255.0
 ) -> ArraySource:
     """A source of arrays that are known to be right: {split: (images, labels)}."""
     counts = {split: len(labels) for split, (_, labels) in parts.items()}
@@ -180,12 +165,11 @@ def open_digits() -> ArraySource:
             "digits: reading them needs scikit-learn; run: pip install scikit-learn"
         ) from None
     digits = load_digits()
-    images = digits.images.astype(np.uint8)[..., None]
-    labels = digits.target.astype(np.int32)
+    images, labels = digits.images.astype(np.uint8)[..., None], digits.target.astype(np.int32)
     shuffled = np.random.RandomState(0).permutation(len(labels))
     test, train = np.sort(shuffled[:_DIGITS_TESTED]), np.sort(shuffled[_DIGITS_TESTED:])
     parts = {"train": (images[train], labels[train]), "test": (images[test], labels[test])}
-    return in_memory("digits", parts, tuple("0123456789"), 16.0)
+    return in_memory("digits", parts, "0123456789", 16.0)
 
 
 def open_npz(path: str) -> ArraySource:
@@ -210,21 +194,14 @@ def open_npz(path: str) -> ArraySource:
                 raise UserError(
                     f"{name}: {', '.join(missing)} missing (found: {found}); {expected}"
                 )
-            arrays = [archive[key] for key in KEYS]
+            x_train, y_train, x_test, y_test = (archive[key] for key in KEYS)
     except UserError:
         raise
-    except (
-        OSError, ValueError, EOFError, RuntimeError, MemoryError,
-        zipfile.BadZipFile, zlib.error, lzma.LZMAError,
-    ):  # fmt: skip
+    except (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile,
+            zlib.error, lzma.LZMAError):  # fmt: skip
         # NumPy's own wording ("cannot load file containing pickled data") would mislead.
         raise UserError(f"{name}: cannot be read as numbers; {expected}") from None
-    x_train, y_train, x_test, y_test = arrays
     return from_arrays(x_train, y_train, x_test, y_test, name)
-
-
-def _shape(images):
-    return " x ".join(map(str, images.shape[1:]))
 
 
 def _checked_images(images, what):
@@ -245,8 +222,6 @@ def _checked_images(images, what):
             f"{what} have shape {images.shape}, that is {images.shape[3]} channels; expected 1 "
             f"(grey) or 3 (colour) on the last axis; {hint}"
         )
-    if images.dtype == np.uint8:
-        return images
     whole = np.issubdtype(images.dtype, np.integer)
     if not whole and not np.issubdtype(images.dtype, np.floating):
         raise UserError(
@@ -255,13 +230,13 @@ def _checked_images(images, what):
     low, high = images.min(), images.max()  # NaN if there is one
     if not np.isfinite([low, high]).all():
         raise UserError(f"{what} hold values that are not finite (NaN or infinity)")
-    if low < 0 or high > (255 if whole else 1):
-        kind, limit = ("integers", 255) if whole else ("floats", 1)
+    kind, limit = ("integers", 255) if whole else ("floats", 1)
+    if low < 0 or high > limit:
         raise UserError(
             f"{what} hold {kind} {low:g} to {high:g}; expected 0 to {limit}; store integers in "
             f"0..255 or floats in 0..1"
         )
-    return images.astype(np.uint8 if whole else np.float32)
+    return images.astype(np.uint8 if whole else np.float32, copy=False)
 
 
 def _checked_labels(labels, count, what):
@@ -275,8 +250,7 @@ def _checked_labels(labels, count, what):
         )
     if len(labels) != count:
         raise UserError(f"{what} are {len(labels)} but the images {count}; expected as many")
-    if labels.min() < 0:
-        raise UserError(f"{what} hold {labels.min()}; classes count from 0")
-    if labels.max() >= 2**31:
-        raise UserError(f"{what} hold {labels.max()}; classes count from 0 without gaps")
+    if labels.min() < 0 or labels.max() >= 2**31:
+        wrong = labels.min() if labels.min() < 0 else labels.max()
+        raise UserError(f"{what} hold {wrong}; classes count from 0 without gaps")
     return labels.astype(np.int32)

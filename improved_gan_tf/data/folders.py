@@ -6,31 +6,22 @@ import concurrent.futures
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from improved_gan_tf.data import archives
-from improved_gan_tf.data.archives import unreadable
-from improved_gan_tf.data.pictures import (
-    Unreadable,
-    begins_well,
-    class_folders,
-    decode_tensor,
-    header,
-)
-from improved_gan_tf.data.source import Source
+from improved_gan_tf.data.archives import picture_files, unreadable
+from improved_gan_tf.data.pictures import Unreadable, class_folders, decode_tensor, header
+from improved_gan_tf.data.source import Images, Source
 from improved_gan_tf.errors import UserError
 
 HELD_OUT = 0.2  # of each class, where there is no test set
 FULLY_CHECKED = 20_000  # pictures: folders of more are not decoded before training
 
 
-@dataclass(frozen=True)
-class Pictures:
+class Pictures(NamedTuple):
     """Picture files and their class numbers, int32 [N]."""
 
     paths: tuple[str, ...]
@@ -46,8 +37,7 @@ def open_folder(path: str, skip: bool = False) -> FolderSource:
 
     Args:
         path: The folder.
-        skip: Leave out pictures that cannot be read, with a warning that names the first; this
-            decodes every picture once.
+        skip: Leave out pictures that cannot be read. For training that decodes every picture once.
 
     Raises:
         UserError: No such folder, no class, a class without a picture, a test class that is not a
@@ -62,7 +52,7 @@ def open_folder(path: str, skip: bool = False) -> FolderSource:
     folder = root / "train"
     divided = folder.is_dir() and any(p.is_dir() for p in folder.iterdir())
     class_names, train = class_folders(folder if divided else root, name)
-    parts = {}
+    parts: dict[str, dict[int, list[Path]]] = {"train": train}
     for split in ("test", "val") if divided else ():
         if (root / split).is_dir():
             names, files = class_folders(root / split, name, allow_empty=True)
@@ -73,28 +63,21 @@ def open_folder(path: str, skip: bool = False) -> FolderSource:
                     f"the same sub-folders"
                 )
             parts[split] = {class_names.index(names[i]): paths for i, paths in files.items()}
-    held_out = None if parts else HELD_OUT
+    held_out = HELD_OUT if len(parts) == 1 else None
     if held_out is not None:
-        train, parts["test"] = _held_out(train)
-    pictures = {split: _pictures(files) for split, files in {"train": train, **parts}.items()}
-    return FolderSource(name, class_names, pictures, held_out, skip)
-
-
-def _held_out(files):
-    train, test = {}, {}
-    for number, paths in files.items():
-        count = round(HELD_OUT * len(paths))
-        shuffled = np.random.RandomState(number).permutation(len(paths))
-        test[number] = [paths[i] for i in np.sort(shuffled[:count])]
-        train[number] = [paths[i] for i in np.sort(shuffled[count:])]
-    return train, test
-
-
-def _pictures(files):
-    numbers = sorted(files)
-    paths = tuple(str(path) for number in numbers for path in files[number])
-    labels = np.repeat(np.array(numbers, np.int32), [len(files[number]) for number in numbers])
-    return Pictures(paths, labels)
+        parts = {"train": {}, "test": {}}
+        for number, paths in train.items():
+            count = round(held_out * len(paths))
+            shuffled = np.random.RandomState(number).permutation(len(paths))
+            for split, chosen in (("test", shuffled[:count]), ("train", shuffled[count:])):
+                parts[split][number] = [paths[i] for i in np.sort(chosen)]
+    listed = {}
+    for split, by_class in parts.items():
+        found = [(str(path), k) for k in sorted(by_class) for path in by_class[k]]
+        listed[split] = Pictures(
+            tuple(path for path, _ in found), np.array([k for _, k in found], np.int32)
+        )
+    return FolderSource(name, class_names, listed, held_out, skip)
 
 
 class FolderSource(Source):
@@ -119,14 +102,12 @@ class FolderSource(Source):
         self.name, self.class_names, self.held_out = name, tuple(class_names), held_out
         self.split_names = tuple(listed)
         self.test_split = self.split_names[1]
-        self._listed, self._skip = dict(listed), skip
+        self._listed, self._skip = listed, skip
 
     @cached_property
-    def _files(self) -> dict[str, Pictures]:
+    def _files(self) -> Mapping[str, Pictures]:
         """The files that are used: those listed, without unreadable ones if these are skipped."""
-        if not self._skip:
-            return self._listed
-        bad = _undecodable(self._paths(self._listed))
+        bad = _failing(_decodes, self._paths(self._listed)) if self._skip else []
         if not bad:
             return self._listed
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
@@ -144,26 +125,8 @@ class FolderSource(Source):
             warnings.warn(f"{self.name}: class {missing!r} has no readable picture", stacklevel=3)
         return files
 
-    @staticmethod
-    def _paths(files):
+    def _paths(self, files):
         return [path for pictures in files.values() for path in pictures.paths]
-
-    @cached_property
-    def channels(self) -> int:  # type: ignore[override]
-        return 1 if all(self._header(path)[2] for path in self._paths(self._files)) else 3
-
-    @cached_property
-    def _size(self) -> tuple[int, int]:
-        paths = self._paths(self._files)
-        height, width, _ = self._header(paths[0])
-        for path in paths:
-            h, w, _ = self._header(path)
-            if (h, w) != (height, width):
-                raise UserError(
-                    f"{self.name}: {path} is {h} x {w} but {paths[0]} {height} x {width}; make "
-                    f"them equal or choose an image size"
-                )
-        return height, width
 
     def _header(self, path):
         try:
@@ -171,15 +134,31 @@ class FolderSource(Source):
         except Unreadable as error:
             raise unreadable(f"{self.name}: {path}", error) from error
 
-    @property
-    def own_size(self) -> tuple[int | None, int | None]:
-        try:
-            return self._size
-        except UserError:  # they differ
-            return None, None
+    @cached_property
+    def channels(self) -> int:  # type: ignore[override]
+        return 1 if all(self._header(path)[2] for path in self._paths(self._files)) else 3
+
+    @cached_property
+    def size(self) -> tuple[int | None, int | None]:  # type: ignore[override]
+        return (None, None) if self._difference else self._header(self._files["train"].paths[0])[:2]
+
+    @cached_property
+    def _difference(self) -> str:
+        """Which pictures differ in size, if any do."""
+        first, *others = self._paths(self._files)
+        height, width, _ = self._header(first)
+        for path in others:
+            h, w, _ = self._header(path)
+            if (h, w) != (height, width):
+                return f"{path} is {h} x {w} but {first} {height} x {width}"
+        return ""
 
     def one_shape(self) -> tuple[int, int, int]:
-        return *(self.resizing.size or self._size), self.channels
+        if self.resizing.size is None and self._difference:
+            raise UserError(
+                f"{self.name}: {self._difference}; make them equal or choose an image size"
+            )
+        return super().one_shape()
 
     def count(self, split: str) -> int:
         return len(self._files[split].paths)
@@ -189,50 +168,55 @@ class FolderSource(Source):
 
     def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         shape, paths = self.one_shape(), self._files[split].paths
-        if not paths:
-            return np.zeros((0, *shape), np.uint8), self.labels(split)
-        images = archives.files(self.name, paths).images(
-            lambda image: np.broadcast_to(self.resizing.image(image), shape), os.cpu_count() or 1
-        )
-        return np.stack(list(images)), self.labels(split)
+        images = np.zeros((len(paths), *shape), np.uint8)
+        if paths:
+            found = picture_files(self.name, paths).images(self.resizing.image, os.cpu_count() or 1)
+            for place, image in enumerate(found):
+                images[place] = image  # a grey picture among colour ones has three equal channels
+        return images, self.labels(split)
 
-    def _images(self, split, image_range):
-        return archives.files(f"{self.name}@{split}", self._listed[split].paths, self._skip)
+    def _images(self, split: str, image_range: tuple[float, float] | None) -> Images:
+        return picture_files(f"{self.name}@{split}", self._listed[split].paths, self._skip)
 
     def decode(self, element: Any, split: str) -> tuple[Any, Any]:
         import tensorflow as tf
 
-        pictures = self._files[split]
+        pictures, shape = self._files[split], self.one_shape()
         with tf.init_scope(), tf.device("CPU:0"):
-            paths, labels = tf.constant(pictures.paths), tf.constant(pictures.labels, tf.int32)
-        shape = self.one_shape()
+            paths, labels = tf.constant(pictures.paths), tf.constant(pictures.labels)
         image = decode_tensor(tf.io.read_file(tf.gather(paths, element)), shape[2])
         return self.resizing.tensor(image, shape), tf.gather(labels, element)
 
     def check(self, quick: bool = False) -> None:
         paths = self._paths(self._files)
         if quick and self._skip:
-            return
-        if not quick or len(paths) <= FULLY_CHECKED:
-            bad = _undecodable(paths)
-        else:
-            with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-                known = pool.map(begins_well, paths, chunksize=256)
-                bad = [path for path, good in zip(paths, known, strict=True) if not good]
+            return  # checked already
+        few = len(paths) <= FULLY_CHECKED
+        bad = _failing(_decodes if few or not quick else _begins_well, paths)
         if bad:
             raise unreadable(f"{self.name}: {bad[0]}", "damaged, or no picture")
 
 
-def _undecodable(paths):
-    """The picture files that the pipeline cannot decode, in their order."""
+def _failing(test, paths):
+    """The paths for which the test is false."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        good = pool.map(test, paths, chunksize=64)
+        return [path for path, is_good in zip(paths, good, strict=True) if not is_good]
+
+
+def _decodes(path):
+    """Whether the pipeline can decode a picture file."""
     import tensorflow as tf
 
-    def fails(path):
-        try:
-            decode_tensor(tf.io.read_file(path))
-        except (tf.errors.OpError, Unreadable):
-            return True
+    try:
+        decode_tensor(tf.io.read_file(path))
+    except (tf.errors.OpError, Unreadable):
         return False
+    return True
 
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        return [path for path, bad in zip(paths, pool.map(fails, paths), strict=True) if bad]
+
+def _begins_well(path):
+    with open(path, "rb") as stream:
+        start = stream.read(4)
+    return start.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\0",
+                             b"MM\0*", b"P4", b"P5", b"P6"))  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import numpy as np
 
 from improved_gan_tf.data.source import Images
 from improved_gan_tf.errors import UserError
+
+Range = tuple[float, float] | None
 
 _CHUNK = 256  # images at a time
 
@@ -26,26 +28,36 @@ class ArrayImages(Images):
     Args:
         chunks: A function that returns the images as arrays, some at a time.
         count: The number of images.
-        name: Where they come from.
         image_range: (low, high), or None for 0 and 255.
-        checked: Whether to look for values that seem to be scaled.
+        name: Where they come from.
 
     Raises:
-        UserError: Another form, values outside the range, NaN, or values that look scaled.
+        UserError: Values that look scaled; while reading, values outside the range or NaN.
     """
 
     def __init__(
         self,
         chunks: Callable[[], Iterable[np.ndarray]],
         count: int,
+        image_range: Range = None,
         name: str = "array",
-        image_range: tuple[float, float] | None = None,
-        checked: bool = True,
     ):
         super().__init__(name, count)
         self._chunks, self._range = chunks, image_range
-        if checked:
-            self._refuse_scaled()
+        # Looks until a value above 1 is found, which is at once unless there is none.
+        low, floats = 0.0, True
+        for chunk in chunks():
+            floats = bool(np.issubdtype(chunk.dtype, np.floating))
+            low = min(low, float(chunk.min()))
+            if chunk.max() > 1 or (floats and image_range is not None):
+                return
+        hint = "multiply them by 255"
+        if floats:
+            hint = f"state their range (image_range, --range {'-1 1' if low < 0 else '0 1'})"
+        raise UserError(
+            f"{name}: all values lie in {'-1..1' if low < 0 else '0..1'}, expected 0..255; if the "
+            f"images are scaled, {hint}"
+        )
 
     def images(self, prepare: Callable[[np.ndarray], Any], workers: int) -> Iterator[Any]:
         for chunk in self._chunks():
@@ -53,55 +65,26 @@ class ArrayImages(Images):
             for image in as_pixels(chunk, self._range, self.name):
                 yield prepare(image)
 
-    def _refuse_scaled(self):
-        """Looks until a value above 1 is found, which is at once unless there is none."""
-        low, floats = 0.0, True
-        for chunk in self._chunks():
-            floats = bool(np.issubdtype(chunk.dtype, np.floating))
-            if floats and self._range is not None:
-                return
-            low = min(low, float(chunk.min()))
-            if chunk.max() > 1:
-                return
-        hint = "multiply them by 255"
-        if floats:
-            hint = f"state their range (image_range, --range {'-1 1' if low < 0 else '0 1'})"
-        raise UserError(
-            f"{self.name}: all values lie in {'-1..1' if low < 0 else '0..1'}, expected 0..255; if "
-            f"the images are scaled, {hint}"
-        )
 
-
-def from_array(
-    array: Any, image_range: tuple[float, float] | None = None, name: str = "array"
-) -> ArrayImages:
+def from_array(array: Any, image_range: Range = None, name: str = "array") -> ArrayImages:
     """The images of one array."""
     array = np.asarray(array)
     check_form(array.shape, array.dtype, name)
-    starts = range(0, len(array), _CHUNK)
-    return ArrayImages(
-        lambda: (array[start : start + _CHUNK] for start in starts), len(array), name, image_range
-    )
+
+    def chunks():
+        return (array[start : start + _CHUNK] for start in range(0, len(array), _CHUNK))
+
+    return ArrayImages(chunks, len(array), image_range, name)
 
 
-def from_list(
-    images: Sequence[Any], image_range: tuple[float, float] | None = None, name: str = "list"
-) -> ArrayImages:
+def from_list(images: Any, image_range: Range = None, name: str = "list") -> ArrayImages:
     """The images of a list of arrays [H, W, C] or [H, W], of any sizes."""
     arrays = [np.asarray(image)[None] for image in images]
     if not arrays:
         raise UserError(f"{name}: there must be at least one image")
     for array in arrays:
         check_form(array.shape, array.dtype, name)
-    return ArrayImages(lambda: arrays, len(arrays), name, image_range)
-
-
-def open_npy(path: Path) -> np.ndarray:
-    """The array of a .npy file, which stays on the disk."""
-    try:
-        return np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} is no .npy file of numbers ({error}); write it again") from error
+    return ArrayImages(lambda: arrays, len(arrays), image_range, name)
 
 
 def check_form(shape: tuple[int, ...], dtype: Any, name: str) -> None:
@@ -119,9 +102,7 @@ def check_form(shape: tuple[int, ...], dtype: Any, name: str) -> None:
         raise UserError(f"{name}: shape {shape}; there must be at least one image")
 
 
-def as_pixels(
-    images: Any, image_range: tuple[float, float] | None, name: str = "array"
-) -> np.ndarray:
+def as_pixels(images: Any, image_range: Range, name: str = "array") -> np.ndarray:
     """Numbers in any stated range as uint8, or as float32 in 0..255; see `ArrayImages`.
 
     Raises:
@@ -146,6 +127,14 @@ def as_pixels(
     return images.astype(np.uint8 if np.issubdtype(images.dtype, np.integer) else np.float32)
 
 
+def open_npy(path: Path) -> np.ndarray:
+    """The array of a .npy file, which stays on the disk."""
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path} is no .npy file of numbers ({error}); write it again") from error
+
+
 class NpzArray:
     """One array of a .npz file, of which a few images are in memory at a time.
 
@@ -156,67 +145,55 @@ class NpzArray:
 
     def __init__(self, path: Path, key: str | None = None):
         self.path = path
-        with self._open() as archive:
-            names = [n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")]
-            if key is None:
-                found = [n for n in names if len(self._header(archive, n)[0]) in (3, 4)]
-                key = "images" if "images" in found else found[0] if len(found) == 1 else None
-            if key is None or key not in names:
-                example = f"{path}@{names[0]}" if names else path
-                hint = ""
-                if {"x_train", "y_train", "x_test", "y_test"} <= set(names):
-                    hint = f"; or did you mean npz:{path}, with its labels?"
-                raise UserError(
-                    f"{path} holds the arrays {', '.join(names) or 'none'}; name the one with the "
-                    f"images, e.g. {example}{hint}"
-                )
-            self.key = key
-            self.shape, by_column, self.dtype = self._header(archive, key)
-            size = archive.getinfo(f"{key}.npy").file_size
-        if by_column:
-            raise UserError(f"{path}: {key} is stored column by column; save it in C order")
-        if self.dtype.hasobject:
-            raise UserError(f"{path}: {key} holds Python objects; save it as numbers")
-        self._bytes = int(np.prod(self.shape[1:], dtype=object)) * self.dtype.itemsize
-        if self.shape and self.shape[0] * self._bytes > size:
-            raise UserError(f"{path} ends before its last image; write it again")
-
-    def images(self, image_range: tuple[float, float] | None = None) -> ArrayImages:
-        """The images of the array."""
-        return ArrayImages(self._chunks, self.shape[0], f"{self.path}@{self.key}", image_range)
-
-    def _open(self):
         try:
-            return zipfile.ZipFile(self.path)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise UserError(f"{self.path} is no .npz file ({error}); write it again") from error
-
-    def _header(self, archive, name):
-        try:
-            with archive.open(f"{name}.npy") as stream:
-                return _read_header(stream)
+            with zipfile.ZipFile(path) as archive:
+                names = [n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")]
+                headers = {name: self._open(archive, name)[1:] for name in names}
+                sizes = {name: archive.getinfo(f"{name}.npy").file_size for name in names}
         except Exception as error:  # zipfile, its decompressors and NumPy raise many kinds
             raise self._damaged(error) from error
+        if key is None:
+            found = [name for name in names if len(headers[name][0]) in (3, 4)]
+            key = "images" if "images" in found else found[0] if len(found) == 1 else None
+        if key is None or key not in names:
+            example = f"{path}@{names[0]}" if names else path
+            labeled = {"x_train", "y_train", "x_test", "y_test"} <= set(names)
+            hint = f"; or did you mean npz:{path}, with its labels?" if labeled else ""
+            raise UserError(
+                f"{path} holds the arrays {', '.join(names) or 'none'}; name the one with the "
+                f"images, e.g. {example}{hint}"
+            )
+        self.key, (self.shape, by_column, self.dtype) = key, headers[key]
+        if by_column:
+            raise UserError(f"{path}: {key} is stored column by column; save it in C order")
+        check_form(self.shape, self.dtype, f"{path}@{key}")
+        self._bytes = int(np.prod(self.shape[1:], dtype=object)) * self.dtype.itemsize
+        if self.shape[0] * self._bytes > sizes[key]:
+            raise self._damaged("it ends before its last image")
 
-    def _damaged(self, error):
-        return UserError(f"{self.path} is damaged ({error}); write it again")
+    def images(self, image_range: Range = None) -> ArrayImages:
+        """The images of the array."""
+        return ArrayImages(self._chunks, self.shape[0], image_range, f"{self.path}@{self.key}")
+
+    def _damaged(self, reason):
+        return UserError(f"{self.path} is no .npz file, or damaged ({reason}); write it again")
+
+    @staticmethod
+    def _open(archive, name):
+        stream = archive.open(f"{name}.npy")
+        version = np.lib.format.read_magic(stream)
+        if version == (1, 0):
+            return stream, *np.lib.format.read_array_header_1_0(stream)
+        return stream, *np.lib.format.read_array_header_2_0(stream)
 
     def _chunks(self):
-        with self._open() as archive, archive.open(f"{self.key}.npy") as stream:
-            _read_header(stream)
+        with zipfile.ZipFile(self.path) as archive:
+            stream = self._open(archive, self.key)[0]
             for start in range(0, self.shape[0], _CHUNK):
                 count = min(_CHUNK, self.shape[0] - start)
                 try:
-                    data = stream.read(count * self._bytes)
+                    rows = np.frombuffer(stream.read(count * self._bytes), self.dtype)
+                    rows = rows.reshape(count, *self.shape[1:])  # fails if there are too few
                 except Exception as error:
                     raise self._damaged(error) from error
-                if len(data) != count * self._bytes:
-                    raise UserError(f"{self.path} ends before its last image; write it again")
-                yield np.frombuffer(data, self.dtype).reshape(count, *self.shape[1:])
-
-
-def _read_header(stream):
-    version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(stream)
-    return np.lib.format.read_array_header_2_0(stream)
+                yield rows

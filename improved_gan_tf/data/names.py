@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,9 @@ from improved_gan_tf.data.source import Images, Source
 from improved_gan_tf.errors import UserError
 
 NAMES = (
-    "digits (no network needed)",
-    "npz:FILE",
-    "folder:DIR",
-    "records:PATH",
-    "a TensorFlow Datasets name such as mnist, fashion_mnist, cifar10, svhn_cropped",
-    "or, of images without labels, the path of a folder, .zip, .tar, .npy or .npz file",
+    "digits (no network needed), npz:FILE, folder:DIR, records:PATH, a TensorFlow Datasets name "
+    "such as mnist, fashion_mnist, cifar10, svhn_cropped, or, of images without labels, the path "
+    "of a folder, .zip, .tar, .npy or .npz file"
 )
 KINDS = ("npz", "folder", "records")
 # Always these data sets, whatever lies in the working folder.
@@ -31,7 +28,7 @@ _DATA_SETS = frozenset(
     ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "svhn_cropped", "imagenet2012")
 )
 _GENERATORS = ("saved_model.pb", "checkpoints")  # what a folder of images does not hold
-_SUFFIXES = frozenset((".npy", ".npz", ".zip", ".tar", ".gz", ".tgz", ".txz", ".xz", ".bz2"))
+_SUFFIXES = SUFFIXES | {".npy", ".npz", ".zip", ".tar", ".gz", ".tgz", ".txz", ".xz", ".bz2"}
 
 
 def open(
@@ -66,8 +63,8 @@ def open(
         resize: "square" resizes the middle square of each image, "stretch" the whole image.
         skip_unreadable: Leave out pictures that cannot be decoded, and what follows the first
             damage in a TFRecord file. For training a warning names them.
-        num_classes: The number of classes expected; for TFRecord files without an index also that
-            of the labels' range. By default what the data say.
+        num_classes: The number of classes expected; of TFRecord files without an index it is also
+            the bound of the labels. By default what the data say.
 
     Returns:
         A `Source`. Little is read yet.
@@ -83,9 +80,12 @@ def open(
     {'train': 1297, 'test': 500}
     """
     resizing = Resizing.of(image_size, resize)
-    text, split = _divided(os.fspath(name))
+    text, split = os.fspath(name), None
+    kind, _, rest = text.partition(":")
+    if "@" in text and not Path(rest if kind in KINDS else text).expanduser().exists():
+        text, _, split = text.rpartition("@")
     try:
-        source, split = _opened(text, split, data_dir, download, skip_unreadable, num_classes)
+        source = _opened(text, split, data_dir, download, skip_unreadable, num_classes)
     except tfds_builder.UnknownDataSet:
         raise _unknown(text) from None
     if "train" not in source.split_names:
@@ -123,6 +123,12 @@ def as_images(
 
     Raises:
         UserError: Not images; values that seem to be scaled, without a range.
+
+    Example:
+
+    >>> images = improved_gan_tf.data.as_images("digits@test")
+    >>> images.name, images.count
+    ('digits@test', 500)
     """
     if isinstance(what, Images):
         return what
@@ -130,54 +136,29 @@ def as_images(
         what = open(what, data_dir=data_dir, download=download, skip_unreadable=skip_unreadable)
     if isinstance(what, Source):
         return what.images(image_range=image_range)
-    if isinstance(what, Sequence):
+    if isinstance(what, list | tuple):
         return image_arrays.from_list(what, image_range)
     return image_arrays.from_array(what, image_range)
 
 
 class UnlabeledSource(Source):
-    """Images without labels, of one split.
-
-    Args:
-        name: Their path.
-        count: How many there are.
-        found: A function of an image range that returns them.
-        size: (height, width), None where sizes differ or are unknown.
-        channels: 1 or 3.
-        split: The name of the split.
-    """
+    """Images without labels, of one split; `found` returns them for an image range."""
 
     def __init__(
         self,
         name: str,
         count: int,
         found: Callable[[tuple[float, float] | None], Images],
-        size: tuple[int | None, int | None] = (None, None),
-        channels: int = 3,
         split: str = "images",
     ):
-        self.name, self.channels = name, channels
-        self._count, self._found, self._size = count, found, size
-        self.split_names = (split,)
-
-    @property
-    def own_size(self) -> tuple[int | None, int | None]:
-        return self._size
+        self.name, self.split_names = name, (split,)
+        self._count, self._found = count, found
 
     def count(self, split: str) -> int:
         return self._count
 
-    def _images(self, split, image_range):
+    def _images(self, split: str, image_range: tuple[float, float] | None) -> Images:
         return self._found(image_range)
-
-
-def _divided(text):
-    """(name, split or None) of NAME@SPLIT."""
-    base, at, split = text.rpartition("@")
-    kind, _, rest = text.partition(":")
-    if not at or Path(rest if kind in KINDS else text).expanduser().exists():
-        return text, None
-    return base, split
 
 
 def _opened(text, split, data_dir, download, skip, num_classes):
@@ -186,41 +167,40 @@ def _opened(text, split, data_dir, download, skip, num_classes):
         if not rest:
             raise UserError(f"{text!r} names no path; expected {kind}:PATH")
         if kind == "npz":
-            return arrays.open_npz(rest), split
+            return arrays.open_npz(rest)
         if kind == "folder":
-            return open_folder(rest, skip), split
+            return open_folder(rest, skip)
         files = open_records(rest, skip, num_classes)
-        return RecordSource(text, ("train",), lambda _: files, files.class_names), split
+        return RecordSource(text, ("train",), lambda _: files, files.class_names)
     if text == "digits":
-        return arrays.open_digits(), split
+        return arrays.open_digits()
     path = Path(text).expanduser()
     if text and text not in _DATA_SETS and path.exists():
         return _unlabeled(path, split, skip)
     if not tfds_builder.is_name(text):
-        if os.sep in text or path.suffix.lower() in _SUFFIXES | SUFFIXES:
+        if os.sep in text or path.suffix.lower() in _SUFFIXES:
             hint = f"; did you mean npz:{text}?" if path.suffix == ".npz" else ""
             raise UserError(f"{text}: there is no such file or folder{hint}")
         raise _unknown(text)
     from improved_gan_tf.data.tfds_source import open_tfds
 
-    return open_tfds(text, data_dir, download, skip), split
+    return open_tfds(text, data_dir, download, skip)
 
 
 def _unlabeled(path, split, skip):
-    """The source for a path, and the split to choose in it."""
     name = str(path)
     if path.is_file() and path.suffix in (".npy", ".npz"):
         key = "images"
         if path.suffix == ".npz":
-            array: Any = image_arrays.NpzArray(path, split)
-            key, split, found = array.key, None, array.images
+            npz = image_arrays.NpzArray(path, split)
+            shape, found, key = npz.shape, npz.images, npz.key
         else:
             array = image_arrays.open_npy(path)
-            found = partial(image_arrays.from_array, array, name=name)
-        image_arrays.check_form(array.shape, array.dtype, name)
-        count, height, width, channels = (*array.shape, 1)[:4]
-        channels = 1 if channels == 1 else 3
-        return UnlabeledSource(name, count, found, (height, width), channels, key), split
+            shape, found = array.shape, partial(image_arrays.from_array, array, name=name)
+            image_arrays.check_form(shape, array.dtype, name)
+        source = UnlabeledSource(name, shape[0], found, key)
+        source.size, source.channels = shape[1:3], 1 if (*shape, 1)[3] == 1 else 3
+        return source
     if any((path / marker).exists() for marker in _GENERATORS):
         raise UserError(
             f"{name} is a run or an exported model, not a folder of images; draw images from it: "
@@ -233,10 +213,8 @@ def _unlabeled(path, split, skip):
         )
     source = UnlabeledSource(name, pictures.count, lambda image_range: pictures)
     source.hint = f"; did you mean folder:{name}?" if path.is_dir() else ""
-    return source, split
+    return source
 
 
 def _unknown(text):
-    return UserError(
-        f"unknown data set {text!r}, and no such file or folder; expected {', '.join(NAMES)}"
-    )
+    return UserError(f"unknown data set {text!r}, and no such file or folder; expected {NAMES}")

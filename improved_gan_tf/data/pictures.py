@@ -74,53 +74,18 @@ def class_folders(
     return classes, files
 
 
-def begins_well(path: str) -> bool:
-    """Whether the first bytes are those of a common kind of picture."""
-    with open(path, "rb") as stream:
-        start = stream.read(12)
-    known = (_JPEG, b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*", b"P4", b"P5", b"P6")
-    return start.startswith(known)
-
-
-def header(path: str) -> tuple[int, int, bool]:
-    """(height, width, whether it is grey) of a picture file, without decoding it.
-
-    Raises:
-        Unreadable: Not a picture.
-    """
-    return _read(path, lambda p: (p.height, p.width, p.mode in _GREY))
-
-
-def decode(stream: str | os.PathLike | BinaryIO) -> np.ndarray:
-    """Decodes a picture.
-
-    Args:
-        stream: A path, or a binary stream.
-
-    Returns:
-        A uint8 array [H, W, 1] if the picture is grey, otherwise [H, W, 3].
+def read(stream: str | os.PathLike | BinaryIO, use: Callable[[Any], Any]) -> Any:
+    """Opens a picture, calls `use` with Pillow's object, and returns what that returns.
 
     Raises:
         Unreadable: Not a whole picture of at most 8 bits per channel, of a known format.
     """
-
-    def pixels(picture):
-        if picture.mode in _DEEP or ";16" in str(picture.tile):  # Pillow cuts 48-bit colour to 24
-            raise Unreadable(f"pixels of mode {picture.mode}; expected 8 bits per channel")
-        return np.asarray(picture.convert("L" if picture.mode in _GREY else "RGB"))
-
-    array = _read(stream, pixels)
-    return array[..., None] if array.ndim == 2 else array
-
-
-def _read(stream, use: Callable) -> Any:
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(stream, formats=FORMATS) as picture:
-            limit = Image.MAX_IMAGE_PIXELS
-            if limit is not None and picture.width * picture.height > limit:
-                raise Unreadable(f"{picture.width} x {picture.height} pixels are too many")
+            if picture.mode in _DEEP or ";16" in str(picture.tile):  # Pillow cuts 48 bits to 24
+                raise Unreadable(f"pixels of mode {picture.mode}; expected 8 bits per channel")
             return use(picture)
     except Unreadable:
         raise
@@ -129,6 +94,25 @@ def _read(stream, use: Callable) -> Any:
     except Exception as error:  # Pillow's decoders raise nearly anything
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise Unreadable(reason) from error
+
+
+def header(path: str) -> tuple[int, int, bool]:
+    """(height, width, whether it is grey) of a picture file, without decoding it."""
+    return read(path, lambda picture: (picture.height, picture.width, picture.mode in _GREY))
+
+
+def decode(stream: str | os.PathLike | BinaryIO) -> np.ndarray:
+    """Decodes a picture file: uint8 [H, W, 1] if it is grey, otherwise [H, W, 3].
+
+    Raises:
+        Unreadable: As `read`.
+    """
+
+    def pixels(picture):
+        return np.asarray(picture.convert("L" if picture.mode in _GREY else "RGB"))
+
+    array = read(stream, pixels)
+    return array[..., None] if array.ndim == 2 else array
 
 
 def decode_tensor(encoded: Any, channels: int = 3) -> Any:
@@ -155,13 +139,13 @@ def decode_tensor(encoded: Any, channels: int = 3) -> Any:
     def decode_other():
         return tf.numpy_function(by_pillow, [encoded], tf.uint8, stateful=False)
 
-    def decode_jpeg():
-        def plain():
-            # TensorFlow's default trades accuracy for speed; this one gives Pillow's bytes.
-            return tf.io.decode_jpeg(encoded, channels, dct_method="INTEGER_ACCURATE")
+    def decode_plain_jpeg():
+        # TensorFlow's default trades accuracy for speed; this one gives Pillow's bytes.
+        return tf.io.decode_jpeg(encoded, channels, dct_method="INTEGER_ACCURATE")
 
+    def decode_jpeg():
         is_cmyk = tf.io.extract_jpeg_shape(encoded)[2] == 4
-        return tf.cond(is_cmyk, decode_other, plain)
+        return tf.cond(is_cmyk, decode_other, decode_plain_jpeg)
 
     def decode_png():
         return tf.io.decode_png(encoded, channels)
@@ -191,8 +175,8 @@ class Resizing:
     how: str = "square"
 
     @classmethod
-    def of(cls, image_size: int | tuple[int, int] | None, how: str = "square") -> Resizing:
-        """The checked `Resizing` for a user's values: one number, or (height, width).
+    def of(cls, image_size: Any, how: str = "square") -> Resizing:
+        """The checked `Resizing` for a user's values: None, one number, or (height, width).
 
         Raises:
             UserError: Another word, another form of size, or a square of unequal sides.
@@ -202,9 +186,7 @@ class Resizing:
         if image_size is None:
             return cls(None, how)
         size = (image_size, image_size) if np.ndim(image_size) == 0 else tuple(image_size)
-        if len(size) != 2 or not all(
-            not isinstance(s, bool) and int(s) == s and s >= 1 for s in size
-        ):
+        if len(size) != 2 or any(isinstance(s, bool) or int(s) != s or s < 1 for s in size):
             raise UserError(
                 f"image size {image_size} given; expected a whole number of 1 or more, or "
                 f"(height, width)"
@@ -223,14 +205,11 @@ class Resizing:
             image = image[_middle(*image.shape[:2])]
         if image.shape[:2] == self.size:
             return image
-        width_height = self.size[::-1]
-        planes = [  # byte for byte the same as a resized RGB picture
-            Image.fromarray(np.ascontiguousarray(plane)).resize(
-                width_height, Image.Resampling.BILINEAR
-            )
-            for plane in np.moveaxis(image, 2, 0)
+        planes = [
+            Image.fromarray(np.ascontiguousarray(plane)) for plane in np.moveaxis(image, 2, 0)
         ]
-        return np.stack([np.asarray(plane) for plane in planes], axis=2)
+        shape, bilinear = self.size[::-1], Image.Resampling.BILINEAR
+        return np.stack([np.asarray(plane.resize(shape, bilinear)) for plane in planes], axis=2)
 
     def tensor(self, image: Any, shape: tuple[int, int, int], maximum: float = 255.0) -> Any:
         """A tensor [H, W, C] of any number type as float32 of `shape`, within 0..maximum."""
@@ -245,7 +224,7 @@ class Resizing:
         return tf.ensure_shape(tf.clip_by_value(image, 0.0, maximum), shape)  # an ulp beyond
 
 
-def _middle(height: int, width: int) -> tuple[slice, slice]:
+def _middle(height, width):
     side = min(height, width)
     top, left = (height - side + 1) // 2, (width - side + 1) // 2
     return slice(top, top + side), slice(left, left + side)
@@ -262,15 +241,7 @@ def square_picture(picture: Any, size: int) -> Any:
 
 
 def square_tensor(image: Any, size: int) -> Any:
-    """The middle square of an image tensor; see `Resizing`.
-
-    Args:
-        image: [H, W, C] of any number type; H and W may be unknown until it runs.
-        size: The side wanted.
-
-    Returns:
-        [size, size, C] float32, within the range of `image`.
-    """
+    """The middle square of a tensor [H, W, C], float32 [size, size, C]; see `Resizing`."""
     import tensorflow as tf
 
     height, width = tf.unstack(tf.shape(image)[:2])

@@ -30,7 +30,7 @@ class Images:
     """
 
     def __init__(self, name: str, count: int):
-        self.name, self.count = str(name), int(count)
+        self.name, self.count = name, count
         self.skipped: list[str] = []
 
     def images(self, prepare: Callable[[np.ndarray], Any], workers: int) -> Iterator[Any]:
@@ -80,6 +80,7 @@ class Source:
         held_out: The fraction of each class that was split off as the test set because the data
             have none of their own; None where they have.
         maximum: The largest value of a stored pixel: 255, 16 for digits, 1 for floats.
+        size: (height, width) as stored; each None where it differs or is unknown.
         channels: 1 if all images are grey, otherwise 3.
         resizing: How images are brought to one size.
         hint: What may have been meant where labels are missed.
@@ -92,6 +93,7 @@ class Source:
     test_split: str | None = None
     held_out: float | None = None
     maximum: float = 255.0
+    size: tuple[int | None, int | None] = (None, None)
     channels: int = 3
     resizing: Resizing = Resizing()
     hint: str = ""
@@ -108,14 +110,8 @@ class Source:
 
     @property
     def image_shape(self) -> tuple[int | None, int | None, int]:
-        """(height, width, channels); height and width None where sizes differ or are unknown."""
-        height, width = self.resizing.size or self.own_size
-        return height, width, self.channels
-
-    @property
-    def own_size(self) -> tuple[int | None, int | None]:
-        """(height, width) of the images before they are resized."""
-        raise NotImplementedError
+        """(height, width, channels) after resizing; None where sizes differ or are unknown."""
+        return *(self.resizing.size or self.size), self.channels
 
     def one_shape(self) -> tuple[int, int, int]:
         """`image_shape` where it must be known.
@@ -129,11 +125,7 @@ class Source:
         return height, width, channels
 
     def select(self, split: str | None) -> str:
-        """`split` if there is such a one; None is the chosen split.
-
-        Raises:
-            UserError: There is none of this name.
-        """
+        """`split`, or the chosen one for None; raises a UserError if there is no such split."""
         if split is not None and split not in self.split_names:
             raise UserError(
                 f"{self.name} has no split {split!r}; choose one of {', '.join(self.split_names)}"
@@ -146,7 +138,7 @@ class Source:
 
     def labels(self, split: str) -> np.ndarray:
         """The class numbers of a split, int32 [N]."""
-        raise NotImplementedError
+        return self.arrays(split)[1]
 
     def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Reads a split into memory.
@@ -155,9 +147,9 @@ class Source:
             Images [N, H, W, C], uint8 or float32 in 0..maximum, and class numbers int32 [N].
 
         Raises:
-            UserError: Images that cannot be read, or differ in size; no labels.
+            UserError: Images that cannot be read or differ in size; no labels.
         """
-        raise NotImplementedError
+        raise UserError(f"{self.name} has no class labels{self.hint}")
 
     def images(
         self, split: str | None = None, image_range: tuple[float, float] | None = None
@@ -202,10 +194,7 @@ class Source:
         raise NotImplementedError
 
     def check(self, quick: bool = False) -> None:
-        """Reads and decodes everything once.
-
-        Args:
-            quick: Do only what can be afforded each time before training.
+        """Reads and decodes everything once, or what can be afforded before every training.
 
         Raises:
             UserError: Something cannot be read; it is named.

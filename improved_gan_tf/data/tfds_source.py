@@ -13,27 +13,22 @@ that a labelled subset is made of the same images as the original scripts':
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import re
 import warnings
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from improved_gan_tf.data.archives import PictureImages
 from improved_gan_tf.data.arrays import ArraySource
-from improved_gan_tf.data.pictures import decode
 from improved_gan_tf.data.records import format as records
 from improved_gan_tf.data.records.files import RecordFiles
 from improved_gan_tf.data.records.source import RecordSource
-from improved_gan_tf.data.source import Part, Source
+from improved_gan_tf.data.source import Source
 from improved_gan_tf.data.tfds_builder import open_builder
 from improved_gan_tf.errors import UserError
 
-IN_MEMORY = 2**30  # bytes of decoded images in the largest split
+IN_MEMORY = 2**30  # bytes of decoded training images
 # Data sets whose TFDS builder numbers its examples 0, 1, 2 ... in the order of the original files.
 _NUMBERED = frozenset(("mnist", "fashion_mnist", "kmnist", "emnist", "svhn_cropped"))
 # Labels of the first training images as LeCun's files have them.
@@ -74,23 +69,28 @@ def open_tfds(
     shape = (*shape[:2], 1 if shape[2] == 1 else 3)
     label = features["label"] if "label" in features else None  # noqa: SIM401
     names = tuple(label.names) if isinstance(label, tfds.features.ClassLabel) else None
-    splits = builder.info.splits
-    counts = {split: splits[split].num_examples for split in splits}
-    source: RecordSource | RandomAccessSource
+    counts = {split: info.num_examples for split, info in builder.info.splits.items()}
+    size = counts.get("train", max(counts.values())) * int(np.prod([n or 0 for n in shape]))
+    small = names is not None and None not in shape and size <= IN_MEMORY
     if builder.info.file_format == tfds.core.FileFormat.TFRECORD:
         files = partial(_files, builder, name, names or (), skip)
         source = RecordSource(name, tuple(counts), files, names, shape[2], shape[:2])
+        source.order = lambda split: _original_order(builder, split, partial(source.ids, split))
+        source.test_split = _test_split(tfds, builder) if names else None
+        if not small:
+            return source
+        read, test_split = source.arrays, source.test_split
     else:
-        source = RandomAccessSource(tfds, name, counts, builder, names, shape)
-    source.order = partial(_original_order, builder, source)
-    if names is None:
-        return source
-    source.test_split = _test_split(tfds, builder)
-    if None in shape or max(counts.values()) * int(np.prod(shape)) > IN_MEMORY:
-        return source
+        if not small:
+            raise UserError(
+                f"{name}: is stored in {builder.data_path} as {builder.info.file_format.value}; "
+                f"data sets that do not fit into memory are read from tfrecord files: prepare it "
+                f"again with --file_format=tfrecord"
+            )
+        read, test_split = partial(_random_access, builder, name), _test_split(tfds, builder)
 
-    def read(split):
-        images, labels = source.arrays(split)
+    def checked(split):
+        images, labels = read(split)
         if name == "mnist" and split == "train" and tuple(labels[:10]) != _MNIST_BEGINNING:
             warnings.warn(
                 "mnist: the prepared data are not in the order of the original files; the labelled "
@@ -99,18 +99,31 @@ def open_tfds(
             )
         return images, labels
 
-    return ArraySource(name, counts, read, names, shape, test_split=source.test_split)
+    return ArraySource(name, counts, checked, names or (), shape, test_split=test_split)
 
 
 def _test_split(tfds, builder):
     found = [split for split in ("test", "validation") if split in builder.info.splits]
-    if len(found) == 2:
-        (first,) = builder.as_dataset("test", decoders={"image": tfds.decode.SkipDecoding()}).take(
-            1
-        )
-        if int(first["label"]) < 0:
-            return "validation"
+    if len(found) == 2 and builder.info.file_format == tfds.core.FileFormat.TFRECORD:
+        encoded = {"image": tfds.decode.SkipDecoding()}
+        for row in builder.as_dataset(split="test", decoders=encoded).take(1):
+            if int(row["label"]) < 0:
+                return "validation"
     return found[0] if found else None
+
+
+def _random_access(builder, name, split):
+    """(images, labels) from the file formats that TFDS reads by itself, such as array_record."""
+    try:
+        rows = list(builder.as_data_source(split=split))
+    except (OSError, NotImplementedError, ImportError) as error:
+        raise UserError(
+            f"{name}: split {split} in {builder.data_path} cannot be read: "
+            f"{' '.join(str(error).split())[:200]}"
+        ) from None
+    order = _original_order(builder, split, lambda: [row["id"] for row in rows])
+    rows = rows if order is None else [rows[i] for i in order]
+    return np.stack([row["image"] for row in rows]), np.array([r["label"] for r in rows], np.int32)
 
 
 def _files(builder, name, class_names, skip, split) -> RecordFiles:
@@ -130,8 +143,7 @@ def _files(builder, name, class_names, skip, split) -> RecordFiles:
             if records.count(path) != (count, True):
                 raise UserError(
                     f"{name}: {path} is truncated or damaged, expected {count} whole records; "
-                    f"{_AGAIN}, or have the readable part used (skip_unreadable, "
-                    f"--skip-unreadable)"
+                    f"{_AGAIN}, or have the readable part used (skip_unreadable)"
                 )
     kept = [(path, count) for path, count in zip(paths, counts, strict=True) if count]
     if not kept:
@@ -151,14 +163,14 @@ def _readable(name, path):
     return len(found.labels)
 
 
-def _original_order(builder, source, split) -> np.ndarray | None:
+def _original_order(builder, split, ids) -> np.ndarray | None:
     """Where the examples of the original files, in order, are stored; None: unknown."""
     if "id" in builder.info.features:
-        ids = source.ids(split)
-        if len(set(ids)) == len(ids):
-            return np.array(sorted(range(len(ids)), key=lambda i: _natural(ids[i])))
+        keys = ids()
+        if len(set(keys)) == len(keys):
+            return np.array(sorted(range(len(keys)), key=lambda i: _natural(keys[i])))
     elif builder.name in _NUMBERED and not builder.info.disable_shuffling:
-        return file_order(source.count(split), split)
+        return file_order(builder.info.splits[split].num_examples, split)
     return None
 
 
@@ -190,74 +202,3 @@ def file_order(n: int, split: str) -> np.ndarray:
     order = np.empty(n, np.int64)
     order[stored] = np.arange(n)
     return order
-
-
-class RandomAccessSource(Source):
-    """Images in the file formats that TFDS reads example by example, array_record above all.
-
-    Args:
-        name: The name of the data set.
-        counts: The number of examples of each split.
-        builder: The TFDS builder.
-        class_names: One name per class, or None without labels.
-        shape: (height, width, channels); height and width None where sizes differ.
-    """
-
-    def __init__(self, tfds: Any, name: str, counts: dict, builder: Any, class_names, shape):
-        self.name, self.class_names, self.split_names = name, class_names, tuple(counts)
-        self._tfds, self._counts, self._builder = tfds, counts, builder
-        height, width, self.channels = shape
-        self._size = height, width
-        self.order: Callable[[str], np.ndarray | None] = lambda split: None
-
-    @property
-    def own_size(self) -> tuple[int | None, int | None]:
-        return self._size
-
-    def count(self, split: str) -> int:
-        return self._counts[split]
-
-    def rows(self, split: str) -> Any:
-        """The examples of a split, their images encoded: {feature: value} one after the other."""
-        try:
-            return self._builder.as_data_source(
-                split=split, decoders={"image": self._tfds.decode.SkipDecoding()}
-            )
-        except (OSError, NotImplementedError, ImportError) as error:
-            raise UserError(
-                f"{self.name}: split {split} in {self._builder.data_path} cannot be read: "
-                f"{' '.join(str(error).split())[:200]}"
-            ) from None
-
-    def ids(self, split: str) -> list[Any]:
-        """The feature `id` of each example."""
-        return [row["id"] for row in self.rows(split)]
-
-    def labels(self, split: str) -> np.ndarray:
-        return np.array([row["label"] for row in self.rows(split)], np.int32)
-
-    def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        shape, images, labels = self.one_shape(), self._images(split, None), self.labels(split)
-        found = np.stack(
-            list(
-                images.images(
-                    lambda image: np.broadcast_to(self.resizing.image(image), shape), workers=1
-                )
-            )
-        )
-        order = self.order(split)
-        return (found, labels) if order is None else (found[order], labels[order])
-
-    def _images(self, split, image_range):
-        def items():
-            for number, row in enumerate(self.rows(split)):
-                yield f"{self.name}@{split} {number}", partial(decode, io.BytesIO(row["image"]))
-
-        return PictureImages(f"{self.name}@{split}", self.count(split), items)
-
-    def epoch(self, seed: int, epoch: Any, part: Part) -> Any:
-        raise UserError(
-            f"{self.name}: is stored in {self._builder.data_path} as "
-            f"{self._builder.info.file_format.value}; data sets that do not fit into memory are "
-            f"streamed from tfrecord files: prepare it again with --file_format=tfrecord"
-        )

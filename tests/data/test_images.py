@@ -1,6 +1,9 @@
 """`as_images`: arrays, files, folders, archives, data sets; and what holds no images."""
 
+import bz2
+import gzip
 import io
+import lzma
 import tarfile
 import zipfile
 
@@ -250,3 +253,133 @@ def test_decoding_ahead_is_bounded_and_in_order(tmp_path):
     assert first == [0, 1]
     assert max(started) < 2 + 3 * 4  # no more than four a thread in flight
     assert [int(image[0, 0, 0]) for image in images] == list(range(2, 60))
+
+
+def _tar(path, count=4, mode="w"):
+    with tarfile.open(path, mode) as archive:
+        for i in range(count):
+            member = tarfile.TarInfo(f"{i}.png")
+            content = _png(_pixels(i))
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_a_damaged_tar_archive_is_an_error_and_not_a_short_one(tmp_path, mode):
+    """tarfile takes a damaged entry after the first for the end of the archive."""
+    plain = _tar(tmp_path / "t.tar").read_bytes()
+    entry = next(
+        at for at in range(512, len(plain), 512) if plain[at : at + 5] == b"1.png"
+    )  # the second
+    compress = {
+        "w": bytes,
+        "w:gz": gzip.compress,
+        "w:bz2": bz2.compress,
+        "w:xz": lzma.compress,
+    }[mode]
+    for content in (
+        plain[:entry] + b"\xff" * 512 + plain[entry + 512 :],
+        plain[:entry] + bytes(512) + plain[entry + 512 :],
+        plain[:entry],  # cut between two entries
+        plain[: entry + 512 + 100],  # and within one
+    ):
+        (tmp_path / "t.tar").write_bytes(compress(content))
+        with pytest.raises(UserError, match=r"t\.tar is a damaged archive"):
+            data.as_images(tmp_path / "t.tar")
+    whole = compress(plain)
+    (tmp_path / "t.tar").write_bytes(whole)
+    assert data.as_images(tmp_path / "t.tar").count == 4
+    if mode != "w":
+        (tmp_path / "t.tar").write_bytes(whole[:-10])
+        with pytest.raises(UserError, match=r"t\.tar is a damaged archive"):
+            data.as_images(tmp_path / "t.tar")
+
+
+def test_archives_damaged_between_opening_and_reading(tmp_path):
+    for name in ("t.tar", "t.zip"):
+        path = tmp_path / name
+        if name == "t.tar":
+            _tar(path)
+        else:
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("a.png", _png(_pixels(0)))
+        images = data.as_images(path)
+        path.write_bytes(path.read_bytes()[:200])
+        with pytest.raises(UserError, match="is a damaged archive"):
+            list(images.images(lambda image: image, 1))
+
+
+def test_npz_files_that_promise_too_much(tmp_path):
+    """A header of 10^12 images, in a small file."""
+    np.savez(tmp_path / "a.npz", images=_pixels(0, (600, 8, 8, 3)))
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        content = archive.read("images.npy")
+    long = content.replace(b"(600, 8, 8, 3), }" + 12 * b" ", b"(600000000000, 8, 8, 3), }   ")
+    assert len(long) == len(content) and long != content
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("images.npy", long)
+    with pytest.raises(UserError, match="ends before its last image"):
+        data.as_images(tmp_path / "a.npz")
+
+
+def test_floats_in_files_need_their_range(tmp_path):
+    x = _pixels(0, (5, 4, 4, 3))
+    np.save(tmp_path / "a.npy", x / np.float32(255))
+    np.savez(tmp_path / "b.npz", images=x / np.float32(255))
+    for name in ("a.npy", "b.npz"):
+        with pytest.raises(UserError, match=r"state their range .*--range 0 1"):
+            data.as_images(tmp_path / name)
+        _same(images_of(tmp_path / name, image_range=(0, 1)), list(x))
+        source = data.open(tmp_path / name)  # which does not look at the values yet
+        assert source.splits == {"images": 5} and source.image_shape == (4, 4, 3)
+
+
+def test_sources_and_images_are_taken_as_they_are(tmp_path):
+    source = data.open("digits@test")
+    assert source.split == "test" and data.as_images(source).name == "digits@test"
+    images = source.images("train")
+    assert images.count == 1297 and data.as_images(images) is images
+
+
+def test_labelled_folders_are_looked_at_split_by_split(tmp_path):
+    for split, count in (("train", 3), ("val", 2)):
+        folder = tmp_path / split / "a"
+        folder.mkdir(parents=True)
+        for i in range(count):
+            (folder / f"{i}.png").write_bytes(_png(_pixels(i)))
+    assert data.as_images(f"folder:{tmp_path}").count == 3
+    assert data.as_images(f"folder:{tmp_path}@val").count == 2
+    assert data.as_images(tmp_path).count == 5  # a path: all pictures
+    (tmp_path / "val" / "a" / "bad.png").write_bytes(b"no picture")
+    images = data.as_images(f"folder:{tmp_path}@val", skip_unreadable=True)
+    assert images.count == 3 and len(list(images.images(lambda image: image, 2))) == 2
+    assert images.skipped == [str(tmp_path / "val" / "a" / "bad.png")]
+
+
+def test_a_path_may_hold_an_at_sign(tmp_path):
+    folder = tmp_path / "me@home"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(_png(_pixels(0)))
+    assert data.as_images(folder).count == 1
+    with pytest.raises(UserError, match="has no split 'train'; choose one of images"):
+        data.as_images(f"{folder}@train")
+
+
+def test_names_of_data_sets_are_never_folders(tmp_path, monkeypatch):
+    """A run's folder called digits does not hide the data set."""
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits" / "a.png").write_bytes(_png(_pixels(0)))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.png").write_bytes(_png(_pixels(0)))
+    monkeypatch.chdir(tmp_path)
+    assert data.open("digits").splits == {"train": 1297, "test": 500}
+    assert data.open("./digits").splits == data.open("other").splits == {"images": 1}
+
+
+@pytest.mark.parametrize("marker", ["saved_model.pb", "checkpoints"])
+def test_a_run_is_no_folder_of_images(tmp_path, marker):
+    (tmp_path / marker).mkdir()
+    (tmp_path / "samples.png").write_bytes(_png(_pixels(0)))
+    with pytest.raises(UserError, match="is a run or an exported model.*improved-gan sample"):
+        data.open(tmp_path)

@@ -377,3 +377,35 @@ def test_load_a_class_without_example(tmp_path):
     np.savez(path, **arrays)
     with pytest.raises(UserError, match="class 0 of 6 has no example"):
         data.load(f"npz:{path}", 1, batch_size=10)
+
+
+# sources
+
+
+def test_own_arrays():
+    x = made_arrays()
+    source = data.from_arrays(x["x_train"], x["y_train"], x["x_test"], x["y_test"], "mine")
+    d = data.load(source, 2, batch_size=10)
+    assert (d.name, d.num_train, d.num_test, d.image_shape) == ("mine", 50, 23, (4, 5, 1))
+    np.testing.assert_array_equal(d.train_images, x["x_train"])
+    stream = data.load_stream(source, batch_size=10)
+    assert stream.image_shape == (4, 5, 1) and stream.labeled_indices is None
+    with pytest.raises(UserError, match="mine: training labels are 49 but the images 50"):
+        data.from_arrays(x["x_train"], x["y_train"][1:], x["x_test"], x["y_test"], "mine")
+
+
+def test_a_split_to_train_on(tmp_path):
+    name, _ = saved(tmp_path)
+    assert data.load(f"{name}@train", 2, batch_size=10).num_train == 50
+    for load in (data.load, data.load_stream):
+        with pytest.raises(UserError, match="the split test is for testing; choose another"):
+            load(f"{name}@test")
+        with pytest.raises(UserError, match="has no split 'extra'; choose one of train, test"):
+            load(f"{name}@extra")
+
+
+def test_images_without_labels_are_not_trained_on(tmp_path):
+    np.save(tmp_path / "a.npy", made_arrays()["x_train"])
+    for load in (data.load, data.load_stream):
+        with pytest.raises(UserError, match="has no class labels, which training needs"):
+            load(tmp_path / "a.npy")

@@ -133,9 +133,12 @@ def changed(value):
         ({"x_train": np.zeros((0, 4, 5, 3), np.uint8)}, "there must be at least one image"),
         (
             {"x_test": np.zeros((6, 4, 4, 3), np.uint8)},
-            "training images are 4 x 5 x 3 but test images 4 x 4 x 3",
+            "training images are 4 x 5 x 3 uint8 but test images 4 x 4 x 3 uint8",
         ),
-        ({"x_test": np.zeros((6, 4, 5, 3))}, "training images are uint8 but test images float32"),
+        (
+            {"x_test": np.zeros((6, 4, 5, 3))},
+            "training images are 4 x 5 x 3 uint8 but test images 4 x 5 x 3 float32",
+        ),
         ({"x_train": np.full((12, 4, 5, 3), 256)}, "hold integers 256 to 256; expected 0 to 255"),
         ({"x_train": np.full((12, 4, 5, 3), -1)}, "hold integers -1 to -1; expected 0 to 255"),
         (changed(1.5), "hold floats 0 to 1.5; expected 0 to 1"),

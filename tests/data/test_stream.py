@@ -5,12 +5,10 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
 from improved_gan_tf import data
 from improved_gan_tf.data import folders, pictures
 from improved_gan_tf.data import source as sources
-from improved_gan_tf.data.pictures import square_picture, square_tensor
 from improved_gan_tf.data.records import source as stream_records
 from improved_gan_tf.errors import UserError
 from tests.helpers.stream_data import (
@@ -199,19 +197,6 @@ def test_no_python_and_no_autotuning_in_the_pipeline(tmp_path, monkeypatch):
             == tf.data.experimental.AutoShardPolicy.OFF
         )
         list(dataset.take(3 * stream.steps_per_epoch))
-
-
-@pytest.mark.parametrize("shape", [(20, 31), (31, 20), (16, 16), (9, 12), (40, 41)])
-def test_the_square_by_pillow_and_by_tensorflow(shape):
-    pixels = np.random.RandomState(0).randint(0, 256, (*shape, 3)).astype(np.uint8)
-    expected = square(pixels, 16)
-    found = square_picture(Image.fromarray(pixels), 16)
-    np.testing.assert_array_equal(np.asarray(found), expected)
-    tensor = square_tensor(tf.constant(pixels), 16).numpy()
-    assert tensor.dtype == np.float32 and tensor.shape == (16, 16, 3)
-    assert np.abs(tensor - expected).max() <= 1.01
-    grey = square_tensor(tf.constant(pixels[..., :1]), 16).numpy()
-    np.testing.assert_allclose(grey, tensor[..., :1], atol=1e-4)
 
 
 def test_class_folders_with_their_labels(tmp_path):

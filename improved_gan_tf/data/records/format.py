@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from improved_gan_tf.data.pictures import decode_tensor
+
 NO_LABEL = -(2**40)
 _BATCH = 512  # records parsed together
 FRAME = 16  # bytes of a TFRecord besides its content: length, its checksum, the content's checksum
@@ -94,7 +96,7 @@ def parse(record: Any, channels: int = 3) -> tuple[Any, Any]:
     def from_code() -> Any:
         encoded = found["image/encoded"]
         encoded = tf.where(tf.strings.length(encoded) > 0, encoded, found["image"])
-        return decode_picture(encoded, channels)
+        return decode_tensor(encoded, channels)
 
     if channels == 3:
         image = tf.cond(tf.strings.length(raw) > 0, from_bytes, from_code)
@@ -102,22 +104,6 @@ def parse(record: Any, channels: int = 3) -> tuple[Any, Any]:
         image = from_code()
     label = tf.maximum(found["image/class/label"], found["label"])
     return tf.ensure_shape(image, (None, None, channels)), tf.cast(label, tf.int32)
-
-
-def decode_picture(encoded: Any, channels: int = 3) -> Any:
-    """An encoded picture (JPEG, PNG, GIF, BMP) as [H, W, channels] uint8, in a graph.
-
-    CMYK becomes RGB, alpha is dropped, of an animation the first frame counts.
-    """
-    import tensorflow as tf
-
-    image = tf.cond(
-        tf.io.is_jpeg(encoded),
-        # TensorFlow's default for JPEG trades accuracy for speed; this one gives Pillow's bytes.
-        lambda: tf.io.decode_jpeg(encoded, channels, dct_method="INTEGER_ACCURATE"),
-        lambda: tf.io.decode_image(encoded, channels, expand_animations=False),
-    )
-    return tf.ensure_shape(image, (None, None, channels))
 
 
 @dataclass(frozen=True)

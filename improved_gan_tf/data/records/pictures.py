@@ -11,12 +11,12 @@ import threading
 import warnings
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
-from improved_gan_tf.data.pictures import square_picture
+from improved_gan_tf.data.pictures import Unreadable, read, square_picture
 
 # How the note on an unusual picture begins: whether a record was made of it.
 SKIPPED, KEPT = "skipped: ", "kept: "
-_DEEP = frozenset(("I", "F", "I;16", "I;16L", "I;16B", "I;16N"))
 _JPEG_SUFFIXES = frozenset((".jpg", ".jpeg"))
 _CHUNK = 16  # pictures handed to a process at a time
 _AHEAD = 4  # chunks in flight for each process
@@ -35,26 +35,25 @@ def prepare(path: str | os.PathLike, size: int, quality: int) -> Prepared:
         (JPEG, note): None and the reason if the picture cannot be used; a note of None if it is an
         ordinary one.
     """
-    from PIL import Image
+    was = []
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about odd tags and very large pictures
-            with Image.open(path) as picture:
-                if picture.mode in _DEEP:
-                    return None, f"{SKIPPED}pixels of mode {picture.mode}, not 8 bits a channel"
-                was = []
-                if picture.mode == "CMYK":
-                    was.append("CMYK")
-                if picture.format != "JPEG" and Path(path).suffix.lower() in _JPEG_SUFFIXES:
-                    was.append(str(picture.format))
-                picture = square_picture(picture.convert("RGB"), size)
+    def encode(picture: Any) -> bytes:
+        if picture.mode == "CMYK":
+            was.append("CMYK")
+        if picture.format != "JPEG" and Path(path).suffix.lower() in _JPEG_SUFFIXES:
+            was.append(str(picture.format))
         stream = io.BytesIO()
-        picture.save(stream, "JPEG", quality=quality, subsampling=0)
-    except Exception as error:  # Pillow's decoders raise nearly anything
-        reason = " ".join(str(error).replace(str(path), "it").split())[:120]
-        return None, f"{SKIPPED}{reason or type(error).__name__}"
-    return stream.getvalue(), f"{KEPT}was {' and '.join(was)}" if was else None
+        square = square_picture(picture.convert("RGB"), size)
+        square.save(stream, "JPEG", quality=quality, subsampling=0)
+        return stream.getvalue()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about odd tags and very large pictures
+        try:
+            jpeg = read(path, encode)
+        except Unreadable as error:
+            return None, f"{SKIPPED}{error}"
+    return jpeg, f"{KEPT}was {' and '.join(was)}" if was else None
 
 
 def prepare_all(

@@ -12,8 +12,8 @@ import numpy as np
 from improved_gan_tf.data.archives import PictureImages
 from improved_gan_tf.data.pictures import Unreadable
 from improved_gan_tf.data.records import format as records
-from improved_gan_tf.data.records.files import RecordFiles
-from improved_gan_tf.data.source import Part, Source, seed_of
+from improved_gan_tf.data.records.files import REPLACE, RecordFiles
+from improved_gan_tf.data.source import Images, Part, Source, seed_of
 from improved_gan_tf.errors import UserError
 
 BLOCK_BYTES = 64 * 2**20  # of records shuffled together
@@ -53,29 +53,29 @@ class RecordSource(Source):
         channels: int = 3,
         size: tuple[int | None, int | None] | None = None,
     ):
-        self.name, self.split_names = name, tuple(split_names)
+        self.name, self.split_names, self.channels = name, tuple(split_names), channels
         self.class_names = None if class_names is None else tuple(class_names)
-        self._files, self.channels, self._size = cache(files), channels, size
+        self._files, self._size = cache(files), size
         self.order: Callable[[str], np.ndarray | None] = lambda split: None
 
-    @property
-    def own_size(self) -> tuple[int | None, int | None]:
-        return self._size or self._first_size
-
     @cached_property
-    def _first_size(self) -> tuple[int, int]:
+    def size(self) -> tuple[int | None, int | None]:  # type: ignore[override]
         import tensorflow as tf
 
         files = self._files(self.split)
-        if files.size:
-            return files.size, files.size
-        path = files.paths[0]
-        record = next(iter(tf.data.TFRecordDataset(path)))
+        if self._size or files.size:
+            return self._size or (files.size, files.size)
+        record = next(iter(tf.data.TFRecordDataset(files.paths[0])))
         try:
             height, width, _ = records.parse(record, self.channels)[0].shape
-        except tf.errors.OpError:
-            raise _undecodable_record(self.name, path, 0) from None
+        except (tf.errors.OpError, Unreadable):
+            raise self._undecodable(files.paths[0], 0) from None
         return height, width
+
+    @property
+    def block(self) -> int:
+        """How many records are shuffled together."""
+        return max(1, min(8192, BLOCK_BYTES // self._files(self.split).mean_bytes))
 
     def count(self, split: str) -> int:
         return self._files(split).total
@@ -85,10 +85,9 @@ class RecordSource(Source):
         import tensorflow as tf
 
         spec = {"id": tf.io.FixedLenFeature([], tf.string)}
-        found: list[bytes] = []
-        for batch in self.elements(split).batch(_BATCH).as_numpy_iterator():
-            found.extend(tf.io.parse_example(batch, spec)["id"].numpy())
-        return found
+        batches = self.elements(split).batch(_BATCH)
+        found = [tf.io.parse_example(batch, spec)["id"].numpy() for batch in batches]
+        return np.concatenate(found).tolist()
 
     def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         import tensorflow as tf
@@ -113,14 +112,14 @@ class RecordSource(Source):
         order = self.order(split)
         return (images, labels) if order is None else (images[order], labels[order])
 
-    def _images(self, split, image_range):
+    def _images(self, split: str, image_range: tuple[float, float] | None) -> Images:
         import tensorflow as tf
 
         files = self._files(split)
-        parse = tf.function(
-            lambda record: records.parse(record, self.channels)[0],
-            input_signature=[tf.TensorSpec([], tf.string)],
-        )
+
+        @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+        def parse(record):
+            return records.parse(record, self.channels)[0]
 
         def load(record):
             try:
@@ -138,15 +137,11 @@ class RecordSource(Source):
     def epoch(self, seed: int, epoch: Any, part: Part) -> Any:
         import tensorflow as tf
 
-        files = self._files(self.split)
+        files, random = self._files(self.split), tf.random.experimental
         folded = seed_of(seed, epoch)
-        order = tf.random.experimental.stateless_shuffle(tf.range(len(files.paths)), folded)
-        start = tf.random.stateless_uniform(
-            [],
-            tf.random.experimental.stateless_fold_in(folded, 0),
-            maxval=files.total,
-            dtype=tf.int64,
-        )
+        order = random.stateless_shuffle(tf.range(len(files.paths)), folded)
+        place = random.stateless_fold_in(folded, 0)
+        start = tf.random.stateless_uniform([], place, maxval=files.total, dtype=tf.int64)
         start += part.worker * part.total
         stretch = tf.data.Dataset.from_tensor_slices(_stretch(files, order, start, part.total))
         dataset = stretch.interleave(
@@ -158,26 +153,17 @@ class RecordSource(Source):
         )
 
         def shuffled(number, block):
-            # stateless_fold_in(seed, 0) drew the place.
-            fold = tf.random.experimental.stateless_fold_in(folded, number + 1)
-            block = tf.random.experimental.stateless_shuffle(block, fold)
+            block = random.stateless_shuffle(block, random.stateless_fold_in(folded, number + 1))
             return tf.data.Dataset.from_tensor_slices(block)
 
         # Not Dataset.shuffle: its order would also depend on tf.random.set_seed.
         return dataset.batch(self.block).enumerate().prefetch(1).flat_map(shuffled)
 
-    @property
-    def block(self) -> int:
-        """How many records are shuffled together."""
-        return max(1, min(8192, BLOCK_BYTES // self._files(self.split).mean_bytes))
-
     def elements(self, split: str) -> Any:
         import tensorflow as tf
 
         files = self._files(split)
-        paths = tf.data.Dataset.from_tensor_slices(
-            (list(files.paths), np.array(files.counts, np.int64))
-        )
+        paths = tf.data.Dataset.from_tensor_slices((list(files.paths), np.array(files.counts)))
         return paths.flat_map(lambda path, take: tf.data.TFRecordDataset(path).take(take))
 
     def decode(self, element: Any, split: str) -> tuple[Any, Any]:
@@ -187,26 +173,27 @@ class RecordSource(Source):
     def check(self, quick: bool = False) -> None:
         import tensorflow as tf
 
-        if quick:
-            return
-        decode = tf.function(
-            lambda record: self.decode(record, self.split),
-            input_signature=[tf.TensorSpec([], tf.string)],
-        )
-        for split in dict.fromkeys(filter(None, (self.split, self.test_split))):
+        @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+        def decode(record):
+            return self.decode(record, self.split)
+
+        for split in () if quick else dict.fromkeys(filter(None, (self.split, self.test_split))):
             files = self._files(split)
             for path, count in zip(files.paths, files.counts, strict=True):
                 found = records.scan(path)
                 if len(found.labels) < count:
-                    raise UserError(
-                        f"{self.name}: {path} {found.damage}; replace it by a whole copy, or have "
-                        f"the readable part used (skip_unreadable, --skip-unreadable)"
-                    )
+                    raise UserError(f"{self.name}: {path} {found.damage}; {REPLACE}")
                 for number, record in enumerate(tf.data.TFRecordDataset(path).take(count)):
                     try:
                         decode(record)
                     except tf.errors.OpError:
-                        raise _undecodable_record(self.name, path, number) from None
+                        raise self._undecodable(path, number) from None
+
+    def _undecodable(self, path, number):
+        return UserError(
+            f"{self.name}: the picture in record {number} of {path} cannot be decoded, or is of "
+            f"another size than the others; convert the images again, or choose an image size"
+        )
 
 
 def _stretch(files, order, start, length):
@@ -222,10 +209,3 @@ def _stretch(files, order, start, length):
     some = take > 0
     paths = tf.gather(tf.constant(files.paths), order)
     return tuple(tf.boolean_mask(x, some) for x in (paths, skip, take))
-
-
-def _undecodable_record(name, path, number):
-    return UserError(
-        f"{name}: the picture in record {number} of {path} cannot be decoded, or is of another "
-        f"size than the others; convert the images again, or choose an image size"
-    )

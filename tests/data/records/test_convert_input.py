@@ -36,7 +36,7 @@ def unusual(folder):
         "empty.JPEG": (b"", "skipped: cannot identify image file"),
         "cut.JPEG": (encoded(pixels)[:-300], "skipped: image file is truncated"),
         "cutpng.JPEG": (encoded(pixels, "PNG")[:-600], "skipped: "),
-        "deep.png": (deep.getvalue(), "skipped: pixels of mode I;16, not 8 bits a channel"),
+        "deep.png": (deep.getvalue(), "skipped: pixels of mode I;16; expected 8 bits per channel"),
         "notes.txt": (b"passed over", None),
     }
     folder.mkdir(parents=True)

@@ -5,7 +5,7 @@ so that the range of a generator is stated once, where its images become bytes.
 
 Source: mnist_svhn_cifar10/plotting.py (img_tile, plot_img), which stretches float images over the
 range found in the batch, on a matplotlib axis. Here the range is that of the generator, so that two
-grids can be compared, and a pixel of an image is a square of the grid.
+grids can be compared (D14), and a pixel of an image is a square of the grid.
 """
 
 import math

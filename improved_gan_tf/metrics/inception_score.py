@@ -4,7 +4,7 @@ IS = exp(E_x KL(p(y|x) || p(y))), section 4 of the paper. The images are divided
 parts; the score is the mean, and its spread the standard deviation, over the parts.
 
 Everything is float64 and works on log-probabilities, so that no probability is ever 0: the
-original's float32 softmax can underflow and give NaN.
+original's float32 softmax can underflow and give NaN (D18).
 
 Source: inception_score/model.py, get_inception_score. Equal to torch-fidelity's metric_isc.py.
 """

@@ -21,17 +21,13 @@ Logs = Mapping[str, float] | None
 
 
 def standard(
-    out: Folder,
-    first_epoch: int = 0,
-    value_range: tuple[float, float] = (0.0, 1.0),
-    samples: int = 100,
+    out: Folder, first_epoch: int = 0, samples: int = 100
 ) -> list[keras.callbacks.Callback]:
     """The callbacks of a run that is kept in the folder `out`.
 
     Args:
         out: The run's folder.
         first_epoch: Epochs that are done already, where a run is resumed. Default 0.
-        value_range: The generator's values for black and for full brightness.
         samples: Images in a sample grid. Default 100.
 
     Returns:
@@ -46,7 +42,7 @@ def standard(
     folder = RunFolder(out)
     return [
         StopOnNaN(),
-        SampleGrid(folder, samples, value_range=value_range),
+        SampleGrid(folder, samples),
         RunLog(folder, first_epoch),
         keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
         Checkpoint(folder),
@@ -58,10 +54,6 @@ class StopOnNaN(keras.callbacks.Callback):
 
     Keras' TerminateOnNaN watches "loss" alone, which a GAN does not have, and lets the epoch end,
     after which the broken weights would be saved.
-
-    Example:
-
-    >>> gan.fit(data.train, epochs=200, callbacks=[StopOnNaN()])
     """
 
     def on_train_begin(self, logs: Logs = None) -> None:
@@ -169,20 +161,12 @@ class SampleGrid(keras.callbacks.Callback):
     [1, 5, 10]
     """
 
-    def __init__(
-        self,
-        folder: Folder,
-        count: int = 100,
-        seed: int = 0,
-        every: int | None = None,
-        value_range: tuple[float, float] = (0.0, 1.0),
-    ):
+    def __init__(self, folder: Folder, count: int = 100, seed: int = 0, every: int | None = None):
         super().__init__()
         self.folder = RunFolder(folder)
         self.count = count
         self.seed = seed
         self.every = every
-        self.value_range = value_range
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         epochs = self.params.get("epochs") or 1
@@ -193,7 +177,7 @@ class SampleGrid(keras.callbacks.Callback):
         samples = self.model.sample(self.count, seed=self.seed)
         if not np.isfinite(samples).all():
             return  # StopOnNaN says so with the next batch
-        picture = images.grid(images.to_uint8(samples, *self.value_range))
+        picture = images.grid(images.to_uint8(samples, *self.model.image_range))
         images.save_png(self.folder.grid(epoch + 1), picture)
 
 
@@ -240,7 +224,7 @@ class Progress(keras.callbacks.Callback):
 
     def _shown(self, logs: Mapping[str, float]) -> str:
         known = (quantity for quantity in QUANTITIES if quantity.key in logs)
-        return ", ".join(f"{q.short} {q.text(float(logs[q.key]))}" for q in known)
+        return ", ".join(f"{q.short} {q.text(logs[q.key])}" for q in known)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         logs = logs or {}

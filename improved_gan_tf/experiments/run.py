@@ -63,11 +63,7 @@ def train(recipe, out, data_dir=None, resume=False, verbose=True, devices=1):
     elif chief:
         folder.start(_config(recipe, data, strategy), getattr(data, "labeled_indices", None))
     if first < recipe.epochs:
-        extra = (
-            callbacks.standard(folder, first, data.image_range)
-            if chief
-            else [callbacks.StopOnNaN()]
-        )
+        extra = callbacks.standard(folder, first) if chief else [callbacks.StopOnNaN()]
         if chief and verbose:
             extra.insert(1, callbacks.Progress(first, kind.title(recipe)))
         kind.fit(gan, recipe, data, first, extra, strategy)

@@ -1,0 +1,158 @@
+"""The callbacks of a run, on a model that is no network: what they write, show and refuse."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from improved_gan_tf import callbacks
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.runs import RunFolder
+
+
+class Model:
+    """What the callbacks ask of a model."""
+
+    reported = ("supervised_loss", "error", "val_error")
+    trains_generator = True
+    image_range = (-1.0, 1.0)
+    stop_training = False
+    optimizer = None  # Keras' TensorBoard asks for one
+
+    def __init__(self):
+        schedule = keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.25, 0.125])
+        self.discriminator_optimizer = keras.optimizers.SGD(schedule)
+        self.discriminator_optimizer.build([keras.Variable(0.0)])
+        self.value = -1.0
+
+    def sample(self, n, seed):
+        return np.full((n, 2, 3, 1), self.value + seed, np.float32)
+
+    def save_weights(self, path, overwrite):
+        path.write_text("weights")
+
+
+def train(found, epochs, first=0, steps=2, logs=None, model=None):
+    """What `fit` does with callbacks, without training; returns the model."""
+    model = model or Model()
+    callback = keras.callbacks.CallbackList(found, model=model, epochs=epochs, steps=steps)
+    callback.on_train_begin()
+    end = {}
+    for epoch in range(first, epochs):
+        callback.on_epoch_begin(epoch)
+        for step in range(steps):
+            callback.on_train_batch_begin(step)
+            model.discriminator_optimizer.iterations.assign_add(1)
+            callback.on_train_batch_end(step, logs or {"supervised_loss": 0.5, "error": 0.25})
+        end = {"supervised_loss": 1 / 3, "error": 0.25, "val_error": 0.125, "other": 9.0}
+        callback.on_epoch_end(epoch, logs or end)
+    callback.on_train_end(logs or end)
+    return model
+
+
+def test_standard_keeps_everything_in_the_folder(tmp_path):
+    train(callbacks.standard(tmp_path, samples=4), epochs=3)
+    folder = RunFolder(tmp_path)
+    assert [row["epoch"] for row in folder.rows()] == ["1", "2", "3"]
+    assert [epoch for epoch, _ in folder.grids()] == [1, 2, 3]
+    assert folder.latest_checkpoint()[0] == 3
+    assert list(folder.tensorboard.rglob("events*"))
+
+
+def test_the_checkpoint_is_last(tmp_path):
+    """A kill before it costs the epoch, and an epoch that has one has its other files."""
+    assert isinstance(callbacks.standard(tmp_path)[-1], callbacks.Checkpoint)
+
+
+def test_log(tmp_path):
+    train([callbacks.RunLog(tmp_path)], epochs=2)
+    rows = RunFolder(tmp_path).rows()
+    assert list(rows[0]) == [
+        "epoch",
+        "steps",
+        "seconds",
+        "supervised_loss",
+        "error",
+        "val_error",
+        "learning_rate",
+    ]
+    assert [row["steps"] for row in rows] == ["2", "4"]
+    assert (rows[0]["supervised_loss"], rows[0]["val_error"]) == ("0.333333", "0.125")
+    # The rate of the epoch's first step, not of the step after its last.
+    assert [row["learning_rate"] for row in rows] == ["0.25", "0.125"]
+    assert 0 <= float(rows[0]["seconds"]) < 60
+
+
+def test_resumed_log_drops_the_epochs_without_a_checkpoint(tmp_path):
+    folder = RunFolder(tmp_path)
+    train([callbacks.RunLog(tmp_path)], epochs=3)
+    before = folder.rows()
+    train([callbacks.RunLog(tmp_path, first_epoch=1)], epochs=2, first=1)
+    after = folder.rows()
+    assert [row["epoch"] for row in after] == ["1", "2"] and after[0] == before[0]
+    train([callbacks.RunLog(tmp_path)], epochs=1)
+    assert [row["epoch"] for row in folder.rows()] == ["1"]
+
+
+def test_log_without_validation_has_blanks(tmp_path):
+    train([callbacks.RunLog(tmp_path)], epochs=1, logs={"supervised_loss": 1.0, "error": 0.5})
+    assert RunFolder(tmp_path).rows()[0]["val_error"] == ""
+
+
+@pytest.mark.parametrize(
+    "epochs, every, expected",
+    [
+        (3, None, [1, 2, 3]),
+        (7, 3, [1, 3, 6, 7]),
+        (250, None, [1, *range(3, 250, 3), 250]),
+    ],
+)
+def test_grids_are_spread_over_the_run(tmp_path, epochs, every, expected):
+    train([callbacks.SampleGrid(tmp_path, count=1, every=every)], epochs)
+    assert [epoch for epoch, _ in RunFolder(tmp_path).grids()] == expected
+
+
+def test_grids_are_in_the_range_of_the_model(tmp_path):
+    train([callbacks.SampleGrid(tmp_path, count=2, seed=1)], epochs=1)
+    with Image.open(RunFolder(tmp_path).grid(1)) as image:
+        levels = {level for _, level in image.getcolors()}
+    assert levels == {128, 96}  # 0 in -1..1; the lines
+
+
+def test_no_grid_without_a_trained_generator_or_of_nan(tmp_path):
+    model = Model()
+    model.value = math.nan
+    train([callbacks.SampleGrid(tmp_path)], epochs=2, model=model)
+    model = Model()
+    model.trains_generator = False
+    train([callbacks.SampleGrid(tmp_path)], epochs=2, model=model)
+    assert RunFolder(tmp_path).grids() == []
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_not_a_number_stops_training(value):
+    with pytest.raises(UserError, match=f"error became {value} in epoch 1, step 1: training"):
+        train([callbacks.StopOnNaN()], epochs=1, logs={"supervised_loss": 1.0, "error": value})
+
+
+def test_progress_in_a_file(capsys):
+    """The first and the last epoch have a line, and those after the interval."""
+    train([callbacks.Progress(title="digits", interval=1e9)], epochs=3)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "digits: 3 epochs of 2 steps"
+    said = "error 25.00 %, val 12.50 %, supervised 0.3333"
+    assert lines[1].startswith(f"epoch 1/3: {said} (") and lines[1].endswith(" s left)")
+    assert lines[2] == f"epoch 3/3: {said} (0 s left)" and len(lines) == 3
+    train([callbacks.Progress(first_epoch=2, interval=0)], epochs=4, first=2)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "training: 2 epochs of 2 steps" and len(lines) == 3
+
+
+def test_progress_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    train([callbacks.Progress(title="digits")], epochs=2)
+    shown = capsys.readouterr().out
+    assert "epoch 2/2" in shown and "4/4" in shown and "val 12.50 %" in shown
+    assert "s left)" not in shown

@@ -77,12 +77,6 @@ class Checkpoint(keras.callbacks.Callback):
     Args:
         folder: The run's folder.
         keep: How many checkpoints stay, at least 1. Default 2.
-
-    Example:
-
-    >>> gan.fit(data.train, epochs=2, callbacks=[Checkpoint("runs/digits")])
-    >>> RunFolder("runs/digits").restore(gan)
-    2
     """
 
     def __init__(self, folder: Folder, keep: int = 2):
@@ -104,12 +98,6 @@ class RunLog(keras.callbacks.Callback):
         folder: The run's folder. Lines up to `first_epoch` that its log holds are kept, later ones
             (of epochs whose checkpoint was never written) are dropped.
         first_epoch: Epochs that are done already. Default 0.
-
-    Example:
-
-    >>> gan.fit(data.train, epochs=2, callbacks=[RunLog("runs/digits")])
-    >>> RunFolder("runs/digits").rows()[-1]["steps"]
-    '50'
     """
 
     def __init__(self, folder: Folder, first_epoch: int = 0):
@@ -153,12 +141,6 @@ class SampleGrid(keras.callbacks.Callback):
         seed: Seed of the latent vectors. Default 0.
         every: Epochs from one grid to the next; the first and the last epoch have one anyway.
             Default: so that a run has at most about a hundred.
-
-    Example:
-
-    >>> gan.fit(data.train, epochs=10, callbacks=[SampleGrid("runs/digits", count=25, every=5)])
-    >>> [epoch for epoch, path in RunFolder("runs/digits").grids()]
-    [1, 5, 10]
     """
 
     def __init__(self, folder: Folder, count: int = 100, seed: int = 0, every: int | None = None):
@@ -188,12 +170,6 @@ class Progress(keras.callbacks.Callback):
         first_epoch: Epochs that are done already. Default 0.
         title: What is being trained. Default "training".
         interval: Seconds between two lines where the output is not a terminal. Default 10.
-
-    Example:
-
-    >>> gan.fit(data.train, epochs=200, verbose=0, callbacks=[Progress()])
-    training: 200 epochs of 25 steps
-    epoch 1/200: error 9.12 %, supervised 0.3050, unsupervised 0.5114, generator 0.8120 (40 s left)
     """
 
     def __init__(self, first_epoch: int = 0, title: str = "training", interval: float = 10.0):

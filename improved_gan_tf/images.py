@@ -83,11 +83,6 @@ def enlarge(images: ArrayLike, factor: int | None = None) -> np.ndarray:
 
     Raises:
         UserError: The images have another form; the factor is below 1.
-
-    Example:
-
-    >>> enlarge(np.zeros((1, 8, 8, 1), np.uint8)).shape
-    (1, 56, 56, 1)
     """
     images = _checked(images)
     if factor is None:
@@ -148,14 +143,11 @@ def grid(
 
 
 def save_png(path: str | os.PathLike, image: ArrayLike) -> Path:
-    """Writes one picture as a PNG, whole or not at all, replacing what was there.
+    """Writes one picture as a PNG, whole or not at all; returns the path.
 
     Args:
         path: The file.
         image: uint8 (H, W, C), C 1 or 3: an image or a `grid`.
-
-    Returns:
-        The Path written.
 
     Raises:
         UserError: The picture has another form; the place cannot be written.
@@ -171,17 +163,12 @@ def save_png(path: str | os.PathLike, image: ArrayLike) -> Path:
 
 
 def save_folder(folder: str | os.PathLike, images: ArrayLike) -> list[Path]:
-    """Writes every image at its own size as 00000.png, 00001.png, ... into a new folder.
-
-    The folder appears whole or not at all. One that holds files already is refused: a score of the
-    folder would include them.
+    """Writes every image at its own size as 00000.png, 00001.png, ...; returns the N paths.
 
     Args:
-        folder: A place that does not exist yet, or an empty folder.
+        folder: A place that does not exist yet, or an empty folder: a score would include what it
+            held. It appears whole or not at all.
         images: uint8 (N, H, W, C), C 1 or 3.
-
-    Returns:
-        List of the N Paths, in order.
 
     Raises:
         UserError: The images have another form; the folder is in use or cannot be written.
@@ -204,15 +191,12 @@ def save_folder(folder: str | os.PathLike, images: ArrayLike) -> list[Path]:
 
 
 def save_npz(path: str | os.PathLike, images: ArrayLike, **arrays: ArrayLike) -> Path:
-    """Writes images as a compressed .npz archive, whole or not at all.
+    """Writes images as a compressed .npz archive, whole or not at all; returns the path.
 
     Args:
         path: The file, as it is: no suffix is added.
         images: uint8 (N, H, W, C), C 1 or 3; the archive's array `images`.
         **arrays: More arrays of length N, such as `latents` (N, Z) or `labels` (N,).
-
-    Returns:
-        The Path written.
 
     Raises:
         UserError: The images have another form; an array has another length; the place cannot be
@@ -277,7 +261,7 @@ def save_gif(
     columns: int | None = None,
     factor: int | None = None,
 ) -> Path:
-    """Writes an endlessly repeating GIF, whole or not at all.
+    """Writes an endlessly repeating GIF, whole or not at all; returns the path.
 
     Args:
         path: The file.
@@ -288,9 +272,6 @@ def save_gif(
             number of hundredths of a second per frame. Default 20.
         columns: Images in each line of a grid, as in `grid`.
         factor: The enlargement, as in `grid` and `enlarge`.
-
-    Returns:
-        The Path written.
 
     Raises:
         UserError: The frames have another form; the rate is out of range; the place cannot be

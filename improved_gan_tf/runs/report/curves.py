@@ -28,18 +28,11 @@ _WIDEST_STRIP = 2800  # pixels
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """A quantity by epoch; epochs without a number are left out.
+    """A quantity by epoch; epochs without a number are left out."""
 
-    Attributes:
-        title: What is drawn: "validation error".
-        label: What tells it from the others of its title; empty where it is alone.
-        epochs, values: float64 (N,), N from 1.
-        key: The quantity's key.
-    """
-
-    title: str
-    label: str
-    epochs: np.ndarray
+    title: str  # what is drawn: "validation error"
+    label: str  # what distinguishes it from others of its title; empty where it is alone
+    epochs: np.ndarray  # float64 (N,), N at least 1
     values: np.ndarray
     key: str
 
@@ -70,16 +63,13 @@ def loss_curves(run: Run) -> list[Curve]:
 
 
 def errors(run: Run, theme: str, form: str, narrow: bool = False) -> bytes | None:
-    """The errors by epoch, with averaged and with current parameters, and the baseline's.
+    """A picture of the errors by epoch, and of the baseline's; None where the log has no error.
 
     Args:
         run: What the run's folder says.
         theme: "light" or "dark".
         form: "png" (opaque) or "svg" (transparent).
         narrow: Whether the picture is for a phone. Default False.
-
-    Returns:
-        The picture's bytes, or None where the log has no error.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -117,10 +107,7 @@ def shows_baseline(run: Run) -> bool:
 
 
 def losses(run: Run, theme: str, form: str, narrow: bool = False) -> bytes | None:
-    """The losses by epoch, and the learning rate where it varies: one panel each.
-
-    Arguments, result and errors are those of `errors`.
-    """
+    """The losses by epoch, and the learning rate where it varies: one panel each. See `errors`."""
     panels = loss_curves(run)
     if not panels:
         return None
@@ -141,14 +128,7 @@ def losses(run: Run, theme: str, form: str, narrow: bool = False) -> bytes | Non
 
 
 def strip(samples: list[tuple[int, Path]]) -> bytes | None:
-    """The sample grids next to each other in two lines at most, each under its epoch.
-
-    Args:
-        samples: (epochs done, path of a picture) of up to 8 grids.
-
-    Returns:
-        PNG bytes, or None without samples.
-    """
+    """PNG of up to 8 sample grids, (epochs done, path) each, in two lines under their epochs."""
     if not samples:
         return None
     pictures = []
@@ -227,7 +207,7 @@ def _value_axis(axes: Any, values: np.ndarray, form: Callable, dense: bool) -> N
 def _picture(draw: Callable, height: float, theme: str, form: str, narrow: bool) -> bytes:
     """Bytes of a figure, `height` inches high, on which `draw(figure, colours)` has drawn.
 
-    The same input gives the same bytes. No global state of matplotlib is touched.
+    The same input gives the same bytes, and no global state of matplotlib is touched.
     """
     try:
         import matplotlib

@@ -31,9 +31,6 @@ def page(run: Run, grids: list[tuple[int, Path]], places: list[int]) -> str:
         run: What the run's folder says.
         grids: (epochs done, path of a picture) of the sample grids over time.
         places: Which lines of the log are printed.
-
-    Raises:
-        UserError: matplotlib is not installed.
     """
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -50,7 +47,7 @@ def page(run: Run, grids: list[tuple[int, Path]], places: list[int]) -> str:
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         state=_state(run),
         tiles=_tiles(run),
-        figures=[figure for figure in (_errors(run), _losses(run)) if figure],
+        figures=list(_figures(run)),
         grids=[_grid(epoch, path) for epoch, path in grids],
         progress=_progress(run, places),
         results=_results(run),
@@ -106,25 +103,20 @@ def _compared(error: float | None, baseline: float | None) -> str:
     return f"as many errors as the {BASELINE}"
 
 
-def _errors(run: Run) -> dict[str, Any] | None:
-    found = curves.error_curves(run)
-    if not found:
-        return None
-    said = [_course(curve) for curve in found]
-    if curves.shows_baseline(run):
-        said.append(f"{BASELINE}: {quantity('test_error').text(run.baseline)}, a dashed line")
-    caption = f"The {found[0].title}: the share of images that are classified wrongly."
-    return _figure(run, curves.errors, "Errors by epoch. " + "; ".join(said) + ".", caption)
-
-
-def _losses(run: Run) -> dict[str, Any] | None:
-    found = curves.loss_curves(run)
-    if not found:
-        return None
-    said = "Losses by epoch. " + "; ".join(_course(curve) for curve in found) + "."
-    caption = "Means over the steps of each epoch. The two players pull against each other: "
-    caption += "none of these losses has to fall for the classifier to improve."
-    return _figure(run, curves.losses, said, caption)
+def _figures(run: Run) -> Iterator[dict[str, Any]]:
+    """The pictures of curves: {"pictures": {theme: (wide, narrow)}, "alternative", "caption"}."""
+    errors, losses = curves.error_curves(run), curves.loss_curves(run)
+    if errors:
+        said = [_course(curve) for curve in errors]
+        if curves.shows_baseline(run):
+            said.append(f"{BASELINE}: {quantity('test_error').text(run.baseline)}, a dashed line")
+        caption = f"The {errors[0].title}: the share of images that are classified wrongly."
+        yield _figure(run, curves.errors, "Errors by epoch. " + "; ".join(said), caption)
+    if losses:
+        said = [_course(curve) for curve in losses]
+        caption = "Means over the steps of each epoch. The two players pull against each other: "
+        caption += "none of these losses has to fall for the classifier to improve."
+        yield _figure(run, curves.losses, "Losses by epoch. " + "; ".join(said), caption)
 
 
 def _course(curve: curves.Curve) -> str:
@@ -137,7 +129,6 @@ def _course(curve: curves.Curve) -> str:
 
 
 def _figure(run: Run, draw: Callable, alternative: str, caption: str) -> dict[str, Any]:
-    """A picture of curves with its forms, {theme: (wide, narrow)}."""
     pictures = {
         theme: [_uri("svg+xml", draw(run, theme, "svg", narrow)) for narrow in (False, True)]
         for theme in curves.THEMES

@@ -1,7 +1,7 @@
 """The report of a run: its curves and sample grids as PNG files and as one HTML page.
 
-Only the run's folder is read, so that a run can be reported on while it trains, after it was
-killed, and on a machine without TensorFlow. `curves` draws, `page` writes the page.
+Only the run's folder is read: a run can be reported on while it trains, after it was killed, and on
+a machine without TensorFlow. `curves` draws, `page` writes the page.
 """
 
 import os
@@ -55,17 +55,10 @@ def report(run_folder: str | os.PathLike) -> list[Path]:
 
 
 def spread(epochs: list[int], most: int) -> list[int]:
-    """The places of at most `most` of these epochs: the first, the last, and ratios between.
+    """Indices of at most `most` (2 or more) of these epochs: the first, the last, and some between.
 
     Samples and errors change fastest at the start: equal ratios of epochs show more than equal
-    distances. If there are no more than `most`, all are kept.
-
-    Args:
-        epochs: Numbers of epochs, in order.
-        most: At least 2.
-
-    Returns:
-        List of indices into `epochs`, in order.
+    distances.
     """
     left = list(range(len(epochs)))
     if len(epochs) <= most:

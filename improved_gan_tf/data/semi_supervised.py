@@ -83,24 +83,16 @@ class SemiSupervisedData(TrainingData):
             raise UserError(f"start epoch {epoch} given; epochs count from 0")
         self._start_epoch = int(epoch)
 
-    def scale(self, images: np.ndarray) -> np.ndarray:
-        """Stored pixels to the floats trained on."""
-        return self.scaling.scale(images)
-
-    def unscale(self, images: np.ndarray) -> np.ndarray:
-        """Floats as trained on to uint8 images 0..255."""
-        return self.scaling.unscale(images)
-
     @cached_property
     def labeled(self) -> tuple[np.ndarray, np.ndarray]:
         """The labelled subset, scaled: x [L, H, W, C] float32, y [L] int32."""
         chosen = self.labeled_indices
-        return self.scale(self.train_images[chosen]), self.train_labels[chosen]
+        return self.scaling.scale(self.train_images[chosen]), self.train_labels[chosen]
 
     @cached_property
     def initialization_images(self) -> np.ndarray:
         """Scaled float32 images for the data-dependent initialisation."""
-        return self.scale(self.train_images[self._initialization_indices])
+        return self.scaling.scale(self.train_images[self._initialization_indices])
 
     def _next_epoch(self):
         epoch = self.start_epoch
@@ -224,20 +216,21 @@ def load(
         raise UserError(
             f"unknown initialization {initialization!r}; choose {' or '.join(INITIALIZATIONS)}"
         )
-    if initialization_size < 1:
-        raise UserError(f"initialization size {initialization_size} given; expected 1 or more")
-    if test_batch_size < 1:
-        raise UserError(f"test batch size {test_batch_size} given; expected 1 or more")
+    for what, value in (
+        ("initialization size", initialization_size),
+        ("test batch size", test_batch_size),
+    ):
+        if value < 1:
+            raise UserError(f"{what} {value} given; expected 1 or more")
     if labels_per_class is None and labels_file is None:
         raise UserError("give labels per class, or a labels file to take all labels from")
     if scaling is not None:
         scaling = Scaling(scaling).name  # an unknown name fails before anything is read
-    if isinstance(name, Source):
-        source = name
-    else:
-        source = names.open(
+    if not isinstance(name, Source):
+        name = names.open(
             name, data_dir=data_dir, download=download, image_size=image_size, resize=resize
         )
+    source = name
     split, test_split = training_splits(source)
     if test_split is None:
         raise UserError(
@@ -250,14 +243,14 @@ def load(
     if labels_file is None:
         chosen = labeled_indices(train[1], labels_per_class or 0, seed_data, source.num_classes)
     else:
-        n = len(test[1]) * 4 // 5
+        images, true_labels = test
+        n = len(images) * 4 // 5
         if n == 0:
-            raise UserError(f"{source.name}: {len(test[1])} test images are too few")
-        true_labels = test[1][:n]
-        labels = labels_from_file(labels_file, n, source.num_classes, total=len(test[1]))
-        train, test = (test[0][:n], labels), (test[0][n:], test[1][n:])
+            raise UserError(f"{source.name}: {len(images)} test images are too few")
+        labels = labels_from_file(labels_file, n, source.num_classes, total=len(images))
+        train, test = (images[:n], labels), (images[n:], true_labels[n:])
         chosen = custom_labeled_indices(
-            labels, labels_per_class, seed_data, source.num_classes, balance, true_labels
+            labels, labels_per_class, seed_data, source.num_classes, balance, true_labels[:n]
         )
     order = EpochOrder(len(train[1]), len(chosen), batch_size, seed)
     if initialization == "labeled":
@@ -265,14 +258,9 @@ def load(
     else:
         initial = permutation(len(train[1]), seed_data)[:initialization_size]
     tested = mixed_order(test[1])
-    if not scaling:
-        scaling = "cifar10" if source.name.startswith("cifar") else "symmetric"
-        scaling = "unit" if train[0].shape[3] == 1 else scaling
-    read = in_memory(
-        source.name,
-        {"train": train, "test": (test[0][tested], test[1][tested])},
-        source.class_names or (),
-        source.maximum,
-    )
-    scaled = Scaling(scaling, source.maximum)
-    return SemiSupervisedData(read, chosen, order, scaled, initial, test_batch_size)
+    parts = {"train": train, "test": (test[0][tested], test[1][tested])}
+    read = in_memory(source.name, parts, source.class_names or (), source.maximum)
+    default = "cifar10" if source.name.startswith("cifar") else "symmetric"
+    default = "unit" if source.channels == 1 else default
+    chosen_scaling = Scaling(scaling or default, source.maximum)
+    return SemiSupervisedData(read, chosen, order, chosen_scaling, initial, test_batch_size)

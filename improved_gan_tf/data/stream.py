@@ -62,10 +62,8 @@ def load_stream(
     scaling = Scaling(scaling).name  # unknown values fail before anything is read
     checked_batch_size(batch_size)
     checked_seed(seed)
-    if isinstance(name, Source):
-        source = name
-    else:
-        source = names.open(
+    if not isinstance(name, Source):
+        name = names.open(
             name,
             data_dir=data_dir,
             download=download,
@@ -74,9 +72,9 @@ def load_stream(
             skip_unreadable=skip_unreadable,
             num_classes=num_classes,
         )
-    training_splits(source)
-    source.check(quick=True)
-    return ImageStream(source, batch_size, seed, Scaling(scaling, source.maximum))
+    training_splits(name)
+    name.check(quick=True)
+    return ImageStream(name, batch_size, seed, Scaling(scaling, name.maximum))
 
 
 class ImageStream(TrainingData):

@@ -59,11 +59,11 @@ def test_batches_are_the_rows_of_the_order(scaling, maximum):
             labeled = d.labeled_indices[rows.labeled[t]]
             x, y = batch["labeled"]
             # TensorFlow and NumPy do the same float32 operations: equality.
-            np.testing.assert_array_equal(x, d.scale(d.train_images[labeled]))
+            np.testing.assert_array_equal(x, d.scaling.scale(d.train_images[labeled]))
             np.testing.assert_array_equal(y, d.train_labels[labeled])
             for name in ("unlabeled", "unlabeled_generator"):
                 images = d.train_images[getattr(rows, name)[t]]
-                np.testing.assert_array_equal(batch[name], d.scale(images))
+                np.testing.assert_array_equal(batch[name], d.scaling.scale(images))
 
 
 def test_static_shapes_types_and_cardinality():
@@ -84,7 +84,9 @@ def test_test_set_is_whole_and_in_order():
     d = made("cifar10")
     got = batches(d.test)
     assert [len(y) for _, y in got] == [8, 8, 7] and int(d.test.cardinality()) == 3
-    np.testing.assert_array_equal(np.concatenate([x for x, _ in got]), d.scale(d.test_images))
+    np.testing.assert_array_equal(
+        np.concatenate([x for x, _ in got]), d.scaling.scale(d.test_images)
+    )
     labels = np.concatenate([y for _, y in got])
     np.testing.assert_array_equal(labels, d.test_labels)
     assert labels.dtype == np.int32
@@ -197,7 +199,7 @@ def test_small_facts():
         d.initialization_images, d.train_images[:7].astype(np.float32) / 255
     )
     x, y = d.labeled
-    np.testing.assert_array_equal(x, d.scale(d.train_images[d.labeled_indices]))
+    np.testing.assert_array_equal(x, d.scaling.scale(d.train_images[d.labeled_indices]))
     np.testing.assert_array_equal(y, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4])
 
 
@@ -279,7 +281,7 @@ def test_load_initialization(tmp_path):
     name, arrays = saved(tmp_path)
     d = data.load(name, 2, batch_size=10, initialization_size=20)
     rows = np.random.RandomState(1).permutation(50)[:20]
-    np.testing.assert_array_equal(d.initialization_images, d.scale(arrays["x_train"][rows]))
+    np.testing.assert_array_equal(d.initialization_images, d.scaling.scale(arrays["x_train"][rows]))
     assert len(data.load(name, 2, batch_size=10).initialization_images) == 50  # all there are
     d = data.load(name, 2, batch_size=10, initialization="labeled", initialization_size=20)
     first = np.concatenate([b["labeled"][0] for b in batches(d.train)])[:20]
@@ -335,7 +337,7 @@ def test_load_custom_labels_of_mnist(shared_data, tmp_path):
         np.testing.assert_array_equal(d.labeled_indices, rows)
         assert (d.num_train, d.num_test, d.steps_per_epoch) == (8000, 2000, 80)
         np.testing.assert_array_equal(
-            d.initialization_images, d.scale(d.train_images[permuted[:500]])
+            d.initialization_images, d.scaling.scale(d.train_images[permuted[:500]])
         )
 
 

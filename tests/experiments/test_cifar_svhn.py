@@ -202,9 +202,9 @@ def test_every_test_image_counts_once(run, data_dir):
     coupled = recipe.objective == "minibatch_discrimination"
     assert [len(y) for _, y in loaded.test] == ([20, 15] if coupled else [35])
     divisor = {"svhn_cropped": 127.5, "cifar10": 128}[recipe.data]
-    x = (loaded.arrays.test_images.astype(np.float32) - 127.5) / divisor
+    x = (loaded.test_images.astype(np.float32) - 127.5) / divisor
     logits = _plain_logits(gan, x, BATCH)
-    errors = (logits.argmax(-1) != loaded.arrays.test_labels).sum()
+    errors = (logits.argmax(-1) != loaded.test_labels).sum()
     assert round(results["test_error"] * TEST) == errors
     assert 0 < errors < TEST  # the comparison says something
     # Do neighbours matter at all? Only where a layer couples examples.
@@ -308,9 +308,9 @@ def test_the_real_images_are_scaled_as_in_the_original(shared_data):
     assert loaded.steps_per_epoch == 500 and loaded.num_test == 10_000
     x, y = loaded.labeled
     assert np.bincount(y).tolist() == [400] * 10
-    pixels = loaded.arrays.train_images[loaded.labeled_indices]
+    pixels = loaded.train_images[loaded.labeled_indices]
     np.testing.assert_array_equal(x, (pixels.astype(np.float32) - 127.5) / 128)
     inds = np.random.RandomState(1).permutation(50_000)
-    labels = loaded.arrays.train_labels[inds]
+    labels = loaded.train_labels[inds]
     chosen = np.concatenate([inds[labels == j][:400] for j in range(10)])
     np.testing.assert_array_equal(loaded.labeled_indices, chosen)

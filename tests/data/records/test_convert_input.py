@@ -32,8 +32,8 @@ def unusual(folder):
         "grey.JPEG": (encoded(pixels[..., 0]), None),
         "alpha.png": (encoded(pixels, "PNG", mode="RGBA"), None),
         "palette.png": (encoded(pixels, "PNG", mode="P"), None),
-        "text.JPEG": (b"no picture", "skipped: cannot identify image file"),
-        "empty.JPEG": (b"", "skipped: cannot identify image file"),
+        "text.JPEG": (b"no picture", "skipped: not one of JPEG"),
+        "empty.JPEG": (b"", "skipped: not one of JPEG"),
         "cut.JPEG": (encoded(pixels)[:-300], "skipped: image file is truncated"),
         "cutpng.JPEG": (encoded(pixels, "PNG")[:-600], "skipped: "),
         "deep.png": (deep.getvalue(), "skipped: pixels of mode I;16; expected 8 bits per channel"),
@@ -58,7 +58,7 @@ def test_unusual_pictures(tmp_path, capsys):
     assert "warning: no picture of class n3 can be read" in printed.err
     lines = [line.split("\t") for line in (out / "skipped.txt").read_text().splitlines()]
     expected = {f"n1/{name}": note for name, note in notes.items() if note}
-    expected["n3/x.JPEG"] = "skipped: cannot identify image file"
+    expected["n3/x.JPEG"] = "skipped: not one of JPEG"
     assert [file for file, _ in lines] == sorted(expected)
     for file, note in lines:
         assert note.startswith(expected[file]) and str(tmp_path) not in note

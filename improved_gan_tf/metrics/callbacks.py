@@ -109,8 +109,8 @@ class ScoreCallback(keras.callbacks.Callback):
 
     Example:
 
-    >>> callback = ScoreCallback(5000, every=25, reference="real.npz")  # doctest: +SKIP
-    >>> gan.fit(data.train, epochs=300, callbacks=[callback])  # doctest: +SKIP
+    >>> score = ScoreCallback(100, every=25, classifier="digits.keras", reference="digits")
+    >>> gan.fit(data.train, epochs=300, callbacks=[score])  # doctest: +SKIP
     """
 
     def __init__(

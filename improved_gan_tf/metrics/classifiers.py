@@ -286,6 +286,12 @@ def load_classifier(
 
     Raises:
         UserError: It is absent, damaged, or not a classifier of images.
+
+    Example:
+
+    >>> classifier = load_classifier("digits.keras")
+    >>> classifier.name
+    'digits.keras'
     """
     path = Path(path).expanduser()
     if not path.exists():

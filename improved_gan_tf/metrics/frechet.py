@@ -30,6 +30,8 @@ def frechet_distance(mean_1: Any, covariance_1: Any, mean_2: Any, covariance_2: 
     Raises:
         UserError: The shapes do not fit, or values are not finite.
 
+    Example:
+
     >>> frechet_distance([0.0, 3.0], np.eye(2), [4.0, 0.0], np.eye(2))
     25.0
     """

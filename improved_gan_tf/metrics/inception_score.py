@@ -117,6 +117,8 @@ def best_fraction(scores: Any, fraction: float = 0.01) -> np.ndarray:
         scores: Array (N,) of `image_scores_from_logits`.
         fraction: Float in (0, 1]; ceil(fraction * N) images are chosen. Defaults to 0.01.
 
+    Example:
+
     >>> best_fraction([0.1, 2.0, 0.3, 1.0], 0.5).tolist()
     [1, 3]
     """

@@ -34,6 +34,8 @@ def kernel_distance(
         UserError: There are fewer images than a subset takes, features of different sizes, or
             values that are not finite.
 
+    Example:
+
     >>> features = np.random.default_rng(0).normal(size=(200, 8))
     >>> mean, std = kernel_distance(features, features + 1.0, subsets=5, subset_size=50)
     >>> mean > 3 * std

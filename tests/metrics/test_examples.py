@@ -23,8 +23,10 @@ MODULES = [module.name for module in pkgutil.iter_modules(metrics.__path__)]
 @pytest.mark.parametrize("name", MODULES)
 def test_docstrings(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    small_model(channels=1, size=8, classes=10).save("digits.keras")
+    pixels = np.random.default_rng(0).integers(0, 256, (120, 8, 8, 1), dtype=np.uint8)
     module = importlib.import_module(f"improved_gan_tf.metrics.{name}")
-    assert doctest.testmod(module).failed == 0
+    assert doctest.testmod(module, extraglobs={"images": pixels}).failed == 0
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -45,7 +45,7 @@ def labeled_indices(
     array([2, 4, 1, 3])
 
     Source: train_mnist_feature_matching.py, train_cifar_feature_matching.py and their kin,
-    "select labeled data".
+    "select labeled data"; the seed is `seed_data` in all recipes (D12).
     """
     labels = np.asarray(labels)
     permuted = permutation(len(labels), seed)
@@ -85,7 +85,7 @@ def custom_labeled_indices(
             with unlabelled images.
 
     Source: train_mnist_fm_custom_labels.py, "select labeled data". Our True deviates from it on
-    purpose; False and "original" give its images.
+    purpose (D15); False and "original" give its images.
     """
     labels = np.asarray(labels)
     permuted = permutation(len(labels), seed)

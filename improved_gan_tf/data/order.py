@@ -48,7 +48,7 @@ class EpochOrder:
 
     * permutations of the labelled images, joined until they fill steps * batch places,
     * a permutation of the unlabelled images for the discriminator's stream,
-    * another one for the generator's stream.
+    * another one for the generator's stream, whether or not the recipe has one (D12).
 
     The last two are applied to the order left by the epoch before, so they compose, starting
     from the order of the files. An epoch is floor(num_unlabeled / batch_size) steps; labelled
@@ -70,7 +70,7 @@ class EpochOrder:
     Source: train_mnist_feature_matching.py and the train_*.py of mnist_svhn_cifar10, the loops
     "construct randomly permuted minibatches". MNIST's script repeats the labelled images
     floor(N / labelled) times, the others ceil(N / labelled); the two agree wherever the division
-    is exact, and otherwise only the latter fills the last batch, so it is used throughout.
+    is exact, and otherwise only the latter fills the last batch, so it is used throughout (D13).
     """
 
     def __init__(self, num_unlabeled: int, num_labeled: int, batch_size: int, seed: int = 1):

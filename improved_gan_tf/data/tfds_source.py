@@ -1,7 +1,7 @@
 """Data sets of TensorFlow Datasets, put back into the order of their original files.
 
 TFDS shuffles what it prepares. `arrays` gives the examples in the order of the original files, so
-that a labelled subset is made of the same images as the original scripts':
+that a labelled subset is made of the same images as the original scripts' (D17):
 
 * where each example has an `id` (cifar10's `train_00000` ...): sorted by it, runs of digits as
   numbers;

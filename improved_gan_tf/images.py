@@ -154,7 +154,7 @@ def save_png(path: str | os.PathLike, image: ArrayLike) -> Path:
 
     Example:
 
-    >>> save_png("samples.png", grid(to_uint8(gan.sample(100), *gan.image_range)))
+    >>> path = save_png("samples.png", grid(to_uint8(gan.sample(100), *gan.image_range)))
     """
     picture = _picture(_checked(np.asarray(image)[None])[0])
     with temporary(path) as name:

@@ -1,0 +1,49 @@
+"""The examples in the docstrings run: of runs, quantities, images and callbacks."""
+
+import doctest
+import importlib
+
+import keras
+import numpy as np
+import pytest
+
+from tests.helpers.run_folders import CONFIG, RESULTS, write_run
+
+
+class Stub:
+    """A model that draws grey images; `fit` and `data` are stubs too, as the rest is tested."""
+
+    image_range = (0.0, 1.0)
+    train = test = None
+
+    def sample(self, n):
+        return np.full((n, 8, 8, 1), 0.5, np.float32)
+
+    def fit(self, data, callbacks, **options):
+        assert all(isinstance(callback, keras.callbacks.Callback) for callback in callbacks)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "callbacks",
+        "images",
+        "quantities",
+        "runs.folder",
+        "runs.recorded",
+        "runs.report.report",
+    ],
+)
+def test_docstrings(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = {**CONFIG, "recipe": {**CONFIG["recipe"], "name": "digits"}}
+    results = {**RESULTS, "baseline": {"test_error": 0.086}}
+    write_run(tmp_path / "runs/digits", 2, (1,), config, results)
+    module = importlib.import_module(f"improved_gan_tf.{name}")
+    names = {
+        "gan": Stub(),
+        "data": Stub(),
+        "callbacks": importlib.import_module("improved_gan_tf.callbacks"),
+    }
+    found = doctest.testmod(module, extraglobs=names)
+    assert found.failed == 0 and found.attempted > 0

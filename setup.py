@@ -6,13 +6,19 @@ import re
 from setuptools import find_packages, setup
 
 here = pathlib.Path(__file__).parent
-version = re.search(r'__version__ = "(.+)"', (here / "improved_gan_tf/__init__.py").read_text())[1]
+version = re.search(r'VERSION = "(.+)"', (here / "improved_gan_tf/version.py").read_text())[1]
+# The owner's to fill in: https://HOST/OWNER/improved_gan_tf. Pictures and links of README are then
+# shown wherever the package is described.
+REPOSITORY = ""
 requirements = [line for line in (here / "requirements.txt").read_text().split("\n") if line]
 
 
 def long_description():
-    """README without what only works inside the repository: pictures, and targets of links."""
+    """README with absolute pictures and links; without those where no address is known."""
     text = (here / "README.md").read_text(encoding="utf-8")
+    if REPOSITORY:
+        text = re.sub(r"(!\[[^\]]*\]\()(?!https?:)", rf"\1{REPOSITORY}/raw/HEAD/", text)
+        return re.sub(r"((?<!!)\[[^\]]+\]\()(?!https?:|#)", rf"\1{REPOSITORY}/blob/HEAD/", text)
     text = re.sub(r"^!\[[^\]]*\]\((?!https?:)[^)]*\)\n", "", text, flags=re.M)
     return re.sub(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)[^)]*\)", r"\1", text)
 
@@ -25,17 +31,9 @@ setup(
     long_description_content_type="text/markdown",
     author="The improved_gan_tf authors",
     license="MIT",
-    # The project's URLs are its owner's to add: url=..., project_urls={...}.
-    keywords=[
-        *("GAN", "generative adversarial network", "semi-supervised learning", "Keras"),
-        *(
-            "TensorFlow",
-            "Inception score",
-            "FID",
-            "minibatch discrimination",
-            "weight normalization",
-        ),
-    ],
+    project_urls={"Source": REPOSITORY} if REPOSITORY else {},
+    keywords="GAN, generative adversarial network, semi-supervised learning, Keras, TensorFlow, "
+    "Inception score, FID, minibatch discrimination, weight normalization",
     classifiers=[
         "Development Status :: 4 - Beta",
         "Intended Audience :: Developers",

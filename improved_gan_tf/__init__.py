@@ -8,6 +8,8 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from improved_gan_tf.version import VERSION as __version__
+
 if TYPE_CHECKING:  # so that editors and type checkers know the rooms
     from improved_gan_tf import (
         callbacks,
@@ -26,8 +28,6 @@ if TYPE_CHECKING:  # so that editors and type checkers know the rooms
         random,
         runs,
     )
-
-__version__ = "0.2.0"
 
 __all__ = [
     "__version__",

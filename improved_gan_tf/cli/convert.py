@@ -1,7 +1,4 @@
-"""`improved-gan convert` and `improved-gan inception-graph`: files for other commands and programs.
-
-The scripts tools/convert_imagenet.py and tools/inception_graph.py of the source tree call them.
-"""
+"""`improved-gan convert` and `inception-graph`: files for other commands and other programs."""
 
 import argparse
 import os

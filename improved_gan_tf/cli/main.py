@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from improved_gan_tf import __version__
 from improved_gan_tf.cli import convert, runs, score, train
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.version import VERSION
 
 
 class _Parser(argparse.ArgumentParser):
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="improved-gan", description="Improved Techniques for Training GANs, on Keras."
     )
-    parser.add_argument("--version", action="version", version=f"improved_gan_tf {__version__}")
+    parser.add_argument("--version", action="version", version=f"improved_gan_tf {VERSION}")
     parser.set_defaults(stopped="")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     train.add_commands(commands)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from improved_gan_tf import __version__
 from improved_gan_tf.data import as_images
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.metrics import kernel
@@ -26,6 +25,7 @@ from improved_gan_tf.metrics.inception_score import (
 )
 from improved_gan_tf.metrics.result import METRICS, Result, Score
 from improved_gan_tf.metrics.statistics import KEPT, Statistics, is_statistics_file
+from improved_gan_tf.version import VERSION
 
 
 def evaluate(
@@ -142,7 +142,7 @@ def evaluate(
         "splits": splits,
         "shuffle_seed": shuffle_seed,
         "standard_deviation": "population, over the splits",
-        "version": __version__,
+        "version": VERSION,
     }
     return Result(figures, protocol, about, scores, ours)
 

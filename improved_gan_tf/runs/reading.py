@@ -46,8 +46,8 @@ class Run:
     def name(self) -> str:
         """The recipe's name, or the folder's where no file says it."""
         for source in (self.config, self.results):
-            recipe = (source or {}).get("recipe")
-            name = recipe.get("name") if isinstance(recipe, dict) else recipe
+            stated = (source or {}).get("recipe")
+            name = stated.get("name") if isinstance(stated, dict) else stated
             if isinstance(name, str) and name:
                 return name
         return self.folder.name
@@ -60,8 +60,8 @@ class Run:
     @property
     def planned_epochs(self) -> int | None:
         """How many epochs the run was started for."""
-        recipe = (self.config or {}).get("recipe")
-        planned = recipe.get("epochs") if isinstance(recipe, dict) else None
+        stated = (self.config or {}).get("recipe")
+        planned = stated.get("epochs") if isinstance(stated, dict) else None
         return planned if isinstance(planned, int) else None
 
     @property

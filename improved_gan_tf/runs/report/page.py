@@ -191,10 +191,10 @@ def _settings(run: Run) -> tuple[list[tuple[str, list]], str]:
         Tables (title, [(name, value, whether it was set for this run)]), and the command.
     """
     config = dict(run.config or {})
-    recipe, overrides = config.pop("recipe", None), config.pop("overrides", None) or {}
+    stated, overrides = config.pop("recipe", None), config.pop("overrides", None) or {}
     command = config.pop("command", None) or ""
     overrides = overrides if isinstance(overrides, dict) else {"options": overrides}
-    recipe = recipe if isinstance(recipe, dict) else {"name": recipe} if recipe else {}
+    recipe = stated if isinstance(stated, dict) else {"name": stated} if stated else {}
     changed, values = dict(_flat(overrides)), dict(_flat(recipe))
     missed = {key: value for key, value in changed.items() if recipe and key not in values}
     loose = {key: value for key, value in config.items() if not isinstance(value, dict)}

@@ -33,11 +33,9 @@ def export(gan: GAN, path: str | os.PathLike, file_format: str = "savedmodel") -
             taken.
 
     Example:
-
-    >>> gan = models.SemiSupervisedGAN(
-    ...     networks.dense.generator((8, 8, 1)), networks.dense.discriminator((8, 8, 1))
-    ... )
-    >>> generator = open_generator(export(gan, "generator"))
+    >>> shape = (8, 8, 1)
+    >>> pair = networks.dense.generator(shape), networks.dense.discriminator(shape)
+    >>> generator = open_generator(export(models.SemiSupervisedGAN(*pair), "generator"))
     >>> generator.draw(5, 1).shape, generator.image_range
     ((5, 8, 8, 1), (0.0, 1.0))
     """
@@ -72,10 +70,9 @@ def saved_model(
     """Writes a SavedModel that needs TensorFlow alone; returns its path.
 
     Its signatures, which are also methods of what `tf.saved_model.load` returns (keep a reference
-    to that):
-    `serve(z)`: float32 (N, Z) in `latent_range` -> images (N, H, W, C), any N; a generator of
-    several latents has them all as arguments, by their inputs' names (`serve(z, h0z, h1z, ...)`);
-    `sample(n, seed)`: two int32 scalars -> n images, the same for the same seed;
+    to that): `serve(z)`: float32 (N, Z) in `latent_range` -> images (N, H, W, C), any N; a
+    generator of several latents has them all as arguments, by their inputs' names (`serve(z, h0z,
+    h1z, ...)`); `sample(n, seed)`: two int32 scalars -> n images, the same for the same seed;
     `image_range()`: float32 (2,), the values of the images that are black and full brightness.
 
     Args:
@@ -84,9 +81,6 @@ def saved_model(
         path: The folder to write; an older SavedModel there is replaced, anything else refused.
         latent_range: The ends (low, high) of the latents' uniform distribution.
         image_range: The values (low, high) that `image_range()` returns.
-
-    Raises:
-        UserError: The place is taken.
     """
     path = Path(path)
     if path.exists() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
@@ -123,8 +117,8 @@ class ExportedGenerator:
     """A generator that `saved_model` wrote.
 
     Attributes:
-        draw: A function (n, seed) of two integers that returns n images, a float array
-            (n, H, W, C) in `image_range`, the same for the same seed.
+        draw: A function (n, seed) of two integers that returns n images, a float array (n, H, W, C)
+            in `image_range`, the same for the same seed.
         image_range: The values (low, high) that are black and full brightness; None in a file of
             version 0.1, which does not know them.
     """
@@ -136,11 +130,8 @@ class ExportedGenerator:
 def open_generator(path: str | os.PathLike) -> ExportedGenerator:
     """Opens a generator that `export` wrote as a SavedModel.
 
-    Args:
-        path: The folder of the SavedModel.
-
     Raises:
-        UserError: It cannot be loaded, or it is another kind of model.
+        UserError: The folder cannot be loaded, or holds another kind of model.
     """
     try:
         loaded = tf.saved_model.load(os.fspath(path))

@@ -32,8 +32,7 @@ def variable_index(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
     """Returns the place of a variable among those the optimizer was built with.
 
     `Optimizer._get_variable_index` (3.12 to 3.15). `update_step`, which Keras asks a subclass to
-    implement, needs it, and under `tf.distribute` only Keras knows which variable a replica's
-    copy belongs to.
+    implement, needs it; under `tf.distribute` only Keras knows whose copy a replica's variable is.
     """
     return optimizer._get_variable_index(variable)
 
@@ -41,9 +40,8 @@ def variable_index(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
 class BuiltInInit:
     """Mixin for a model whose `__init__` builds everything, so that `fit` need not try it first.
 
-    `Trainer._maybe_symbolic_build` (3.12 to 3.15) runs the model on a batch under a
-    `tf.distribute` strategy, and fails on a batch of several workers, whose parts lie on different
-    machines.
+    `Trainer._maybe_symbolic_build` (3.12 to 3.15) runs the model on a batch under a `tf.distribute`
+    strategy, and fails on a batch of several workers, whose parts lie on different machines.
     """
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:

@@ -10,7 +10,21 @@ loses nothing because a softmax is unchanged by a common shift. With Z(x) = sum_
 The ImageNet model has all K+1 logits, the last one of the generated class, so that log Z - l_{K+1}
 takes the place of log Z (`gan_logits`), and its targets for D are softened on one side.
 
-All losses are in nats. Softplus is exact, where Theano's cuts it short at large logits (D5).
+Logits are float tensors (N, K). Losses are scalars in nats, means over the examples. Softplus is
+exact, where Theano's cuts it short at large logits (D5).
+
+Example, where D is 1/2 for all images:
+>>> logits = np.zeros((6, 1), "float32")
+>>> real, fake = logits[:4], logits[4:]
+>>> [round(float(x), 4) for x in (unsupervised(real, fake), minibatch_generator(fake))]  # log 2
+[0.6931, -0.6931]
+>>> round(float(supervised([1, 0], np.zeros((2, 10)))), 4)  # log 10
+2.3026
+>>> float(feature_matching(np.ones((4, 2)), np.zeros((3, 2)) - 1, "absolute"))
+2.0
+>>> u = gan_logits(np.zeros((6, 2), "float32"))
+>>> round(float(one_sided_discriminator(u, u)), 4), round(float(smoothed_generator(u)), 4)
+(0.824, 0.0316)
 
 Source: openai/improved-gan, mnist_svhn_cifar10/train_mnist_feature_matching.py and its siblings
 (the expressions loss_lab, loss_unl, loss_gen, train_err) and nn.py (log_sum_exp);
@@ -28,19 +42,7 @@ DISTANCES = ("squared", "absolute")
 
 
 def log_sum_exp(logits: Any) -> Any:
-    """log Z(x) = max_k l_k + log sum_k exp(l_k - max_k l_k), over the last axis.
-
-    Args:
-        logits: l(x), a float tensor (N, K).
-
-    Returns:
-        A float tensor (N,).
-
-    Example:
-
-    >>> round(float(log_sum_exp(np.log([[1.0, 2.0, 4.0]]))[0]), 4)  # log 7
-    1.9459
-    """
+    """log Z(x) = max_k l_k + log sum_k exp(l_k - max_k l_k): (N, K) -> (N,)."""
     return ops.logsumexp(logits, axis=-1)
 
 
@@ -50,15 +52,7 @@ def supervised(labels: Any, logits: Any) -> Any:
 
     Args:
         labels: y, an integer tensor (N,) of classes in 0..K-1.
-        logits: l(x) of the labelled images, a float tensor (N, K).
-
-    Returns:
-        A scalar.
-
-    Example:
-
-    >>> round(float(supervised([1, 0], np.zeros((2, 10)))), 4)  # log 10
-    2.3026
+        logits: l(x) of the labelled images.
     """
     chosen = ops.take_along_axis(logits, ops.expand_dims(ops.cast(labels, "int32"), -1), axis=-1)
     return ops.mean(log_sum_exp(logits)) - ops.mean(chosen)
@@ -71,16 +65,8 @@ def unsupervised(logits_unlabeled: Any, logits_fake: Any) -> Any:
     half is the original code's.
 
     Args:
-        logits_unlabeled: l(x) of the unlabelled images, a float tensor (N, K).
-        logits_fake: l(G(z)), a float tensor (M, K).
-
-    Returns:
-        A scalar.
-
-    Example:
-
-    >>> round(float(unsupervised(np.zeros((2, 1)), np.zeros((3, 1)))), 4)  # D = 1/2: log 2
-    0.6931
+        logits_unlabeled: l(x) of the unlabelled images.
+        logits_fake: l(G(z)), of as many images or others.
     """
     real = log_sum_exp(logits_unlabeled)
     fake = log_sum_exp(logits_fake)
@@ -93,22 +79,13 @@ def feature_matching(features_real: Any, features_fake: Any, distance: str = "sq
     """|| E f(x) - E f(G(z)) ||, the generator's loss of section 3.1.
 
     Args:
-        features_real: f(x), an intermediate layer of the discriminator on real images, a float
-            tensor (N, F).
+        features_real: f(x), an intermediate layer of the discriminator on real images, (N, F).
         features_fake: f(G(z)), a float tensor (M, F).
-        distance: "squared" (the default), the mean over features of the squared difference of
-            means (the MNIST script); or "absolute", of the absolute difference (CIFAR-10, SVHN).
-
-    Returns:
-        A scalar.
+        distance: "squared" (the default), the mean over features of the squared difference of means
+            (the MNIST script); or "absolute", of the absolute difference (CIFAR-10 and SVHN).
 
     Raises:
         ValueError: `distance` is unknown.
-
-    Example:
-
-    >>> float(feature_matching(np.ones((4, 2)), np.zeros((3, 2)) - 1, "absolute"))
-    2.0
     """
     if distance not in DISTANCES:
         raise ValueError(f"distance must be one of {', '.join(DISTANCES)}, not {distance!r}")
@@ -123,34 +100,19 @@ def minibatch_generator(logits_fake: Any) -> Any:
     (train_cifar_minibatch_discrimination.py).
 
     Args:
-        logits_fake: l(G(z)), a float tensor (N, K).
-
-    Returns:
-        A scalar.
-
-    Example:
-
-    >>> round(float(minibatch_generator(np.zeros((3, 1)))), 4)  # D = 1/2: -log 2
-    -0.6931
+        logits_fake: l(G(z)).
     """
     return -ops.mean(ops.softplus(log_sum_exp(logits_fake)))
 
 
 def gan_logits(class_logits: Any) -> Any:
-    """log Z(x) - l_{K+1}(x), the logit of D(x), of a classifier with K+1 logits.
-
-    D(x) = 1 - p(y = K+1 | x) = sigmoid(log sum_{k <= K} exp l_k - l_{K+1}).
+    """log Z(x) - l_{K+1}(x), the logit of D(x) = 1 - p(y = K+1 | x), where l has K+1 logits.
 
     Args:
         class_logits: A float tensor (N, K + 1), the generated class last.
 
     Returns:
         A float tensor (N,).
-
-    Example:
-
-    >>> round(float(gan_logits(np.zeros((1, 4)))[0]), 4)  # log 3
-    1.0986
     """
     return log_sum_exp(class_logits[..., :-1]) - class_logits[..., -1]
 
@@ -164,19 +126,11 @@ def sigmoid_kl(logits: Any, target: float) -> Any:
     derivative with respect to l is sigmoid(l) - t.
 
     Args:
-        logits: l, a float tensor of any shape.
+        logits: l, a float tensor of any shape, which is that of the result.
         target: t, a Python float in 0..1; H is 0 at both ends.
-
-    Returns:
-        A float tensor of the shape of `logits`, >= 0.
 
     Raises:
         ValueError: The target is outside 0..1.
-
-    Example:
-
-    >>> np.round(sigmoid_kl(np.array([0.0, 100.0], "float32"), 0.5), 2)
-    array([ 0.  , 49.31], dtype=float32)
     """
     _check_probability("target", target)
     entropy = -sum(p * math.log(p) for p in (target, 1 - target) if p > 0)
@@ -200,17 +154,8 @@ def one_sided_discriminator(logits_real: Any, logits_fake: Any, smoothing: float
         logits_fake: Those on generated images, a float tensor (M,).
         smoothing: What is taken off the target 1, a float in 0..1, 0.25 by default.
 
-    Returns:
-        A scalar.
-
     Raises:
         ValueError: The smoothing is outside 0..1.
-
-    Example:
-
-    >>> best = np.log([0.75 / 0.25])  # D = 0.75 on real images
-    >>> abs(float(one_sided_discriminator(best, np.array([-50.0])))) < 1e-6
-    True
     """
     _check_probability("smoothing", smoothing)
     real = sigmoid_kl(logits_real, 1 - smoothing)
@@ -225,18 +170,7 @@ def smoothed_generator(logits_fake: Any, target: float = 0.375) -> Any:
 
     Args:
         logits_fake: Logits of D (`gan_logits`) on generated images, a float tensor (M,).
-        target: A float in 0..1, 0.375 by default.
-
-    Returns:
-        A scalar.
-
-    Raises:
-        ValueError: The target is outside 0..1.
-
-    Example:
-
-    >>> abs(float(smoothed_generator(np.log([0.375 / 0.625])))) < 1e-6
-    True
+        target: A float in 0..1, 0.375 by default; a `ValueError` otherwise.
     """
     return ops.mean(sigmoid_kl(logits_fake, target))
 
@@ -252,15 +186,7 @@ def error_rate(labels: Any, logits: Any) -> Any:
 
     Args:
         labels: An integer tensor (N,) of classes in 0..K-1.
-        logits: A float tensor (N, K).
-
-    Returns:
-        A scalar of the logits' dtype.
-
-    Example:
-
-    >>> float(error_rate([0, 1], np.array([[2.0, 1.0], [2.0, 1.0]])))
-    0.5
+        logits: A float tensor (N, K), whose dtype is that of the result.
     """
     wrong = errors(labels, logits)
     return ops.mean(ops.cast(wrong, logits.dtype))

@@ -29,7 +29,6 @@ class InnerEpsilonAdam(keras.optimizers.Optimizer):
         **kwargs: Arguments of `keras.optimizers.Optimizer`, such as `clipnorm`.
 
     Example:
-
     >>> variable = keras.Variable([1.0])
     >>> InnerEpsilonAdam(learning_rate=0.1).apply([ops.ones(1)], [variable])
     >>> np.round(variable, 3)
@@ -89,11 +88,9 @@ class FinalDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     in epoch e = step // steps_per_epoch, counted from 0: it changes between epochs only, and the
     last one still has initial_learning_rate / (decay * epochs). From `epochs` on it is 0. With
-    decay = 1/3 it is the original's lr min(3 - e / 400, 1) for 1,200 epochs and
-    lr min(3 - e / 300, 1) for 900.
-
-    It is a function of the optimizer's own count of updates, so that a reloaded optimizer goes on
-    where it was. With other `epochs` it is another function from the start.
+    decay = 1/3 it is the original's lr min(3 - e / 400, 1) for 1,200 epochs and lr min(3 - e / 300,
+    1) for 900. It is a function of the optimizer's own count of updates, so that a reloaded
+    optimizer goes on where it was; with other `epochs` it is another function from the start.
 
     Args:
         initial_learning_rate: lr, a float above 0.
@@ -106,7 +103,6 @@ class FinalDecay(keras.optimizers.schedules.LearningRateSchedule):
         ValueError: An argument is out of its range.
 
     Example:
-
     >>> schedule = FinalDecay(0.3, steps_per_epoch=100, epochs=4, decay=0.5)
     >>> np.round([float(schedule(100 * epoch)) for epoch in range(5)], 2).tolist()
     [0.3, 0.3, 0.3, 0.15, 0.0]
@@ -165,13 +161,6 @@ def update_average(averages: Sequence[Any], variables: Sequence[Any], rate: floa
         averages: The variables a, a list; they are changed.
         variables: The variables p, a list of the same shapes.
         rate: The weight of the new value, a float in 0..1.
-
-    Example:
-
-    >>> average, parameter = keras.Variable([0.0]), keras.Variable([8.0])
-    >>> update_average([average], [parameter], rate=0.25)
-    >>> float(average[0])
-    2.0
     """
     for average, variable in zip(averages, variables, strict=True):
         average.assign(average + rate * (ops.convert_to_tensor(variable) - average))
@@ -183,8 +172,8 @@ def debiased(
     """a / (1 - (1 - rate)^t): the average without the weight of its start at 0 (D10).
 
     After t steps a has the weight 1 - (1 - rate)^t in real parameters and the rest in zeros (at
-    rate 1e-4 the weight is 6 % after 600 steps), hence the division. Before the first step there
-    is no average, and the parameters themselves are returned.
+    rate 1e-4 the weight is 6 % after 600 steps), hence the division. Before the first step there is
+    no average, and the parameters themselves are returned.
 
     Args:
         averages: The variables a, a list.
@@ -196,10 +185,10 @@ def debiased(
         A list of tensors shaped like `averages`.
 
     Example:
-
-    >>> average, parameter = keras.Variable([2.0]), keras.Variable([8.0])
-    >>> float(debiased([average], [parameter], rate=0.25, steps=1)[0][0])
-    8.0
+    >>> average, parameter = keras.Variable([0.0]), keras.Variable([8.0])
+    >>> update_average([average], [parameter], rate=0.25)
+    >>> float(average[0]), float(debiased([average], [parameter], rate=0.25, steps=1)[0][0])
+    (2.0, 8.0)
     """
     values = []
     for average, variable in zip(averages, variables, strict=True):

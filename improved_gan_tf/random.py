@@ -23,7 +23,6 @@ from typing import Any
 import keras
 from keras import ops
 
-Seed = keras.random.SeedGenerator | Sequence[Any]
 
 _MULTIPLIER_1 = 0x7FEB352D
 _MULTIPLIER_2 = 0x846CA68B - 2**32
@@ -63,7 +62,7 @@ def _bits(shape, seed):
     return ops.reshape(_mix(ops.bitwise_xor(_mix(position + key_1), key_2)), shape)
 
 
-def uniform(shape: Sequence[Any], seed: Seed, dtype: str = "float32") -> Any:
+def uniform(shape: Sequence[Any], seed: Any, dtype: str = "float32") -> Any:
     """U[0, 1): multiples of 2^-24.
 
     Args:
@@ -72,32 +71,20 @@ def uniform(shape: Sequence[Any], seed: Seed, dtype: str = "float32") -> Any:
             (Python's or scalar tensors), the same for the same draw.
         dtype: A float dtype, "float32" by default.
 
-    Returns:
-        A tensor of `shape`.
-
     Example:
-
     >>> np.round(uniform((3,), seed=(1, 2)), 4)
     array([0.2687, 0.9461, 0.5542], dtype=float32)
     """
     return ops.cast(ops.cast(_shift(_bits(shape, seed), 8), "float32") * 2.0**-24, dtype)
 
 
-def normal(shape: Sequence[Any], seed: Seed, dtype: str = "float32") -> Any:
-    """N(0, 1) by inversion, sqrt(2) erfinv(u), |value| < 5.2.
+def normal(shape: Sequence[Any], seed: Any, dtype: str = "float32") -> Any:
+    """N(0, 1) by inversion, sqrt(2) erfinv(u), |value| < 5.2; arguments as for `uniform`.
 
     u is an odd multiple of 2^-23 in (-1, 1): symmetric, and exact in float32.
 
-    Args:
-        shape, seed, dtype: As for `uniform`.
-
-    Returns:
-        A tensor of `shape`.
-
     Example:
-
-    >>> x = normal((1000, 100), keras.random.SeedGenerator(1))
-    >>> round(float(ops.std(x)), 1)
+    >>> round(float(ops.std(normal((1000, 100), keras.random.SeedGenerator(1)))), 1)
     1.0
     """
     u = (ops.cast(_shift(_bits(shape, seed), 9), "float32") + 0.5) * 2.0**-22 - 1.0

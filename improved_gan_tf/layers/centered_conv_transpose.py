@@ -12,10 +12,10 @@ from improved_gan_tf.layers.checks import check_shape
 class CenteredConv2DTranspose(keras.layers.Conv2DTranspose):
     """Upsamples by exactly `strides`, the kernel centred: output[s p + a - k // 2] += x[p] w[a].
 
-    Keras' padding="same" puts the smaller half of the padding first (for a 5x5 kernel with stride
-    2 one pixel above and two below); the original pads k // 2 on both sides, which shifts the
-    image by one pixel (D1). This layer computes the full ("valid") result and keeps the s H rows
-    and s W columns that start at k // 2, before the bias and the activation.
+    Keras' padding="same" puts the smaller half of the padding first (for a 5x5 kernel with stride 2
+    one pixel above and two below); the original pads k // 2 on both sides, which shifts the image
+    by one pixel (D1). This layer computes the full ("valid") result and keeps the s H rows and s W
+    columns that start at k // 2, before the bias and the activation.
 
     Args:
         filters: The number of output channels, an integer.
@@ -25,17 +25,12 @@ class CenteredConv2DTranspose(keras.layers.Conv2DTranspose):
             `dilation_rate` and `data_format` keep their defaults.
 
     Input: (N, H, W, C), channels last. Output: (N, s H, s W, filters).
-
-    Raises:
-        ValueError: The kernel is even or not larger than the stride, or one of the four arguments
-            above has another value; the input has another rank or unknown channels.
+    Raises: `ValueError` for another argument or input.
+    Source: mnist_svhn_cifar10/nn.py, Deconv2DLayer. Its kernel is spatially flipped against ours.
 
     Example:
-
     >>> tuple(CenteredConv2DTranspose(3, 5, 2)(np.ones((1, 4, 6, 2))).shape)
     (1, 8, 12, 3)
-
-    Source: mnist_svhn_cifar10/nn.py, Deconv2DLayer. Its kernel is spatially flipped against ours.
     """
 
     def __init__(

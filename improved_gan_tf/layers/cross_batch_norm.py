@@ -19,26 +19,21 @@ class CrossBatchNorm(keras.layers.Layer):
         y[:, c] = gamma0[c] (x[:, c] - m0[c]) / sqrt(v0[c] + epsilon) + beta0[c],  c < C / 2
         y[:, c] = gamma1[c] (x[:, c] - m1[c]) / sqrt(v1[c] + epsilon) + beta1[c],  else
 
-    for all examples. So one half of the channels can tell a generated image from the real ones,
-    the other half a real one from the generated. There are no running averages; gradients flow
-    through the statistics, which are computed in float32 at least.
+    for all examples. So one half of the channels can tell a generated image from the real ones, the
+    other half a real one from the generated. There are no running averages; gradients flow through
+    the statistics, which are computed in float32 at least.
 
     Args:
         epsilon: Added to the variance under the root, a float, 1e-5 by default.
 
     Input: (N, C) or (N, H, W, C), N and C even. Output: the same shape. Weights: `gamma0` and
     `gamma1` (C / 2,), N(1, 0.02) at first, `beta0` and `beta1`, 0 at first.
-
-    Raises:
-        ValueError: The input has another rank, an odd or unknown number of channels, or an odd
-            number of examples.
+    Raises: `ValueError` for another input.
+    Source: imagenet/ops.py, batch_norm_cross.
 
     Example:
-
     >>> tuple(CrossBatchNorm()(np.random.rand(6, 4, 4, 8)).shape)
     (6, 4, 4, 8)
-
-    Source: imagenet/ops.py, batch_norm_cross.
     """
 
     couples_examples: bool = True

@@ -11,13 +11,11 @@ from improved_gan_tf import keras_compat
 class DataDependent:
     """Mixin for a layer that can set some of its own weights from a batch of its inputs.
 
-    A subclass implements `set_from_data` and calls it at the start of `call` while `initializing`
-    is true, so that its outputs are already those of the new weights.
+    A subclass calls `set_from_data` at the start of `call` while `initializing` is true.
 
     Attributes:
-        initializing: Whether a call sets the weights first; False but for the one pass of
-            `initialize_from_data`. It is read when `call` runs in Python: a `tf.function` that was
-            traced before keeps to the old value.
+        initializing: Whether a call sets the weights first; true in the one pass of
+            `initialize_from_data`. A `tf.function` that was traced before keeps to the old value.
     """
 
     initializing: bool = False
@@ -36,11 +34,10 @@ def walk(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
     """Yields the layer and every layer inside it, at any depth, each once.
 
     Args:
-        layer: A layer or model. The layers of sub-models, wrapped layers, and layers that others
-            hold in attributes, lists and dictionaries are all found.
+        layer: A layer or model. Layers of sub-models, wrapped layers, and layers that others hold
+            in attributes, lists and dictionaries are all found.
 
     Example:
-
     >>> model = keras.Sequential([keras.layers.TimeDistributed(keras.layers.Dense(2))])
     >>> [type(layer).__name__ for layer in walk(model)]
     ['Sequential', 'TimeDistributed', 'Dense']
@@ -49,16 +46,15 @@ def walk(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
 
 
 def couples_examples(model: keras.layers.Layer) -> bool:
-    """Returns whether an output of the model depends on other examples of its batch in training.
+    """Returns whether an output depends on other examples of its batch in training.
 
-    A layer says so itself by an attribute `couples_examples = True`, also one of your own. Keras'
+    A layer says so by an attribute `couples_examples = True`, also one of your own. Keras'
     `BatchNormalization`, which has no such attribute, is the exception that is known here.
 
     Args:
         model: A model or layer; everything inside it is asked, see `walk`.
 
     Example:
-
     >>> couples_examples(keras.Sequential([layers.MinibatchDiscrimination(100)]))
     True
     """
@@ -72,12 +68,11 @@ def couples_examples(model: keras.layers.Layer) -> bool:
 def initialize_from_data(model: keras.Model, batch: Any) -> Any:
     """Sets scales and biases so that every layer's pre-activations are normalised on `batch`.
 
-    One pass through the model, with noise and dropout on as in the original (D4): each
-    `WeightNorm` gets mean 0 and its `initial_stddev` in every channel, each
-    `MinibatchDiscrimination` a mean nearest-neighbour distance of 2 and features of mean 0, and
-    each layer sees the *initialised* outputs of those before it. Call it once, before training and
-    eagerly; with `tf.distribute` under `strategy.scope()` and outside `strategy.run`, so that all
-    replicas agree.
+    One pass through the model, with noise and dropout on as in the original (D4): each `WeightNorm`
+    gets mean 0 and its `initial_stddev` in every channel, each `MinibatchDiscrimination` a mean
+    nearest-neighbour distance of 2 and features of mean 0, and each layer sees the *initialised*
+    outputs of those before it. Call it once, before training and eagerly; with `tf.distribute`
+    under `strategy.scope()` and outside `strategy.run`, so that all replicas agree.
 
     Args:
         model: A built Keras model with at least one `DataDependent` layer, at any depth.
@@ -87,17 +82,15 @@ def initialize_from_data(model: keras.Model, batch: Any) -> Any:
         The output of the model on `batch`.
 
     Raises:
-        ValueError: No layer of the model is initialised from data, or `batch` has fewer than two
-            examples: the standard deviation of a single one is 0.
+        ValueError: No layer is initialised from data, or there are fewer than two examples.
+
+    Source: nn.py, the `init=True` paths of get_output_for, and `init_updates`.
 
     Example:
-
     >>> model = keras.Sequential([keras.Input((8,)), layers.WeightNorm(keras.layers.Dense(3))])
     >>> outputs = initialize_from_data(model, np.random.rand(500, 8))
     >>> np.allclose(np.std(outputs, axis=0), 1.0, atol=1e-4)
     True
-
-    Source: nn.py, the `init=True` paths of get_output_for, and `init_updates`.
     """
     found = [x for x in walk(model) if isinstance(x, DataDependent) and x.data_dependent]
     if not found:

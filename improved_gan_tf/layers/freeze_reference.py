@@ -18,26 +18,21 @@ def freeze_reference(model: keras.Model) -> keras.Model:
     are constants. One pass of the reference examples (and one live example of zeros, which has no
     influence on them) gives every `VirtualBatchNorm` its own; `ReferenceBatch` and `DropReference`
     are left out. Sampling as many images as there are reference examples is then half the work,
-    which the original does in full each time (D20).
-
-    Call it eagerly, outside `strategy.run`.
+    which the original does in full each time (D20). Call it eagerly, outside `strategy.run`.
 
     Args:
         model: A functional `keras.Model` whose reference examples come from `ReferenceBatch` and
-            leave by `DropReference`, with `VirtualBatchNorm` layers between, and whose inputs have
-            known dimensions after the batch. It is not changed.
+            leave by `DropReference`, with `VirtualBatchNorm` layers between, each called once, and
+            whose inputs have known dimensions after the batch. It is not changed.
 
     Returns:
         A functional `keras.Model` of the same name, inputs, outputs and names of the remaining
         layers, with copies of the weights.
 
     Raises:
-        ValueError: The model is not functional, or has no `VirtualBatchNorm` layer that is not
-            frozen; such a layer lies inside another layer or model, is called more than once, or
-            gets other examples than the reference examples and those of the batch.
+        ValueError: The model is not as described.
 
     Example:
-
     >>> z = keras.Input((4,))
     >>> x = layers.VirtualBatchNorm(8)(keras.layers.Dense(6)(layers.ReferenceBatch(8)(z)))
     >>> model = keras.Model(z, layers.DropReference(8)(x))

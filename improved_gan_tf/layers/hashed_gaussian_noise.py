@@ -17,22 +17,17 @@ class HashedGaussianNoise(keras.layers.Layer):
     `improved_gan_tf.random` (D9).
 
     Args:
-        stddev: The standard deviation, a float >= 0 in the units of the input.
+        stddev: The standard deviation, a finite float >= 0 in the units of the input.
         seed: An integer, or None (the default) for one drawn from Keras' global seed.
 
     Input: any shape. Output: the same shape.
-
-    Raises:
-        ValueError: `stddev` is negative or not finite.
+    Raises: `ValueError` for a `stddev` that is negative or not finite.
+    Source: mnist_svhn_cifar10/nn.py, GaussianNoiseLayer.
 
     Example:
-
-    >>> noise = HashedGaussianNoise(2.0, seed=1)
-    >>> x = np.zeros((1000, 50), "float32")
+    >>> noise, x = HashedGaussianNoise(2.0, seed=1), np.zeros((1000, 50), "float32")
     >>> bool(np.all(noise(x) == x)), round(float(np.std(noise(x, training=True))), 1)
     (True, 2.0)
-
-    Source: mnist_svhn_cifar10/nn.py, GaussianNoiseLayer.
     """
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any):

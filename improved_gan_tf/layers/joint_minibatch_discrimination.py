@@ -21,26 +21,20 @@ class JointMinibatchDiscrimination(keras.layers.Layer):
         output   = concat(x, f1, f2)
 
     S = B (2B - 1) is the number of pairs with a partner in one half, over all examples: the
-    original divides by the sum of the whole mask. Large problems are computed in tiles, as in
-    `MinibatchDiscrimination` (D6).
+    original divides by the sum of the whole mask. Large problems are computed in tiles (D6).
 
     Args:
         num_kernels: K, the number of features for each half, an integer from 1.
         dim_per_kernel: D, the dimensions in which they measure distances, an integer from 1.
 
-    Input: (N, I), N even. Output: (N, I + 2K). Weights: `kernel` (I, K D), N(0, 0.02) at first,
-    and `bias` (K D,), 0 at first.
-
-    Raises:
-        ValueError: K or D is below 1; the input has another rank, an unknown number of features
-            or an odd number of examples.
+    Input: (N, I), N even. Output: (N, I + 2K). Weights: `kernel` (I, K D), N(0, 0.02) at first, and
+    `bias` (K D,), 0 at first.
+    Raises: `ValueError` for K or D below 1 or another input.
+    Source: imagenet/discriminator.py, discriminator (d_h, f1, f2).
 
     Example:
-
     >>> tuple(JointMinibatchDiscrimination(3, 2)(np.ones((8, 10))).shape)
     (8, 16)
-
-    Source: imagenet/discriminator.py, discriminator (d_h, f1, f2).
     """
 
     couples_examples: bool = True

@@ -33,17 +33,12 @@ class MinibatchDiscrimination(DataDependent, keras.layers.Layer):
 
     Input: (N, ...) of rank 2 or more, flattened to (N, I). Output: (N, I + K). Weights: `theta`
     (I, K, D), `log_weight_scale` (K, D), 0 at first, and `bias` (K,), -1 at first.
-
-    Raises:
-        ValueError: K or D is below 1; the input has a rank below 2 or an unknown dimension after
-            the batch.
+    Raises: `ValueError` for K or D below 1, or an unknown dimension after the batch.
+    Source: mnist_svhn_cifar10/nn.py, MinibatchLayer.
 
     Example:
-
     >>> tuple(MinibatchDiscrimination(100)(np.ones((8, 250))).shape)
     (8, 350)
-
-    Source: mnist_svhn_cifar10/nn.py, MinibatchLayer.
     """
 
     couples_examples: bool = True

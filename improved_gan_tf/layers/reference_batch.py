@@ -12,27 +12,22 @@ from improved_gan_tf.layers.checks import check_at_least, check_shape
 class ReferenceBatch(keras.layers.Layer):
     """Puts fixed examples in front of the batch: concat([reference, x]).
 
-    They are drawn once, U(minval, maxval), into the non-trainable weight `reference`, which is
-    saved with the model. The concatenation is ours: the original runs its network twice with
-    shared variables (D20).
+    They are drawn once, U(minval, maxval), into the non-trainable weight `reference` (R, ...),
+    which is saved with the model. The original runs its network twice instead, with shared
+    variables (D20).
 
     Args:
         reference_size: R, the number of reference examples, an integer from 1.
         minval: The lower end of the uniform distribution, -1.0 by default.
         maxval: Its upper end, 1.0 by default.
 
-    Input: (N, ...) with known dimensions after the batch. Output: (R + N, ...). Weight:
-    `reference` (R, ...).
-
-    Raises:
-        ValueError: `reference_size` is below 1; the input has an unknown dimension.
+    Input: (N, ...) with known dimensions after the batch. Output: (R + N, ...).
+    Raises: `ValueError` for a `reference_size` below 1 or an unknown dimension.
+    Source: imagenet/generator.py, make_z.
 
     Example:
-
     >>> tuple(ReferenceBatch(16)(np.ones((2, 100))).shape)
     (18, 100)
-
-    Source: imagenet/generator.py, make_z.
     """
 
     def __init__(
@@ -73,13 +68,10 @@ class DropReference(keras.layers.Layer):
     Args:
         reference_size: R, the number of reference examples, an integer from 1.
 
-    Input: (R + N, ...). Output: (N, ...).
-
-    Raises:
-        ValueError: `reference_size` is below 1; the batch is known to have no live example.
+    Input: (R + N, ...), N >= 1. Output: (N, ...).
+    Raises: `ValueError` for a `reference_size` below 1 or a batch without live examples.
 
     Example:
-
     >>> tuple(DropReference(16)(np.ones((18, 100))).shape)
     (2, 100)
     """

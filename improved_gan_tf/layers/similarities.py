@@ -24,7 +24,7 @@ def similarities(m: Any, groups: int = 1) -> Any:
 
     Args:
         m: The projections, a float tensor (K, D, N).
-        groups: The number of equal parts of the batch, in order; it divides N.
+        groups: The number of equal parts of the batch, in order, an integer; 1 by default.
 
     Returns:
         A float tensor (K, groups, N).
@@ -70,8 +70,7 @@ def _distances(part, m, first):
     """sum_d |part[k,d,n] - m[k,d,j]| + 1e6 [n = j]: (k, r, N).
 
     `part` holds the r examples of the batch m from number `first` on. The sum runs dimension by
-    dimension, so that nothing of size k r N D ever exists. 1e6 removes an example's similarity to
-    itself: exp(-1e6) is 0.
+    dimension, so that nothing of size k r N D ever exists. exp(-1e6) is 0: no similarity to itself.
     """
     n = first + ops.arange(ops.shape(part)[-1])
     same = ops.equal(n[:, None], ops.arange(ops.shape(m)[-1])[None, :])

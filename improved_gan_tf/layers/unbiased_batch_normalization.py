@@ -23,15 +23,13 @@ class UnbiasedBatchNormalization(keras.layers.BatchNormalization):
         **kwargs: Arguments of `keras.layers.BatchNormalization`.
 
     Input: (N, ...) with known channels. Output: the same shape.
+    Source: mnist_svhn_cifar10/nn.py, BatchNormLayer and batch_norm.
 
     Example:
-
     >>> layer = UnbiasedBatchNormalization()
     >>> y = layer(np.array([[1.0], [3.0]]), training=True)
     >>> np.round(layer.moving_variance, 2)  # 0.9 * 1 + 0.1 * 2
     array([1.1], dtype=float32)
-
-    Source: mnist_svhn_cifar10/nn.py, BatchNormLayer and batch_norm.
     """
 
     couples_examples: bool = True

@@ -21,8 +21,8 @@ class VirtualBatchNorm(keras.layers.Layer):
         reference example r_i: y(r_i; m0, s0)
         live example x_i:      y(x_i; c E_i[x_i] + (1 - c) m0, c E_i[x_i^2] + (1 - c) s0)
 
-    So a live example depends on no other live example. Gradients flow through m0 and s0.
-    Statistics are computed in float32 at least, and s - m^2 is not taken below 0 (D21).
+    So a live example depends on no other live example. Gradients flow through m0 and s0. Statistics
+    are computed in float32 at least, and s - m^2 is not taken below 0 (D21).
 
     Args:
         reference_size: The number of reference examples, an integer from 1 (from 2 with `half`).
@@ -31,30 +31,21 @@ class VirtualBatchNorm(keras.layers.Layer):
             gamma_driver, N(0, 0.02) at first, and gamma = exp(gamma_driver).
         per_pixel: Whether every pixel has its own statistics, gain and beta, without means over
             height and width; False by default.
-        half: 1 or 2: only the first or second reference_size // 2 reference examples make m0 and
-            s0 (and are the n of c). None (the default): all of them.
+        half: 1 or 2: only the first or second reference_size // 2 reference examples make m0 and s0
+            (and are the n of c). None (the default): all of them.
         frozen: Whether m0 and s0 are the weights `reference_mean` and `reference_mean_square`, and
             all examples of the input are live; False by default, set by `freeze_reference`.
 
     Input: (N,), (N, C) or (N, H, W, C), reference examples included. Output: the same shape.
-
-    Attributes:
-        observer: A function that gets the input of each call, or None; `freeze_reference` sees
-            through it what the layer gets inside a model.
-
-    Raises:
-        ValueError: An argument is out of its range; the input has another rank, unknown channels
-            (`per_pixel`: an unknown dimension) or no live example.
+    Raises: `ValueError` for an argument out of its range or another input.
+    Source: imagenet/model.py, VBN (gain "linear"), VBNL (gain "exp"), VBNLP (with `per_pixel`).
 
     Example:
-
     >>> tuple(VirtualBatchNorm(16)(np.random.rand(18, 4, 4, 8)).shape)
     (18, 4, 4, 8)
-
-    Source: imagenet/model.py, VBN (gain "linear"), VBNL (gain "exp"), VBNLP (with `per_pixel`).
     """
 
-    observer: Callable[[Any], None] | None = None
+    observer: Callable[[Any], None] | None = None  # is given each input, for `freeze_reference`
 
     def __init__(
         self,
@@ -129,19 +120,12 @@ class VirtualBatchNorm(keras.layers.Layer):
         return self.reference_size if self.half is None else self.reference_size // 2
 
     def freeze_reference(self, reference: Any) -> "VirtualBatchNorm":
-        """A frozen copy: the statistics of `reference` are weights, and all examples are live.
+        """Returns a frozen copy, for which the statistics of `reference` are weights.
 
         A copy, because a function traced before would keep to the layer as it was.
 
         Args:
             reference: This layer's input at the reference examples, float (reference_size, ...).
-
-        Returns:
-            A built `VirtualBatchNorm` of the same name, weights and settings.
-
-        Raises:
-            ValueError: The layer is frozen already or has no weights yet, or `reference` has
-                another number of examples.
         """
         if self.frozen or not self.built:
             state = "frozen already" if self.frozen else "not built; call it first"

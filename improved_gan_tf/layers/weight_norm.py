@@ -32,29 +32,19 @@ class WeightNorm(DataDependent, keras.layers.Wrapper):
         layer: The `Dense`, `Conv2D`, `Conv2DTranspose` or `CenteredConv2DTranspose` to wrap, with
             the data format "channels_last" (D1).
         train_scale: Whether g is trained; False by default, as in the original's hidden layers.
-        initial_stddev: The standard deviation of the pre-activations that `initialize_from_data`
-            sets, a float, 1.0 by default. With None it leaves the layer as it is, as the
-            original's older `l2normalize`.
-        epsilon: Added to the sum under the root, 1e-6 by default; 0 in the MNIST script's older
-            `DenseLayer`.
+        initial_stddev: The standard deviation that `initialize_from_data` sets, a float, 1.0 by
+            default; None leaves the layer as it is, as the original's older `l2normalize`.
+        epsilon: Added to the sum under the root, a float, 1e-6 by default; 0 in the MNIST script.
 
-    Shapes are those of the wrapped layer: Dense (N, ..., I) -> (N, ..., units), the convolutions
-    (N, H, W, C) -> (N, H', W', filters).
-
-    Raises:
-        ValueError: The layer is of another kind or has channels first; the input has a rank that
-            the layer does not take, or an unknown last dimension.
-
-    Example:
-
-    >>> layer = WeightNorm(keras.layers.Dense(3, activation="relu"), train_scale=True)
-    >>> tuple(layer(np.ones((2, 5))).shape)
-    (2, 3)
-    >>> sorted(v.name for v in layer.trainable_variables)
-    ['bias', 'g', 'kernel']
-
+    Input: what the wrapped layer takes, with known channels. Output: what it returns.
+    Raises: `ValueError` for another kind of layer or input.
     Source: mnist_svhn_cifar10/nn.py, WeightNormLayer and weight_norm; DenseLayer (epsilon=0);
     l2normalize (train_scale=True, initial_stddev=None).
+
+    Example:
+    >>> layer = WeightNorm(keras.layers.Dense(3, activation="relu"), train_scale=True)
+    >>> tuple(layer(np.ones((2, 5))).shape), sorted(v.name for v in layer.trainable_variables)
+    ((2, 3), ['bias', 'g', 'kernel'])
     """
 
     def __init__(

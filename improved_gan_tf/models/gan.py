@@ -12,19 +12,21 @@ class GAN(keras.Model):
     """A generator and a discriminator with an optimizer each; the base of the models here.
 
     A subclass sets `built`, implements `train_step`, `default_optimizer` and `draw_latents`, and
-    extends `compile`, `get_compile_config` and `get_config` by what it adds.
+    extends `compile` and `get_config` by what it adds.
 
     Args:
         generator: A `keras.Model` from one or more latent inputs (N, ...) to images (N, H, W, C).
         discriminator: A `keras.Model` from images to logits.
-        seed: An integer that the latent vectors are drawn from; None (the default) draws it from
-            Keras' global seed.
+        seed: The seed of the latent vectors, an integer; None (the default) draws it from Keras'
+            global seed.
         image_range: The values (low, high) of the images, real and generated, that are black and
             full brightness; (0.0, 1.0) by default. It is saved with the model and exported.
 
     Attributes:
         latent_range: The ends of the uniform distribution of the latent vectors.
         reported: The names of the losses and errors in the logs of `fit`, in the log's order.
+        compile_values: The names of the arguments of `compile` that are saved with the model.
+        images_at_once: The number of images that the generator makes in one call of `images`.
 
     Raises:
         ValueError: The networks do not fit together, or `image_range` is empty.
@@ -32,7 +34,8 @@ class GAN(keras.Model):
 
     latent_range: tuple[float, float] = (0.0, 1.0)
     reported: tuple[str, ...] = ()
-    images_at_once: int = 500  # how many the generator makes in one call, when it samples
+    compile_values: tuple[str, ...] = ("jit_compile",)
+    images_at_once: int = 500
 
     def __init__(
         self,
@@ -43,18 +46,18 @@ class GAN(keras.Model):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if generator.output_shape[1:] != discriminator.input_shape[1:]:
+        drawn, taken = generator.output_shape[1:], discriminator.input_shape[1:]
+        if drawn != taken:
             raise ValueError(
-                f"the generator draws images of shape {generator.output_shape[1:]}, but the "
-                f"discriminator takes {discriminator.input_shape[1:]}"
+                f"the generator draws images of shape {drawn}, but the discriminator takes {taken}"
             )
-        low, high = image_range
+        low, high = map(float, image_range)
         if not -math.inf < low < high < math.inf:
             raise ValueError(f"image_range must be (low, high) with low < high, not {image_range}")
         self.generator = generator
         self.discriminator = discriminator
         self.seed = seed
-        self.image_range = (float(low), float(high))
+        self.image_range = (low, high)
 
     @staticmethod
     def default_optimizer() -> keras.optimizers.Optimizer:
@@ -62,34 +65,27 @@ class GAN(keras.Model):
         raise NotImplementedError
 
     def compile(
-        self,
-        generator_optimizer: Any = None,
-        discriminator_optimizer: Any = None,
-        **kwargs: Any,
+        self, generator_optimizer: Any = None, discriminator_optimizer: Any = None, **kwargs: Any
     ) -> None:
         """Sets both optimizers.
 
         Args:
             generator_optimizer: A Keras optimizer, or a name or configuration of one; None (the
                 default) for `default_optimizer`.
-            discriminator_optimizer: Likewise, another object.
+            discriminator_optimizer: Likewise, another object; a `ValueError` if it is the same.
             **kwargs: Arguments of `keras.Model.compile`, such as `jit_compile`.
-
-        Raises:
-            ValueError: One optimizer is given for both networks.
         """
-        generator_optimizer, discriminator_optimizer = (
+        players = [
             self.default_optimizer() if given is None else keras.optimizers.get(given)
             for given in (generator_optimizer, discriminator_optimizer)
-        )
-        if generator_optimizer is discriminator_optimizer:
+        ]
+        if players[0] is players[1]:
             raise ValueError("the generator and the discriminator need an optimizer each")
         super().compile(optimizer=None, **kwargs)
-        self.generator_optimizer = generator_optimizer
-        self.discriminator_optimizer = discriminator_optimizer
+        self.generator_optimizer, self.discriminator_optimizer = players
         # Built now: a state that does not exist when weights are loaded would be left out.
-        generator_optimizer.build(self.generator.trainable_variables)
-        discriminator_optimizer.build(self.discriminator.trainable_variables)
+        self.generator_optimizer.build(self.generator.trainable_variables)
+        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
     @property
     def trains_generator(self) -> bool:
@@ -110,14 +106,10 @@ class GAN(keras.Model):
         Args:
             n: The number of images, an integer from 1.
             seed: An integer: the same vectors each time, whatever was drawn before. None (the
-                default): others each time, drawn from the model's or from Keras' own random state.
+                default): others each time, from the model's or from Keras' own random state.
 
         Returns:
-            A float array (n, ...); a list of them, one for each input, where the generator has
-            several.
-
-        Raises:
-            ValueError: n is below 1.
+            A float array (n, ...); where the generator has several inputs, a list of them.
         """
         if n < 1:
             raise ValueError(f"n must be at least 1, not {n!r}")
@@ -129,8 +121,7 @@ class GAN(keras.Model):
         Args:
             latents: What `latent_vectors` returns, or as many vectors of your own.
             batch_statistics: Whether these images are normalised by their own statistics, as the
-                original's samples are (D7), rather than by the running averages; False by
-                default.
+                original's samples are (D7), rather than by the running averages, the default.
 
         Returns:
             A float array (n, H, W, C) in `image_range`.
@@ -154,16 +145,7 @@ class GAN(keras.Model):
         return np.concatenate([np.asarray(generator(piece(start))) for start in starts])
 
     def sample(self, n: int, seed: int | None = None, batch_statistics: bool = False) -> np.ndarray:
-        """Draws images: `images(latent_vectors(n, seed), batch_statistics)`.
-
-        Args:
-            n: The number of images, an integer from 1.
-            seed: See `latent_vectors`.
-            batch_statistics: See `images`.
-
-        Returns:
-            A float array (n, H, W, C) in `image_range`.
-        """
+        """Draws images; see `latent_vectors` and `images` for arguments and result."""
         return self.images(self.latent_vectors(n, seed), batch_statistics)
 
     def get_config(self) -> dict[str, Any]:
@@ -189,7 +171,7 @@ class GAN(keras.Model):
         optimizers = ("generator_optimizer", "discriminator_optimizer")
         return {
             **{k: keras.saving.serialize_keras_object(getattr(self, k)) for k in optimizers},
-            "jit_compile": self.jit_compile,
+            **{k: getattr(self, k) for k in self.compile_values},
         }
 
     def compile_from_config(self, config: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ _LOSSES = ("real_loss", "fake_loss", "class_loss", "generator_loss")
 class ImageNetGAN(BuiltInInit, GAN):
     """Trains a generator and a classifier with a class "generated", by `fit` on (images, labels).
 
-    One training step on B labelled images x, y, with fresh latent vectors z and with l the K + 1
+    One training step on B labelled images x, y, with fresh latent vectors z, with l the K + 1
     logits of the joint batch [x, G(z)] + N(0, noise^2) and u = `losses.gan_logits(l)`:
 
         discriminator: `losses.one_sided_discriminator(u(x), u(G(z)), smoothing)`
@@ -28,36 +28,30 @@ class ImageNetGAN(BuiltInInit, GAN):
         generator:     `losses.smoothed_generator(u(G(z)), generator_target)`
 
     Both gradients are taken at the same parameters, from the same forward pass and the same draws
-    of z and noise; then both players move. z is U[-1, 1).
+    of z and noise; then both players move. z is U[-1, 1). `call` is the generator; `sample` draws
+    images without the cost of the reference batch.
 
     Under a `tf.distribute` strategy every replica has its own z, noise, statistics and minibatch
-    features; the gradients and the reported figures are averaged over the replicas (D23). Draws
-    are a function of (seed, step, replica) (D9), so there is no random state, and a reloaded model
+    features; the gradients and the reported figures are averaged over the replicas (D23). Draws are
+    a function of (seed, step, replica) (D9), so there is no random state, and a reloaded model
     trains on exactly as the saved one would have.
-
-    `call` is the generator; `sample` draws images without the cost of the reference batch.
 
     Args:
         generator: A `keras.Model` from one or more latent inputs (N, ...) to images (N, H, W, C).
-        discriminator: A `keras.Model` from a joint batch, real images first, to logits
-            (2B, K + 1), that of "generated" last.
+        discriminator: A `keras.Model` from a joint batch, real images first, to logits (2B, K + 1),
+            that of "generated" last.
         seed: The seed of latent vectors and noise, an integer from 0; None (the default) draws it
             from Keras' global seed.
-        image_range: The values (low, high) of the images that are black and full brightness;
-            (-1.0, 1.0) by default.
+        image_range: See `GAN`; (-1.0, 1.0) by default.
         noise: The standard deviation of the noise on all images in training, 0.1 by default.
 
     Raises:
         ValueError: The networks do not fit together, or `seed` or `noise` is negative.
 
     Example:
-
     >>> small = {"image_shape": (8, 8, 1), "width": 0.05}
-    >>> gan = ImageNetGAN(
-    ...     networks.imagenet.generator(**small),
-    ...     networks.imagenet.discriminator(num_classes=10, **small),
-    ... )
-    >>> gan.compile()
+    >>> discriminator = networks.imagenet.discriminator(num_classes=10, **small)
+    >>> gan = ImageNetGAN(networks.imagenet.generator(**small), discriminator)
     >>> gan.sample(2, seed=1).shape
     (2, 8, 8, 1)
 
@@ -66,6 +60,7 @@ class ImageNetGAN(BuiltInInit, GAN):
 
     latent_range = (-1.0, 1.0)
     reported = (*_LOSSES, "error", "running_error", *(f"val_{k}" for k in _LOSSES), "val_error")
+    compile_values = (*GAN.compile_values, "smoothing", "generator_target")
     images_at_once = 16
 
     def __init__(
@@ -82,13 +77,8 @@ class ImageNetGAN(BuiltInInit, GAN):
         if seed < 0 or noise < 0:
             raise ValueError(f"seed and noise must be at least 0, not {seed!r} and {noise!r}")
         self.noise = noise
-        self.running_error = self.add_weight(
-            name="running_error",
-            shape=(),
-            initializer="zeros",
-            trainable=False,
-            aggregation="mean",
-        )
+        one = {"trainable": False, "aggregation": "mean", "name": "running_error"}
+        self.running_error = self.add_weight((), "zeros", **one)
         self.built = True
 
     def compile(
@@ -102,20 +92,17 @@ class ImageNetGAN(BuiltInInit, GAN):
         """Sets the targets and both optimizers.
 
         Args:
-            generator_optimizer: A Keras optimizer, or a name or configuration of one; None (the
-                default) for Keras' Adam(4e-4, beta_1=0.5, epsilon=1e-8).
-            discriminator_optimizer: Likewise, another object.
+            generator_optimizer, discriminator_optimizer: See `GAN`; None (the default) for Keras'
+                Adam(4e-4, beta_1=0.5, epsilon=1e-8).
             smoothing: The target of real images is 1 - smoothing, of generated ones 0; a float in
                 [0, 1), 0.25 by default (section 3.4).
-            generator_target: What the generator makes the discriminator say of its images; a
-                float in (0, 1], 0.375 by default.
-            **kwargs: Arguments of `keras.Model.compile`, such as `run_eagerly`; `jit_compile` is
-                False by default.
+            generator_target: What the generator makes the discriminator say of its images; a float
+                in (0, 1], 0.375 by default.
+            **kwargs: Arguments of `keras.Model.compile`; `jit_compile` is False by default.
 
         Raises:
-            ValueError: A target is out of its range, one optimizer is given for both networks, or
-                `jit_compile` or `steps_per_execution` is asked for with several replicas on CPU
-                devices, where TensorFlow can do neither.
+            ValueError: A target is out of its range, or `jit_compile` or `steps_per_execution` is
+                asked for with several replicas on CPU devices, where TensorFlow can do neither.
         """
         if not 0 <= smoothing < 1 or not 0 < generator_target <= 1:
             raise ValueError(
@@ -147,12 +134,7 @@ class ImageNetGAN(BuiltInInit, GAN):
         return self.generator(inputs, training=training)
 
     def latents(self, n: Any, *words: Any) -> list[Any]:
-        """Returns n of each of the generator's inputs, U[-1, 1): a function of `words`.
-
-        Args:
-            n: The number of images, an integer or scalar tensor.
-            *words: Integers or scalar tensors, the same for the same draw.
-        """
+        """Returns n of each of the generator's inputs, U[-1, 1), as a function of integers."""
         return [
             2.0 * random.uniform((n, *x.shape[1:]), (*words, level), x.dtype) - 1.0
             for level, x in enumerate(self.generator.inputs)
@@ -181,31 +163,29 @@ class ImageNetGAN(BuiltInInit, GAN):
         """Returns losses and both players' gradients at the present parameters.
 
         Args:
-            images: x, a float tensor (B, H, W, C) in [-1, 1].
-            labels: y, an integer tensor (B,) in 0 .. K-1.
+            images: x, a float tensor (B, H, W, C).
+            labels: y, an integer tensor (B,) of classes in 0..K-1.
             latents: The generator's inputs for B images.
-            noise_words: The integers that the noise is a function of; None (the default): no
-                noise.
+            noise_words: The integers that the noise is a function of; None (the default): no noise.
 
         Returns:
             (report, gradients): scalars by name, among them "discriminator_loss"; lists of
             gradients, "discriminator" and "generator", in the order of their trainable variables,
             divided by the number of replicas and multiplied by the optimizer's loss scale.
         """
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        players = {
+            "discriminator": (self.discriminator, self.discriminator_optimizer),
+            "generator": (self.generator, self.generator_optimizer),
+        }
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            values = {
-                name: watch(tape, getattr(self, name).trainable_variables)
-                for name in ("discriminator", "generator")
-            }
+            values = {k: watch(tape, net.trainable_variables) for k, (net, _) in players.items()}
             report = self._report(images, labels, latents, noise_words)
-            replicas = tf.distribute.get_strategy().num_replicas_in_sync
             scaled = {
-                name: getattr(self, f"{name}_optimizer").scale_loss(
-                    report[f"{name}_loss"] / replicas
-                )
-                for name in values
+                k: optimizer.scale_loss(report[f"{k}_loss"] / replicas)
+                for k, (_, optimizer) in players.items()
             }
-        return report, {name: tape.gradient(scaled[name], values[name]) for name in values}
+        return report, {k: tape.gradient(scaled[k], values[k]) for k in players}
 
     def _report(self, images, labels, latents, noise_words=None, training=True):
         """The losses and the error by name."""
@@ -223,10 +203,8 @@ class ImageNetGAN(BuiltInInit, GAN):
             "generator_loss": losses.smoothed_generator(generated, self.generator_target),
             "error": losses.error_rate(labels, logits),
         }
-        report["discriminator_loss"] = (
-            report["real_loss"] + report["fake_loss"] + report["class_loss"]
-        )
-        return report
+        whole = report["real_loss"] + report["fake_loss"] + report["class_loss"]
+        return {**report, "discriminator_loss": whole}
 
     def _update_running_error(self, error, step):
         """The mean of the first 100 steps' errors, then a running average of rate 0.01."""
@@ -271,14 +249,6 @@ class ImageNetGAN(BuiltInInit, GAN):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "noise": self.noise}
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        config = super().get_compile_config()
-        return config and {
-            **config,
-            "smoothing": self.smoothing,
-            "generator_target": self.generator_target,
-        }
 
 
 def _fresh_seed() -> int:

@@ -14,6 +14,8 @@ from improved_gan_tf.optimizers import InnerEpsilonAdam, debiased, update_averag
 
 OBJECTIVES = ("feature_matching", "minibatch_discrimination", "supervised")
 AVERAGES = ("debiased", "original", "none")
+_LOSSES = ("supervised_loss", "unsupervised_loss", "generator_loss")
+_VALUES = ("objective", "feature_distance", "generator_steps", "unlabeled_weight")
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
@@ -28,22 +30,17 @@ class SemiSupervisedGAN(GAN):
     2. `generator_steps` times the generator, with fresh z and the updated discriminator, descends
        `losses.feature_matching(f(v), f(G(z)))` or `losses.minibatch_generator(D(G(z)))`.
 
-    Reported losses are from before the step. z is U[0, 1). All networks run in training mode:
-    noise and dropout on, batch statistics in the generator.
-
-    `call` and `predict` return the logits of the K classes by the averaged parameters (see
-    `average`); `sample` draws images. Saving (`.keras`, `.weights.h5`) keeps both optimizers, the
-    averages and the states of all random generators, so that a reloaded model trains on exactly
-    as the saved one would have.
+    Reported losses are from before the step. z is U[0, 1). All networks run in training mode: noise
+    and dropout on, batch statistics in the generator. `call` and `predict` return the logits of the
+    K classes by the averaged parameters (see `average`); `sample` draws images. Saving keeps both
+    optimizers, the averages and the states of all random generators, so that a reloaded model
+    trains on exactly as the saved one would have.
 
     Args:
         generator: A `keras.Model` from latent vectors (N, Z) to images (N, H, W, C).
-        discriminator: A `keras.Model` from images to logits (N, K), with a layer named "features"
-            for feature matching.
-        seed: An integer that the latent vectors are drawn from; None (the default) draws it from
-            Keras' global seed.
-        image_range: The values (low, high) of the images that are black and full brightness;
-            (0.0, 1.0) by default.
+        discriminator: A `keras.Model` from images to logits (N, K), with a layer named "features".
+        seed: See `GAN`.
+        image_range: See `GAN`; (0.0, 1.0) by default.
         average: The parameters that `call` uses: "debiased" (the default, a / (1 - (1 - rate)^t)),
             "original" (the running average a, which starts at 0) or "none" (the current ones)
             (D10).
@@ -52,24 +49,19 @@ class SemiSupervisedGAN(GAN):
     Attributes:
         couples_examples: Whether the discriminator relates the examples of a batch to each other,
             see `layers.couples_examples`: if so, the three batches of a step pass through it one
-            after the other, as in the original; if not, all at once, which computes the same and
-            is the faster. It may be set.
+            after the other, as in the original; if not, all at once, which computes the same and is
+            faster.
 
     Raises:
         ValueError: The networks do not fit together, or `average` is unknown.
 
     Example:
-
-    >>> gan = SemiSupervisedGAN(
-    ...     networks.dense.generator((8, 8, 1), units=(30,)),
-    ...     networks.dense.discriminator((8, 8, 1), units=(30, 20)),
-    ... )
+    >>> generator = networks.dense.generator((8, 8, 1), units=(30,))
+    >>> gan = SemiSupervisedGAN(generator, networks.dense.discriminator((8, 8, 1), units=(30, 20)))
     >>> gan.compile(objective="feature_matching")
     >>> x, y = np.random.rand(20, 8, 8, 1).astype("float32"), np.arange(20) % 10
-    >>> data = tf.data.Dataset.from_tensors(
-    ...     {"labeled": (x, y), "unlabeled": x, "unlabeled_generator": x}
-    ... )
-    >>> history = gan.fit(data, verbose=0)
+    >>> streams = {"labeled": (x, y), "unlabeled": x, "unlabeled_generator": x}
+    >>> history = gan.fit(tf.data.Dataset.from_tensors(streams), verbose=0)
     >>> gan.predict(x, verbose=0).shape, gan.sample(4, seed=1).shape
     ((20, 10), (4, 8, 8, 1))
 
@@ -77,14 +69,8 @@ class SemiSupervisedGAN(GAN):
     train_batch_disc, train_batch_gen, test_batch).
     """
 
-    reported = (
-        "supervised_loss",
-        "unsupervised_loss",
-        "generator_loss",
-        "error",
-        "val_error",
-        "val_error_current",
-    )
+    compile_values = (*GAN.compile_values, *_VALUES)
+    reported = (*_LOSSES, "error", "val_error", "val_error_current")
 
     def __init__(
         self,
@@ -99,19 +85,15 @@ class SemiSupervisedGAN(GAN):
         super().__init__(generator, discriminator, seed, image_range, **kwargs)
         if average not in AVERAGES:
             raise ValueError(f"average must be one of {', '.join(AVERAGES)}, not {average!r}")
-        self.features = keras.Model(
-            discriminator.input, discriminator.get_layer("features").output, name="features"
-        )
+        features = discriminator.get_layer("features").output
+        self.features = keras.Model(discriminator.input, features, name="features")
         self.average = average
         self.average_rate = average_rate
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.average_steps = self.add_weight(
-            name="average_steps", shape=(), dtype="int32", initializer="zeros", trainable=False
-        )
+        fixed = {"initializer": "zeros", "trainable": False}
+        self.average_steps = self.add_weight((), dtype="int32", name="average_steps", **fixed)
         self.averages = [
-            self.add_weight(
-                name="average", shape=v.shape, dtype=v.dtype, initializer="zeros", trainable=False
-            )
+            self.add_weight(v.shape, dtype=v.dtype, name="average", **fixed)
             for v in discriminator.trainable_variables
         ]
         self.couples_examples = couples_examples(discriminator)
@@ -130,21 +112,19 @@ class SemiSupervisedGAN(GAN):
         """Sets the objective and both optimizers.
 
         Args:
-            generator_optimizer: A Keras optimizer, or a name or configuration of one; None (the
-                default) for the recipes' `InnerEpsilonAdam(3e-3, beta_1=0.5)`.
-            discriminator_optimizer: Likewise, another object.
+            generator_optimizer, discriminator_optimizer: See `GAN`; None (the default) for the
+                MNIST recipe's `InnerEpsilonAdam(3e-3, beta_1=0.5)`.
             objective: The generator's objective, "feature_matching" (the default) or
                 "minibatch_discrimination"; or "supervised": the discriminator alone is trained, on
                 the labelled examples alone (the supervised-only baseline).
             feature_distance: "squared" (the default) or "absolute", see `losses.feature_matching`.
-            generator_steps: Generator updates per discriminator update, an integer from 1, 1 by
-                default.
+            generator_steps: Generator updates per discriminator update, an integer from 1 (the
+                default).
             unlabeled_weight: The weight of the unsupervised loss, a float, 1.0 by default.
             **kwargs: Arguments of `keras.Model.compile`, such as `jit_compile`.
 
         Raises:
-            ValueError: The objective or distance is unknown, `generator_steps` is below 1, or one
-                optimizer is given for both networks.
+            ValueError: A value is unknown or out of its range.
         """
         for name, value, known in (
             ("objective", objective, OBJECTIVES),
@@ -159,12 +139,8 @@ class SemiSupervisedGAN(GAN):
         self.feature_distance = feature_distance
         self.generator_steps = generator_steps
         self.unlabeled_weight = unlabeled_weight
-        self._train_metrics = [keras.metrics.Mean(name="supervised_loss")]
-        if objective != "supervised":
-            self._train_metrics += [
-                keras.metrics.Mean(name="unsupervised_loss"),
-                keras.metrics.Mean(name="generator_loss"),
-            ]
+        names = _LOSSES if self.trains_generator else _LOSSES[:1]
+        self._train_metrics = [keras.metrics.Mean(name=name) for name in names]
         self._error = keras.metrics.Mean(name="error")
         self._error_current = keras.metrics.Mean(name="error_current")
 
@@ -185,23 +161,19 @@ class SemiSupervisedGAN(GAN):
         shape = (n, self.generator.input_shape[-1])
         return random.uniform(shape, self.seed_generator, self.generator.input_dtype)
 
-    def classifier_values(self) -> list[Any]:
-        """Returns the values of the discriminator's trainable parameters that `call` uses."""
-        return self._values(self.average)
-
-    def _values(self, average):
-        variables = self.discriminator.trainable_variables
+    def classifier_values(self, average: str | None = None) -> list[Any]:
+        """Returns the values of the classifier's parameters by `average`, or by `self.average`."""
+        average, variables = average or self.average, self.discriminator.trainable_variables
         if average == "debiased":
             return debiased(self.averages, variables, self.average_rate, self.average_steps)
         return self.averages if average == "original" else variables
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        return self._classified(inputs, self.average, training)
+        return self._classified(inputs, training=training)
 
-    def _classified(self, inputs, average, training=False):
-        """The logits by the parameters that `average` names."""
+    def _classified(self, inputs, average=None, training=False):
         variables = self.discriminator.trainable_variables
-        values = [keras.ops.convert_to_tensor(v) for v in self._values(average)]
+        values = [keras.ops.convert_to_tensor(v) for v in self.classifier_values(average)]
         with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
             return self.discriminator(inputs, training=training)
 
@@ -230,9 +202,8 @@ class SemiSupervisedGAN(GAN):
                 logits, logits_unlabeled, logits_fake = self._logits(x, u, fake)
                 report["supervised_loss"] = losses.supervised(y, logits)
                 report["unsupervised_loss"] = losses.unsupervised(logits_unlabeled, logits_fake)
-                loss = (
-                    report["supervised_loss"] + self.unlabeled_weight * report["unsupervised_loss"]
-                )
+                weighted = self.unlabeled_weight * report["unsupervised_loss"]
+                loss = report["supervised_loss"] + weighted
             loss = self.discriminator_optimizer.scale_loss(loss)
         update_average(self.averages, variables, self.average_rate)
         self.average_steps.assign_add(1)
@@ -289,8 +260,7 @@ class SemiSupervisedGAN(GAN):
     def error_rates(self, dataset: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
         """Returns the error rates with each of the three sets of parameters, in one pass.
 
-        They are whole counts of errors divided by the number of images, where the means of
-        `evaluate` are rounded to float32.
+        They are whole counts divided by the number of images; the means of `evaluate` are rounded.
 
         Args:
             dataset: Batches (images, labels), such as a `tf.data.Dataset`; every image counts once
@@ -298,8 +268,8 @@ class SemiSupervisedGAN(GAN):
 
         Returns:
             {"images": N, "error": with the debiased average, "error_current": with the current
-            parameters, "error_original_average": with the original's average (D10)}, the errors
-            in 0..1.
+            parameters, "error_original_average": with the original's average (D10)}, the errors in
+            0..1.
         """
         sets = {"error": "debiased", "error_current": "none", "error_original_average": "original"}
 
@@ -336,18 +306,5 @@ class SemiSupervisedGAN(GAN):
         return [v for v in self.variables if id(v) not in weights and "seed" in v.path]
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "average": self.average,
-            "average_rate": self.average_rate,
-        }
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        config = super().get_compile_config()
-        return config and {
-            **config,
-            "objective": self.objective,
-            "feature_distance": self.feature_distance,
-            "generator_steps": self.generator_steps,
-            "unlabeled_weight": self.unlabeled_weight,
-        }
+        averaging = {"average": self.average, "average_rate": self.average_rate}
+        return {**super().get_config(), **averaging}

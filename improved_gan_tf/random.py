@@ -23,7 +23,6 @@ from typing import Any
 import keras
 from keras import ops
 
-
 _MULTIPLIER_1 = 0x7FEB352D
 _MULTIPLIER_2 = 0x846CA68B - 2**32
 _KEY_SALT = 0x9E3779B9 - 2**32

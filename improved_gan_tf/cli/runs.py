@@ -50,7 +50,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         print(json.dumps(found))
         return
     print(f"{recipe.name} after {epochs} epochs, {found['test_images']} test images")
-    print(*experiments.experiment(recipe).evaluated(found), sep="\n")
+    print(*experiments.experiment(recipe).result_lines(found), sep="\n")
 
 
 def _sample(options: argparse.Namespace) -> None:

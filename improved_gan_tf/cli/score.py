@@ -163,23 +163,16 @@ def _make_place(path: Path, folder: bool) -> None:
 def _open(options: argparse.Namespace, path: str, count: int | None) -> Any:
     """`Images` of all that has a name, drawn from a run or an exported generator too; the path
     itself where it is a file of statistics."""
-    from improved_gan_tf import data, experiments, export
-    from improved_gan_tf.metrics.drawn import Drawn
+    from improved_gan_tf import data, experiments
     from improved_gan_tf.metrics.statistics import is_statistics_file
     from improved_gan_tf.runs.folder import RunFolder
 
     if is_statistics_file(path):
         return path
     folder = Path(path).expanduser()
-    count = count or 50_000
-    if RunFolder(folder).begun:
-        recipe, gan, epochs = experiments.load_generator(folder)
-        name = f"{path} ({recipe.name}, epoch {epochs})"
-        return Drawn(gan.sample, count, options.seed, gan.image_range, name)
-    if (folder / "saved_model.pb").is_file():
-        generator = export.open_generator(folder)
-        image_range = options.image_range or generator.image_range
-        return Drawn(generator.draw, count, options.seed, image_range, str(path))
+    if RunFolder(folder).begun or (folder / "saved_model.pb").is_file():
+        drawn = count or 50_000, options.seed, options.image_range
+        return experiments.open_generator(folder, *drawn)
     settings = {"data_dir": options.data_dir, "skip_unreadable": options.skip_unreadable}
     return data.as_images(path, options.image_range, **settings)
 

@@ -11,6 +11,7 @@ from improved_gan_tf import experiments
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import recipe as declared
 from improved_gan_tf.experiments import recipes
+from improved_gan_tf.quantities import quantity
 from improved_gan_tf.runs.folder import RunFolder
 
 _GROUPS = {
@@ -115,9 +116,9 @@ def _train(options: argparse.Namespace) -> None:
         _start_again(options.arguments)
     if results is None:
         return  # a worker that is not the chief
-    size = f"{results['steps']} steps, {results['seconds']:.0f} s"
-    print(f"\n{recipe.name}, seed {recipe.seed}: {size}")
-    print(*experiments.experiment(recipe).trained(results), sep="\n")
+    steps, time = (quantity(key).text(results[key]) for key in ("steps", "seconds"))
+    print(f"\n{recipe.name}, seed {recipe.seed}: {steps} steps in {time}")
+    print(*experiments.experiment(recipe).result_lines(results), sep="\n")
     print(f"run folder: {out}   (improved-gan report {out})")
 
 

@@ -1,11 +1,13 @@
-"""Recipes, and what is done with them: build, train, evaluate.
+"""Recipes and what is done with them: build a model, train it, evaluate it, load a run.
 
-The recipes themselves are plain data; the rest is imported when first used, since it needs
-TensorFlow.
+README.md beside this file is the chapter for users. TensorFlow is imported by what uses it, not
+here, so that the command line's help does not wait for it.
 """
 
-import importlib
-
+from improved_gan_tf.experiments.building import build, experiment, load_data
+from improved_gan_tf.experiments.distribution import WorkerLost
+from improved_gan_tf.experiments.experiment import Experiment
+from improved_gan_tf.experiments.imagenet import ImageNetExperiment
 from improved_gan_tf.experiments.recipe import (
     ImageNetRecipe,
     Recipe,
@@ -13,31 +15,32 @@ from improved_gan_tf.experiments.recipe import (
     override,
 )
 from improved_gan_tf.experiments.recipes import RECIPES, get
-
-_MODULES = {
-    "WorkerLost": "distribution",
-    "build": "building",
-    "experiment": "building",
-    "load_data": "building",
-    "evaluate": "run",
-    "load_generator": "run",
-    "load_run": "run",
-    "train": "run",
-    "value_range": "building",
-}
+from improved_gan_tf.experiments.run import (
+    evaluate,
+    load_generator,
+    load_run,
+    open_generator,
+    train,
+)
+from improved_gan_tf.experiments.semi_supervised import SemiSupervisedExperiment
 
 __all__ = [
     "RECIPES",
+    "Experiment",
+    "ImageNetExperiment",
     "ImageNetRecipe",
     "Recipe",
+    "SemiSupervisedExperiment",
     "SemiSupervisedRecipe",
+    "WorkerLost",
+    "build",
+    "evaluate",
+    "experiment",
     "get",
+    "load_data",
+    "load_generator",
+    "load_run",
+    "open_generator",
     "override",
-    *sorted(_MODULES),
+    "train",
 ]
-
-
-def __getattr__(name):
-    if name in _MODULES:
-        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,91 +1,96 @@
-"""From a recipe to data and to a compiled model."""
+"""From a recipe to an experiment, to data and to a compiled model."""
 
-import dataclasses
-import importlib
-import inspect
+import os
+from typing import Any
 
-import keras
-
-from improved_gan_tf import networks
-from improved_gan_tf.data import Scaling
-from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import recipes
-from improved_gan_tf.experiments.recipe import unknown
+from improved_gan_tf.experiments.experiment import Experiment
+from improved_gan_tf.experiments.imagenet import ImageNetExperiment
+from improved_gan_tf.experiments.recipe import Recipe
+from improved_gan_tf.experiments.semi_supervised import SemiSupervisedExperiment
+
+EXPERIMENTS: dict[str, type[Experiment]] = {
+    "semi_supervised": SemiSupervisedExperiment,
+    "imagenet": ImageNetExperiment,
+}
+"""What carries out the recipes of each kind."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Sizes:
-    """What of the data the networks depend on, where the data themselves are not needed."""
-
-    image_shape: tuple
-    num_classes: int
+def experiment(recipe: Recipe | str) -> Experiment:
+    """What carries out a recipe, given itself or its name."""
+    found = recipes.get(recipe)
+    return EXPERIMENTS[found.kind](found)
 
 
-def experiment(recipe):
-    """The module of what differs between kinds of recipes: `semi_supervised` or `imagenet`."""
-    return importlib.import_module(f"improved_gan_tf.experiments.{recipe.kind}")
-
-
-def load_data(recipe, data_dir=None):
-    """The recipe's data; see `data.load` and, for ImageNet, `data.load_stream` for the errors."""
-    return experiment(recipe).load_data(recipe, data_dir)
-
-
-def value_range(recipe):
-    """The generator's values for black and for full brightness."""
-    return Scaling(recipe.scaling).range
-
-
-def build(recipe, data=None, seed=None):
-    """A compiled `SemiSupervisedGAN`, or for ImageNet `ImageNetGAN`.
+def load_data(recipe: Recipe | str, data_dir: str | os.PathLike | None = None) -> Any:
+    """The data of a recipe.
 
     Args:
-        recipe: a `Recipe` or a recipe's name.
-        data: what `load_data`, `improved_gan_tf.data.load` or `load_stream` gave. Image shape and
-            number of classes are then its, and the data-dependent initialisation is done on its
-            `initialization_images`. Without it the networks keep their own default sizes and are
-            left uninitialised (`layers.initialize_from_data`), and the learning rate stays
-            constant, since it is not known how many steps an epoch has. So are they with `Sizes`
-            in its place.
-        seed: in place of the recipe's. It also seeds Keras, NumPy and Python's `random`, from
-            which the initial weights and the seeds of noise and dropout are drawn.
+        recipe: A recipe or the name of one.
+        data_dir: TFDS' data folder, see `data.open`.
+
+    Returns:
+        `data.SemiSupervisedData`, or for ImageNet `data.ImageStream`.
 
     Raises:
-        UserError: no such recipe, or a network that the given values do not make.
+        UserError: There is no such recipe, or see `data.load` and `data.load_stream`.
     """
-    recipe = recipes.get(recipe)
-    seed = recipe.seed if seed is None else seed
-    keras.utils.set_random_seed(seed)
-    policy = keras.config.dtype_policy()
-    if recipe.mixed_precision != "none":
-        keras.config.set_dtype_policy(f"mixed_{recipe.mixed_precision}")
-    try:
-        pair = _networks(recipe, data)
-    finally:
-        keras.config.set_dtype_policy(policy)
-    kind = experiment(recipe)
-    gan = kind.model(recipe, pair, seed)
-    optimizers = kind.optimizers(recipe, data)
-    if recipe.mixed_precision == "float16":
-        optimizers = [keras.optimizers.LossScaleOptimizer(optimizer) for optimizer in optimizers]
-    kind.compile_model(gan, recipe, optimizers, data)
+    return experiment(recipe).load_data(data_dir)
+
+
+def build(recipe: Recipe | str, data: Any = None, seed: int | None = None) -> Any:
+    """Builds the compiled and initialized model of a recipe.
+
+    Args:
+        recipe: A recipe or the name of one.
+        data: What `load_data`, `data.load` or `data.load_stream` returned: its image shape and
+            classes are the networks', and its images make the data-dependent initialization. None
+            (default): the networks have the recipe's or their own default sizes and are not
+            initialized (see `layers.initialize_from_data`), and the learning rate stays constant,
+            since the steps per epoch are not known.
+        seed: Seed of weights, noise and latent vectors; None (default) takes the recipe's. Keras,
+            NumPy and Python's `random` are seeded with it.
+
+    Returns:
+        A `models.SemiSupervisedGAN`, or for ImageNet a `models.ImageNetGAN`.
+
+    Raises:
+        UserError: There is no such recipe, or its values make no network.
+
+    Example:
+
+    >>> data = ig.data.load("digits", labels_per_class=10, batch_size=50)
+    >>> gan = ig.experiments.build("digits", data, seed=1)
+    >>> gan.sample(16, seed=1).shape
+    (16, 8, 8, 1)
+    """
+    chosen = experiment(recipe)
+    if data is None:
+        return assemble(chosen, seed=seed)
+    gan = assemble(chosen, data.image_shape, data.num_classes, data.steps_per_epoch, seed)
+    chosen.initialize(gan, data)
     return gan
 
 
-def _networks(recipe, data):
-    if recipe.network not in networks.NETWORKS:
-        raise unknown("no network", recipe.network, networks.NETWORKS)
-    module = networks.NETWORKS[recipe.network]
-    generator, discriminator = dict(recipe.generator), dict(recipe.discriminator)
-    if data is not None:
-        generator["image_shape"] = discriminator["image_shape"] = tuple(data.image_shape)
-        discriminator["num_classes"] = data.num_classes
-    for name, given in (("generator", generator), ("discriminator", discriminator)):
-        known = inspect.signature(getattr(module, name)).parameters
-        for key in given:
-            if key not in known:
-                raise unknown(f"the {recipe.network} {name} has no value", key, known)
+def assemble(
+    chosen: Experiment,
+    image_shape: tuple[int, ...] | None = None,
+    num_classes: int | None = None,
+    steps_per_epoch: int | None = None,
+    seed: int | None = None,
+) -> Any:
+    """The compiled model of an experiment, not yet initialized; see its methods."""
+    import keras
+
+    seed = chosen.recipe.seed if seed is None else seed
+    keras.utils.set_random_seed(seed)
+    policy = keras.config.dtype_policy()
+    if chosen.recipe.mixed_precision != "none":
+        keras.config.set_dtype_policy(f"mixed_{chosen.recipe.mixed_precision}")
     try:
-        return module.generator(**generator), module.discriminator(**discriminator)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"the {recipe.network} networks cannot be made: {error}") from error
+        pair = chosen.networks(image_shape, num_classes)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    gan = chosen.model(*pair, seed)
+    chosen.compile(gan, steps_per_epoch)
+    return gan

@@ -2,16 +2,18 @@
 
 import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.experiments.recipes import ImageNetRecipe
+from improved_gan_tf.experiments.experiment import Experiment
 
 
 class WorkerLost(UserError):
     """Another worker of the cluster has gone; TensorFlow must be started anew in this one too."""
 
 
-def strategy(recipe, devices=1):
+def strategy(experiment: Experiment, devices: int = 1) -> Any:
     """The strategy of this process. To be called before anything else uses TensorFlow.
 
     * The environment variable TF_CONFIG names a cluster: MultiWorkerMirroredStrategy, with all
@@ -21,22 +23,21 @@ def strategy(recipe, devices=1):
     * else TensorFlow's default strategy, one device.
 
     Args:
-        recipe: what is to be trained.
-        devices: replicas in this process, at least 1; 1 with TF_CONFIG.
+        experiment: What is to be trained.
+        devices: Replicas in this process, at least 1; 1 with TF_CONFIG.
 
     Raises:
-        UserError: several devices or workers for another recipe than ImageNet's, a TF_CONFIG that
-            cannot be used, `devices` beside TF_CONFIG, more devices than the machine has,
-            TensorFlow in use already, a batch that the replicas cannot share equally.
+        UserError: Several devices or workers for an experiment that is not `distributable`, a
+            TF_CONFIG that cannot be used, `devices` besides TF_CONFIG, more devices than the
+            machine has, TensorFlow in use already, a batch that the replicas cannot share equally.
     """
     if devices < 1:
         raise UserError(f"--devices must be at least 1, not {devices}")
     cluster = os.environ.get("TF_CONFIG")
-    if (cluster or devices > 1) and not isinstance(recipe, ImageNetRecipe):
+    if (cluster or devices > 1) and not experiment.distributable:
         what = "TF_CONFIG is set" if cluster else f"--devices {devices} was given"
-        raise UserError(
-            f"{recipe.name} trains on one device, but {what}; only imagenet is distributed"
-        )
+        name = experiment.recipe.name
+        raise UserError(f"{name} trains on one device, but {what}; only imagenet is distributed")
     if cluster:
         check_cluster(cluster)
         if devices > 1:
@@ -52,20 +53,20 @@ def strategy(recipe, devices=1):
         chosen = tf.distribute.MirroredStrategy(_devices(tf, devices))
     else:
         chosen = tf.distribute.get_strategy()
-    replicas = chosen.num_replicas_in_sync
-    if recipe.batch_size % replicas:
+    replicas, batch_size = chosen.num_replicas_in_sync, experiment.recipe.batch_size
+    if batch_size % replicas:
         raise UserError(
-            f"batch size {recipe.batch_size} does not divide among {replicas} replicas; give a "
-            f"multiple of {replicas} by --batch-size (the paper has 16 a replica)"
+            f"batch size {batch_size} does not divide among {replicas} replicas; give a "
+            f"multiple of {replicas} by --batch-size (the paper has 16 per replica)"
         )
     return chosen
 
 
-def check_cluster(text):
+def check_cluster(text: str) -> None:
     """Checks TF_CONFIG, {"cluster": {"worker": ["host:port", ...]}, "task": {"type", "index"}}.
 
     Raises:
-        UserError: it does not parse, names no workers or a task that is not among them.
+        UserError: It does not parse, names no workers or a task that is not among them.
     """
     example = (
         'expected {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": '
@@ -123,7 +124,7 @@ def _devices(tf, count):
     return [f"CPU:{i}" for i in range(count)]
 
 
-def is_chief(chosen):
+def is_chief(chosen: Any) -> bool:
     """Whether this process writes the run's files: the chief, or worker 0, or the only one."""
     resolver = chosen.cluster_resolver
     if resolver is None or resolver.task_type is None:
@@ -133,13 +134,13 @@ def is_chief(chosen):
     return resolver.task_id == 0
 
 
-def distributed(chosen, make):
+def distributed(chosen: Any, make: Callable[[int, int, int], Any]) -> Any:
     """The data set of a strategy: one batch for each replica, each worker reading its own part.
 
     Args:
-        chosen: the strategy.
-        make: function (replicas, workers, worker) -> tf.data.Dataset of worker `worker`, whose
-            batches have the rows of one replica, of `replicas` in this process.
+        chosen: The strategy.
+        make: Function (replicas, workers, worker) -> tf.data.Dataset of worker `worker`, whose
+            batches have the examples of one replica, of `replicas` in this process.
     """
     if chosen.num_replicas_in_sync == 1:
         return make(1, 1, 0)

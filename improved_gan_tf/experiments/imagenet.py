@@ -1,135 +1,104 @@
-"""What an `ImageNetRecipe` stands for: its data, model, training, testing and results."""
+"""The ImageNet experiment: all images labelled, on one device, several or several machines."""
 
-import keras
-import tensorflow as tf
+import os
+from typing import Any
 
 from improved_gan_tf import data as data_sets
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import distribution
-from improved_gan_tf.models import ImageNetGAN
+from improved_gan_tf.experiments.experiment import Experiment
 
 
-def load_data(recipe, data_dir):
-    """`data.load_stream` by the recipe."""
-    return data_sets.load_stream(
-        recipe.data,
-        image_size=recipe.image_size,
-        batch_size=recipe.batch_size,
-        seed=recipe.seed,
-        data_dir=data_dir,
-        skip_unreadable=recipe.skip_unreadable,
-    )
+class ImageNetExperiment(Experiment):
+    """Carries out an `ImageNetRecipe`, by a `models.ImageNetGAN`; see `Experiment`."""
 
+    distributable = True
 
-def model(recipe, pair, seed):
-    """The model of the pair (generator, discriminator), not compiled."""
-    image_range = data_sets.Scaling(recipe.scaling).range
-    return ImageNetGAN(*pair, seed=seed, image_range=image_range, noise=recipe.noise)
-
-
-def optimizers(recipe, data):
-    """[the generator's, the discriminator's]."""
-    values = {"beta_1": recipe.beta_1, "epsilon": 1e-8}
-    return [keras.optimizers.Adam(recipe.learning_rate, **values) for _ in range(2)]
-
-
-def compile_model(gan, recipe, optimizers, data):
-    """Compiles the model.
-
-    Raises:
-        UserError: jit_compile where TensorFlow cannot.
-    """
-    try:
-        gan.compile(
-            *optimizers,
-            smoothing=recipe.smoothing,
-            generator_target=recipe.generator_target,
-            jit_compile=recipe.jit_compile,
+    def load_data(self, data_dir: str | os.PathLike | None = None) -> Any:
+        return data_sets.load_stream(
+            self.recipe.data,
+            image_size=self.recipe.image_size,
+            resize=self.recipe.resize,
+            batch_size=self.recipe.batch_size,
+            seed=self.recipe.seed,
+            data_dir=data_dir,
+            skip_unreadable=self.recipe.skip_unreadable,
         )
-    except ValueError as error:
-        raise UserError(f"{recipe.name}: {error}") from error
 
+    def model(self, generator: Any, discriminator: Any, seed: int) -> Any:
+        from improved_gan_tf.models import ImageNetGAN
 
-def fit(gan, recipe, data, first, callbacks, strategy):
-    """Trains from epoch `first` on; see `training.train`.
+        return ImageNetGAN(generator, discriminator, seed=seed, noise=self.recipe.noise)
 
-    Raises:
-        WorkerLost: another worker of the cluster has gone.
-        UserError: an image or record that cannot be read; its file is named.
-    """
-    epoch, step = divmod(first * recipe.steps_per_epoch, data.steps_per_epoch)
+    def optimizers(self, steps_per_epoch: int | None) -> tuple[Any, Any]:
+        import keras
 
-    def dataset(replicas, workers, worker):
-        return data.train(epoch, workers, worker, replicas, step)
+        def adam():
+            rate, beta_1 = self.recipe.learning_rate, self.recipe.beta_1
+            return keras.optimizers.Adam(rate, beta_1=beta_1, epsilon=1e-8)
 
-    try:
-        gan.fit(
-            distribution.distributed(strategy, dataset),
-            epochs=recipe.epochs,
-            initial_epoch=first,
-            steps_per_epoch=recipe.steps_per_epoch,
-            validation_data=data.test,
-            callbacks=callbacks,
-            verbose=0,
-            shuffle=False,
+        return adam(), adam()
+
+    def objective(self) -> dict[str, Any]:
+        names = ("smoothing", "generator_target")
+        return {name: getattr(self.recipe, name) for name in names}
+
+    def batches(self, data: Any, first_epoch: int = 0) -> Any:
+        import tensorflow as tf
+
+        epoch, step = divmod(first_epoch * self.recipe.steps_per_epoch, data.steps_per_epoch)
+        return distribution.distributed(
+            tf.distribute.get_strategy(),
+            lambda replicas, workers, worker: data.train(epoch, workers, worker, replicas, step),
         )
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
-        data.check()  # TensorFlow's error names no file, this one does
-        raise
-    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
-        if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+
+    def fit(self, gan: Any, data: Any, first_epoch: int, callbacks: list) -> None:
+        """Trains the model, see `Experiment.fit`.
+
+        Raises:
+            WorkerLost: Another worker of the cluster has gone.
+            UserError: An image cannot be read; its file is named.
+        """
+        import tensorflow as tf
+
+        try:
+            super().fit(gan, data, first_epoch, callbacks)
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
+            data.check()  # TensorFlow's error names no file, this one does
             raise
-        raise distribution.WorkerLost(
-            "another worker is gone; start every worker again with --resume"
-        ) from error
+        except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+            if not isinstance(gan.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+                raise
+            raise distribution.WorkerLost(
+                "another worker is gone; start every worker again with --resume"
+            ) from error
 
+    @property
+    def steps_per_epoch(self) -> int | None:
+        return self.recipe.steps_per_epoch
 
-def title(recipe):
-    """What the progress bar calls it."""
-    return recipe.name
+    def evaluate(self, gan: Any, data: Any) -> dict[str, Any]:
+        """Losses and top-1 error on the test set, with generated images and without noise.
 
+        Raises:
+            UserError: The data have no test set, or less than a batch of it.
+        """
+        if data.test is None:
+            raise UserError(
+                f"{data.name} has no test set (or less than a batch): expected a test or "
+                "validation split, DIR/test or DIR/val"
+            )
+        logs = gan.evaluate(data.test, verbose=0, return_dict=True)
+        images = data.num_test // data.batch_size * data.batch_size
+        return {"test_images": images, "test_error": logs.pop("error"), **logs}
 
-def results(gan, recipe, data, folder):
-    """What results.json holds of a finished run: the last row of its log."""
-    last = folder.rows()[-1]
-    return {
-        "recipe": recipe.name,
-        "epochs": recipe.epochs,
-        "steps": int(last["steps"]),
-        "train_images": data.num_train,
-        "seconds": round(folder.seconds(), 1),
-        **{name: float(last[name]) for name in gan.reported if last[name]},
-    }
-
-
-def trained(results):
-    """Lines that tell the results of a run."""
-    yield f"running top-1 error of {results['train_images']} images, and the last losses:"
-    yield f"  {'top-1 error':22s}{100 * results['running_error']:6.2f} %"
-    yield from _losses(results)
-
-
-def evaluated(found):
-    """Lines that tell the error and losses on the held-out images."""
-    yield f"  {'top-1 error':22s}{100 * found['error']:6.2f} %"
-    yield from _losses(found)
-
-
-def _losses(values):
-    for name in ("real", "fake", "class", "generator"):
-        yield f"  {name + ' loss':22s}{values[f'{name}_loss']:8.4f}"
-
-
-def evaluate(gan, data):
-    """Losses and top-1 error on the held-out images, beside generated ones, without noise.
-
-    Raises:
-        UserError: the data have no held-out images, or fewer than a batch.
-    """
-    if data.test is None:
-        raise UserError(
-            f"{data.name} has no held-out images (or fewer than a batch): expected a test or "
-            "validation split, DIR/test or DIR/val"
-        )
-    logs = gan.evaluate(data.test, verbose=0, return_dict=True)
-    return {"test_images": data.num_test // data.batch_size * data.batch_size, **logs}
+    def results(self, gan: Any, data: Any, folder: Any) -> dict[str, Any]:
+        last = folder.rows()[-1]
+        return {
+            "recipe": self.recipe.name,
+            "epochs": self.recipe.epochs,
+            "steps": int(last["steps"]),
+            "train_images": data.num_train,
+            "seconds": round(folder.seconds(), 1),
+            **{name: float(last[name]) for name in gan.reported if last[name]},
+        }

@@ -15,9 +15,10 @@ import math
 import operator
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
+from improved_gan_tf.data.pictures import RESIZES
 from improved_gan_tf.data.scaling import NAMES as SCALINGS
 from improved_gan_tf.data.semi_supervised import INITIALIZATIONS
 from improved_gan_tf.errors import UserError
@@ -30,7 +31,7 @@ _TYPES = {
     Mapping: "an object of named values",
     types.NoneType: "null",
 }
-_BOUNDS = {
+_BOUNDS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
     "minimum": ("at least", operator.ge),
     "above": ("above", operator.gt),
     "maximum": ("at most", operator.le),
@@ -74,12 +75,13 @@ class Value:
         if self.choices and given not in self.choices:
             choices = ", ".join(map(str, self.choices))
             raise UserError(f"{name} must be one of {choices}, not {given!r}")
-        bounds = [(*_BOUNDS[key], getattr(self, key)) for key in _BOUNDS]
-        bounds = [bound for bound in bounds if bound[2] is not None]
-        if type(given) in (int, float):
-            if not (math.isfinite(given) and all(holds(given, end) for _, holds, end in bounds)):
-                words = " and ".join(f"{word} {end}" for word, _, end in bounds) or "finite"
-                raise UserError(f"{name} must be {words}, not {given}")
+        if isinstance(given, int | float) and not isinstance(given, bool):
+            bounds = {key: getattr(self, key) for key in _BOUNDS}
+            bounds = {key: bound for key, bound in bounds.items() if bound is not None}
+            holds = all(_BOUNDS[key][1](given, bound) for key, bound in bounds.items())
+            if not (holds and math.isfinite(given)):
+                words = " and ".join(f"{_BOUNDS[key][0]} {bound}" for key, bound in bounds.items())
+                raise UserError(f"{name} must be {words or 'finite'}, not {given}")
         return dict(given) if isinstance(given, Mapping) else given
 
     def parsed(self, text: str) -> Any:
@@ -133,6 +135,9 @@ class Recipe:
     expected: str = text()
     data: str = value(help="Data set: digits, a TFDS name, npz:FILE, folder:DIR, records:PATH")
     image_size: int | None = value(None, minimum=1, help="Side that images are resized to, or null")
+    resize: str = value(
+        "square", choices=RESIZES, help="Resize their middle square, or all of them"
+    )
     network: str = value(help="Networks: dense, convolutional or imagenet")
     generator: Mapping[str, Any] = value({}, help="Arguments of the networks' generator()")
     discriminator: Mapping[str, Any] = value({}, help="Arguments of their discriminator()")
@@ -200,7 +205,6 @@ class ImageNetRecipe(Recipe):
     """A run of `models.ImageNetGAN`; see `Recipe`. Its epochs are a number of steps each."""
 
     kind: ClassVar[str] = "imagenet"
-    scaling: ClassVar[str] = "symmetric"
 
     skip_unreadable: bool = value(False, help="Leave out damaged images instead of stopping")
     steps_per_epoch: int = value(1000, minimum=1, help="Steps from one checkpoint to the next")

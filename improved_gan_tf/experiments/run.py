@@ -1,25 +1,32 @@
 """One run from start to end: the folder, the data, the model, `fit`, the results."""
 
-import dataclasses
-import importlib.metadata
+import os
 import platform
 import sys
+from collections.abc import Mapping
+from typing import Any
 
-import keras
-
-from improved_gan_tf import __version__, callbacks, export
+from improved_gan_tf import __version__
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import distribution, recipes
-from improved_gan_tf.experiments.building import Sizes, build, experiment, load_data
+from improved_gan_tf.experiments.building import assemble, build, experiment
+from improved_gan_tf.experiments.recipe import Recipe
 from improved_gan_tf.runs.folder import RunFolder
 
 _PACKAGES = ("keras", "numpy", "tensorflow", "tensorflow-datasets")
 
 
-def train(recipe, out, data_dir=None, resume=False, verbose=True, devices=1):
-    """Trains by `recipe` in the folder `out`; with its baseline where the recipe asks for one.
+def train(
+    recipe: Any,
+    out: str | os.PathLike,
+    data_dir: str | os.PathLike | None = None,
+    resume: bool = False,
+    verbose: bool = True,
+    devices: int = 1,
+) -> dict[str, Any] | None:
+    """Trains a recipe in a folder, and its baseline where the recipe asks for one.
 
-    A run that was stopped at any moment goes on by `resume=True`, from its last finished epoch,
+    A run that was stopped at any moment goes on with `resume=True`, from its last finished epoch,
     to the same weights bit for bit that it would have ended with.
 
     The ImageNet recipe can train on several devices, or in several workers (see
@@ -28,29 +35,39 @@ def train(recipe, out, data_dir=None, resume=False, verbose=True, devices=1):
     of them must be able to read.
 
     Args:
-        recipe: a `Recipe`.
-        out: the run's folder: absent or empty, or with `resume` that of a run by the same recipe
-            (whose number of epochs alone may differ).
-        data_dir: TFDS' data folder.
-        resume: go on with the run in `out`.
-        verbose: whether to show progress.
-        devices: replicas in this process.
+        recipe: A `Recipe` or the name of one.
+        out: The run's folder: absent or empty, or with `resume` that of a run of the same recipe,
+            whose number of epochs alone may differ.
+        data_dir: TFDS' data folder, see `data.open`.
+        resume: Whether to go on with the run in `out`. Default False.
+        verbose: Whether to show progress. Default True.
+        devices: Replicas in this process. Default 1.
 
     Returns:
         The run's results, as in results.json; None in a worker that is not the chief.
 
     Raises:
-        UserError: whatever makes the run impossible; nothing is then written.
+        UserError: Something makes the run impossible; nothing is then written.
+
+    Example:
+
+    >>> recipe = ig.experiments.override(ig.experiments.get("digits"), epochs=1, baseline=False)
+    >>> results = ig.experiments.train(recipe, "runs/short", verbose=False)
+    >>> results["steps"]
+    25
     """
-    folder = RunFolder(out)
+    chosen, folder = experiment(recipe), RunFolder(out)
+    recipe = recipes.get(recipe)
     if resume:
         _check_same_run(folder, recipe)
-    kind = experiment(recipe)
-    strategy = distribution.strategy(recipe, devices)
+    strategy = distribution.strategy(chosen, devices)
     chief = distribution.is_chief(strategy)
     if chief and not resume:
         folder.refuse_if_used()
-    data = load_data(recipe, data_dir)
+
+    from improved_gan_tf import callbacks, export
+
+    data = chosen.load_data(data_dir)
     if resume:
         _check_same_data(folder, data)
     with strategy.scope():
@@ -61,60 +78,103 @@ def train(recipe, out, data_dir=None, resume=False, verbose=True, devices=1):
     if chief and resume:
         folder.write_config({**folder.config(), **recipes.to_config(recipe)})
     elif chief:
-        folder.start(_config(recipe, data, strategy), getattr(data, "labeled_indices", None))
+        folder.start(_config(recipe, data, strategy), data.labeled_indices)
     if first < recipe.epochs:
         extra = callbacks.standard(folder, first) if chief else [callbacks.StopOnNaN()]
         if chief and verbose:
-            extra.insert(1, callbacks.Progress(first, kind.title(recipe)))
-        kind.fit(gan, recipe, data, first, extra, strategy)
+            extra.insert(1, callbacks.Progress(first, chosen.title))
+        chosen.fit(gan, data, first, extra)
     if not chief:
         return None
-    results = kind.results(gan, recipe, data, folder)
-    if getattr(recipe, "baseline", False):
-        results["baseline"] = _baseline(recipe, folder.baseline, data_dir, resume, verbose)
+    results = chosen.results(gan, data, folder)
+    baseline = chosen.baseline()
+    if baseline is not None:
+        results["baseline"] = _baseline(baseline, folder.baseline, data_dir, resume, verbose)
     folder.write_results(results)
     if gan.trains_generator:
         export.export(gan, folder.generator)
     return results
 
 
-def evaluate(recipe, data, gan):
-    """{name: value} of the test set: `semi_supervised.evaluate` or `imagenet.evaluate`."""
+def evaluate(recipe: Recipe | str, data: Any, gan: Any) -> dict[str, Any]:
+    """The errors and losses of a model on the test set, by name; see `Experiment.evaluate`."""
     return experiment(recipe).evaluate(gan, data)
 
 
-def load_run(out, data_dir=None):
-    """(recipe, data, model at its last checkpoint, epochs done) of the run in the folder `out`.
+def load_run(
+    out: str | os.PathLike, data_dir: str | os.PathLike | None = None
+) -> tuple[Any, Any, Any, int]:
+    """Loads a run: its recipe, its data, the model at its last checkpoint, the epochs done.
+
+    Args:
+        out: The run's folder.
+        data_dir: TFDS' data folder, see `data.open`.
 
     Raises:
-        UserError: not a run's folder, no checkpoint yet, a damaged file, the data are absent.
+        UserError: The folder is not a run's, has no checkpoint yet or a damaged one, or the data
+            are absent.
     """
     recipe = _checkpointed(out)
-    data = load_data(recipe, data_dir)
+    data = experiment(recipe).load_data(data_dir)
     gan = build(recipe, data)
     return recipe, data, gan, RunFolder(out).restore(gan)
 
 
-def load_generator(out):
-    """(recipe, model at its last checkpoint, epochs done), without the data.
-
-    Both networks are there; what needs the data, training and testing, is not.
+def load_generator(out: str | os.PathLike) -> tuple[Any, Any, int]:
+    """Loads a run without its data: its recipe, the model at its last checkpoint, the epochs done.
 
     Raises:
-        UserError: as `load_run`, but for the data.
+        UserError: As `load_run`, but for the data.
     """
-    recipe = _checkpointed(out)
-    folder = RunFolder(out)
-    known = folder.config().get("data", {})
+    recipe, folder = _checkpointed(out), RunFolder(out)
     try:
-        sizes = Sizes(tuple(known["image_shape"]), known["num_classes"])
+        known = folder.config()["data"]
+        sizes = tuple(known["image_shape"]), known["num_classes"]
     except (KeyError, TypeError):
         raise UserError(f"{out}/config.json does not say what its data are") from None
-    gan = build(recipe, sizes)
+    gan = assemble(experiment(recipe), *sizes)
     return recipe, gan, folder.restore(gan)
 
 
-def _checkpointed(out):
+def open_generator(
+    path: str | os.PathLike,
+    count: int = 50_000,
+    seed: int = 0,
+    image_range: tuple[float, float] | None = None,
+) -> Any:
+    """Opens the generator of a run or an export, as images for the functions of `metrics`.
+
+    Args:
+        path: The folder of a run, whose last checkpoint draws, or of an exported SavedModel.
+        count: Number of images. Default 50,000.
+        seed: Seed of the draws. Default 0.
+        image_range: (low, high), the values for black and full brightness; None (default): those
+            that the generator states.
+
+    Returns:
+        A `metrics.Drawn`.
+
+    Raises:
+        UserError: The folder is neither, or damaged.
+
+    Example:
+
+    >>> images = ig.experiments.open_generator("runs/digits", count=1000)
+    >>> images.name, images.count
+    ('runs/digits (digits, epoch 1) (seed 0)', 1000)
+    """
+    from improved_gan_tf import export
+    from improved_gan_tf.metrics import Drawn
+
+    if RunFolder(path).begun:
+        recipe, gan, epochs = load_generator(path)
+        name = f"{path} ({recipe.name}, epoch {epochs})"
+        return Drawn(gan.sample, count, seed, image_range or gan.image_range, name)
+    exported = export.open_generator(path)
+    return Drawn(exported.draw, count, seed, image_range or exported.image_range, str(path))
+
+
+def _checkpointed(out: str | os.PathLike) -> Any:
     """The recipe of the run in the folder `out`, which must have a checkpoint."""
     folder = RunFolder(out)
     recipe = recipes.from_config(folder.config())
@@ -124,8 +184,7 @@ def _checkpointed(out):
 
 
 def _baseline(recipe, folder, data_dir, resume, verbose):
-    """Results of the supervised-only baseline; with `resume`, of what is there."""
-    recipe = dataclasses.replace(recipe, objective="supervised", baseline=False)
+    """Results of the baseline; with `resume`, of what is there."""
     resume = resume and folder.begun
     if resume and folder.finished:
         if not recipes.changed(recipes.from_config(folder.config()), recipe):
@@ -133,32 +192,31 @@ def _baseline(recipe, folder, data_dir, resume, verbose):
     return train(recipe, folder, data_dir, resume, verbose)
 
 
-def _check_same_run(folder, recipe):
+def _check_same_run(folder: RunFolder, recipe: Recipe) -> None:
     """Refuses to resume by another recipe than the run began with; epochs may be added."""
     began = recipes.from_config(folder.config())
     for name, (before, after) in recipes.changed(began, recipe).items():
         if name != "epochs":
             raise UserError(
-                f"{folder.path} was begun with {name} = {before!r}, not {after!r}; resume with the "
-                "same values, or start elsewhere with --out"
+                f"{folder} was begun with {name} = {before!r}, not {after!r}; resume with the same "
+                "values, or start elsewhere with --out"
             )
 
 
-def _check_same_data(folder, data):
+def _check_same_data(folder: RunFolder, data: Any) -> None:
     """Refuses to resume on other data than the run began with."""
-    indices = getattr(data, "labeled_indices", None)
-    if indices is not None:
-        folder.check_labeled_indices(indices)
+    if data.labeled_indices is not None:
+        folder.check_labeled_indices(data.labeled_indices)
     began, now = folder.config().get("data", {}), _description(data)
     for key in ("train_images", "image_shape", "num_classes"):
         if began.get(key) != now[key]:
             raise UserError(
-                f"the data are not those that the run in {folder.path} began with: {key} is "
-                f"{now[key]}, not {began.get(key)}; name the same data by --data and --data-dir"
+                f"the data are not those that the run in {folder} began with: {key} is {now[key]}, "
+                f"not {began.get(key)}; name the same data by --data and --data-dir"
             )
 
 
-def _description(data):
+def _description(data: Any) -> dict[str, Any]:
     return {
         "name": data.name,
         "train_images": data.num_train,
@@ -168,17 +226,21 @@ def _description(data):
     }
 
 
-def _config(recipe, data, strategy):
-    versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
+def _config(recipe: Recipe, data: Any, strategy: Any) -> Mapping[str, Any]:
+    from importlib.metadata import version
+
+    import keras
+
+    config = recipes.to_config(recipe)
     return {
-        **recipes.to_config(recipe),
-        "seeds": {k: getattr(recipe, k) for k in ("seed", "seed_data") if hasattr(recipe, k)},
+        **config,
+        "seeds": {k: config["recipe"][k] for k in ("seed", "seed_data") if k in config["recipe"]},
         "data": _description(data),
         "replicas": strategy.num_replicas_in_sync,
         "versions": {
             "improved_gan_tf": __version__,
             "python": platform.python_version(),
-            **versions,
+            **{package: version(package) for package in _PACKAGES},
         },
         "backend": keras.backend.backend(),
         "command": " ".join(sys.argv),

@@ -49,8 +49,9 @@ def test_train_prints_both_error_rates(tmp_path, capsys):
     results = json.loads((out / "results.json").read_text())
     gan = 100 * results["test_error"]
     alone = 100 * results["baseline"]["test_error"]
-    assert f"semi-supervised GAN   {gan:6.2f} %" in shown
-    assert f"labelled images only  {alone:6.2f} %" in shown
+    assert re.search(rf"^  test error, averaged parameters +{gan:.2f} %", shown, re.M)
+    baseline = "supervised-only baseline: test error, averaged parameters"
+    assert re.search(rf"^  {baseline} +{alone:.2f} %", shown, re.M)
     assert "epoch 1/1: error" in shown
 
 
@@ -92,7 +93,10 @@ def test_evaluate(run, capsys):
     assert cli.main(["evaluate", str(run)]) == 0
     shown = capsys.readouterr().out
     count = round(errors["test_error"] * 500)
-    assert f"averaged parameters     {100 * errors['test_error']:6.2f} %  ({count} errors)" in shown
+    error = f"{100 * errors['test_error']:.2f} %  \\({count} errors\\)"
+    assert re.search(f"^  test error, averaged parameters +{error}$", shown, re.M)
+    for name in ("test error, current parameters", "test error, the original's average"):
+        assert re.search(f"^  {name} +[0-9.]+ %  ", shown, re.M)
 
 
 def test_sample(run, tmp_path, capsys):
@@ -146,7 +150,7 @@ def _bad(*arguments):
         _bad(
             "train", "digits", "--set", "discriminator.inputnoise=3", "did you mean 'input_noise'"
         ),
-        _bad("train", "digits", "--set", "generator.units=3", "networks cannot be made"),
+        _bad("train", "digits", "--set", "generator.units=3", "the dense generator cannot be made"),
         _bad("train", "digits", "--set", 'network="resnet"', "no network 'resnet'"),
         _bad("train", "digits", "--mixed-precision", "int8", "mixed_precision must be one of"),
         _bad("train", "digits", "--labels-per-class", "500", "labels per class"),
@@ -212,7 +216,7 @@ def test_custom_labels_on_mnist(shared_data, tmp_path, capsys):
     assert cli.main([*command, "--labels-file", str(file)]) == 0
     results = json.loads((out / "results.json").read_text())
     assert (results["test_images"], results["steps"], results["labels"]) == (2000, 80, 100)
-    assert "labelled images only" not in capsys.readouterr().out
+    assert "baseline" not in capsys.readouterr().out
     chosen = np.load(out / "labeled_indices.npy")
     assert (labels[chosen] >= 0).all()
     for bad, message in ((labels[:-1], "7999"), (np.where(labels < 0, 10, labels), "10")):

@@ -192,7 +192,7 @@ CHECKS = {
 }
 
 if __name__ == "__main__":
-    STRATEGY = distribution.strategy(recipe(), 2)
+    STRATEGY = distribution.strategy(experiments.experiment(recipe()), 2)
     keras.config.set_floatx(sys.argv[1])
     keras.config.set_dtype_policy(sys.argv[1])
     for check in CHECKS[sys.argv[1]]:

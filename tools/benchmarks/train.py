@@ -33,8 +33,7 @@ def run(options):
     data = experiments.load_data(recipe, options.data_dir)
     gan = experiments.build(recipe, data)
     step = tf.function(gan.train_step, jit_compile=recipe.jit_compile)
-    streams = isinstance(recipe, experiments.ImageNetRecipe)
-    dataset = data.train() if streams else data.train
+    dataset = experiments.experiment(recipe).batches(data)
     batch = next(iter(dataset))
     count, repeats = _counts(lambda: step(batch)["error"].numpy(), options)
     count = min(count, data.steps_per_epoch)

@@ -1,0 +1,196 @@
+"""The interface between a recipe and what is done with it."""
+
+import inspect
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.experiments.recipe import Recipe, unknown
+from improved_gan_tf.quantities import BASELINE, labels, quantity
+
+
+class Experiment:
+    """Carries out the recipes of one kind.
+
+    `build`, `train` and the commands call its methods in this order:
+
+        data = experiment.load_data(data_dir)
+        generator, discriminator = experiment.networks(data.image_shape, data.num_classes)
+        gan = experiment.model(generator, discriminator, seed)
+        experiment.compile(gan, data.steps_per_epoch)
+        experiment.initialize(gan, data)
+        experiment.fit(gan, data, first_epoch, callbacks)
+        results = experiment.results(gan, data, folder)
+
+    The generator of a run is loaded without its data, by `networks`, `model` and `compile`. To do
+    something else, extend `SemiSupervisedExperiment` or `ImageNetExperiment` and override what
+    differs. Errors that the user can mend are `UserError`s.
+
+    Args:
+        recipe: A recipe that has the values which the experiment reads.
+
+    Attributes:
+        recipe: The recipe.
+        distributable: Whether it trains on several devices and in several workers too.
+
+    Example:
+
+    >>> class Narrow(ig.experiments.SemiSupervisedExperiment):
+    ...     def networks(self, image_shape=None, num_classes=None):
+    ...         generator, _ = super().networks(image_shape, num_classes)
+    ...         return generator, ig.networks.dense.discriminator(image_shape, num_classes, [9])
+    """
+
+    distributable: bool = False
+
+    def __init__(self, recipe: Any):
+        self.recipe: Any = recipe
+
+    @property
+    def title(self) -> str:
+        """What the progress bar calls it."""
+        return self.recipe.name
+
+    def load_data(self, data_dir: str | os.PathLike | None = None) -> Any:
+        """Opens the recipe's data, as `data.load` or `data.load_stream` returns them.
+
+        Args:
+            data_dir: TFDS' data folder, see `data.open`.
+        """
+        raise NotImplementedError
+
+    def networks(
+        self, image_shape: tuple[int, ...] | None = None, num_classes: int | None = None
+    ) -> tuple[Any, Any]:
+        """Makes the generator and the discriminator, two `keras.Model`s.
+
+        Args:
+            image_shape: (height, width, channels) of the images. None (default): as the recipe
+                says, or as the networks have it by default.
+            num_classes: Number of classes; None likewise.
+
+        Raises:
+            UserError: There are no such networks, or they cannot be made with these values.
+        """
+        from improved_gan_tf.networks import NETWORKS
+
+        name = self.recipe.network
+        if name not in NETWORKS:
+            raise unknown("no network", name, NETWORKS)
+        generator, discriminator = dict(self.recipe.generator), dict(self.recipe.discriminator)
+        if image_shape is not None:
+            generator["image_shape"] = discriminator["image_shape"] = tuple(image_shape)
+        if num_classes is not None:
+            discriminator["num_classes"] = num_classes
+        made = []
+        for part, given in (("generator", generator), ("discriminator", discriminator)):
+            function = getattr(NETWORKS[name], part)
+            known = inspect.signature(function).parameters
+            for key in given:
+                if key not in known:
+                    raise unknown(f"the {name} {part} has no value", key, known)
+            try:
+                made.append(function(**given))
+            except (TypeError, ValueError) as error:
+                raise UserError(f"the {name} {part} cannot be made: {error}") from error
+        return made[0], made[1]
+
+    def model(self, generator: Any, discriminator: Any, seed: int) -> Any:
+        """Makes the model of both networks, not compiled, a `models.GAN`.
+
+        Args:
+            generator, discriminator: What `networks` returned.
+            seed: Seed of the latent vectors and the noise.
+        """
+        raise NotImplementedError
+
+    def optimizers(self, steps_per_epoch: int | None) -> tuple[Any, Any]:
+        """Makes the optimizers of the generator and of the discriminator, see `compile`."""
+        raise NotImplementedError
+
+    def objective(self) -> dict[str, Any]:
+        """Returns what the model's `compile` takes besides the optimizers and `jit_compile`."""
+        return {}
+
+    def compile(self, gan: Any, steps_per_epoch: int | None = None) -> None:
+        """Compiles the model.
+
+        Args:
+            gan: What `model` returned.
+            steps_per_epoch: For learning rates that depend on the epoch. None (default): not
+                known, they stay constant.
+
+        Raises:
+            UserError: TensorFlow cannot do what the recipe asks for.
+        """
+        import keras
+
+        pair = self.optimizers(steps_per_epoch)
+        if self.recipe.mixed_precision == "float16":
+            pair = tuple(keras.optimizers.LossScaleOptimizer(optimizer) for optimizer in pair)
+        try:
+            gan.compile(*pair, jit_compile=self.recipe.jit_compile, **self.objective())
+        except ValueError as error:
+            raise UserError(f"{self.recipe.name}: {error}") from error
+
+    def initialize(self, gan: Any, data: Any) -> None:
+        """Initializes the compiled model from data, where its networks need that."""
+
+    def batches(self, data: Any, first_epoch: int = 0) -> Any:
+        """Returns the `tf.data.Dataset` that training goes through, from an epoch on."""
+        raise NotImplementedError
+
+    def fit(self, gan: Any, data: Any, first_epoch: int, callbacks: list) -> None:
+        """Trains the model to the recipe's last epoch.
+
+        Args:
+            gan: The model, compiled and initialized or restored.
+            data: What `load_data` returned.
+            first_epoch: Epochs that are done already.
+            callbacks: Keras callbacks.
+        """
+        with gan.distribute_strategy.scope():
+            batches = self.batches(data, first_epoch)
+        gan.fit(
+            batches,
+            epochs=self.recipe.epochs,
+            initial_epoch=first_epoch,
+            steps_per_epoch=self.steps_per_epoch,
+            validation_data=data.test,
+            callbacks=callbacks,
+            verbose=0,
+            shuffle=False,
+        )
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Steps per epoch where `batches` has no end, else None."""
+        return None
+
+    def baseline(self) -> Recipe | None:
+        """Returns the recipe of a baseline that is to be trained as well, or None."""
+        return None
+
+    def evaluate(self, gan: Any, data: Any) -> dict[str, Any]:
+        """Returns `test_images`, the errors and the losses, if any, of the test set by name."""
+        raise NotImplementedError
+
+    def results(self, gan: Any, data: Any, folder: Any) -> dict[str, Any]:
+        """Returns what results.json holds: at least `recipe`, `steps` and `seconds`.
+
+        Args:
+            gan, data: The trained model and its data.
+            folder: The `runs.RunFolder`, which has the log.
+        """
+        raise NotImplementedError
+
+    def result_lines(self, results: Mapping[str, Any]) -> Iterator[str]:
+        """Yields a line for each error and loss in what `results` or `evaluate` returned."""
+        for whose, found in (("", results), (f"{BASELINE}: ", results.get("baseline") or {})):
+            reported = [key for key in found if quantity(key).kind in ("error", "loss")]
+            for key, label in labels(reported).items():
+                errors = ""
+                if "test_error" in key:
+                    errors = f"  ({round(found[key] * found['test_images'])} errors)"
+                yield f"  {whose + label:60s}{quantity(key).text(found[key]):>9s}{errors}"

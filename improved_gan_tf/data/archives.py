@@ -33,17 +33,10 @@ _DAMAGE = (OSError, EOFError, ValueError, zipfile.BadZipFile, tarfile.TarError, 
 
 
 class PictureImages(Images):
-    """Pictures in files of any kind.
+    """Pictures in files of any kind, of which `count` are readable or not.
 
-    Args:
-        name: Where they are.
-        count: The number of pictures, readable or not.
-        items: A function that returns (name, load) of each picture, in order. The function `load`
-            decodes it to an array, in one of several threads.
-        skip: Leave out the pictures that cannot be read, whose names `skipped` receives.
-
-    Raises:
-        UserError: There is no picture; while reading, one that cannot be read.
+    `items` returns (name, load) of each picture, in order; `load` decodes it, in one of several
+    threads. With `skip`, pictures that cannot be read are left out and named in `skipped`.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from improved_gan_tf.data import image_arrays
-from improved_gan_tf.data.source import Images, Source
+from improved_gan_tf.data.source import Images, Range, Source
 from improved_gan_tf.errors import UserError
 
 Arrays = tuple[np.ndarray, np.ndarray]  # images, labels
@@ -21,17 +21,7 @@ _DIGITS_TESTED = 500
 
 
 class ArraySource(Source):
-    """Labelled images that fit into memory.
-
-    Args:
-        name: The name of the data set.
-        counts: The number of images of each split, in order.
-        read: A function that returns (images, labels) of a split; called once per split.
-        class_names: One name per class.
-        shape: (height, width, channels) of the images.
-        maximum: The largest value that a pixel can have.
-        test_split: The split that tests.
-    """
+    """Labelled images that fit into memory; `read` is called once for each split."""
 
     def __init__(
         self,
@@ -65,7 +55,7 @@ class ArraySource(Source):
             images = np.stack([self.resizing.image(image) for image in images])
         return images, labels
 
-    def _images(self, split: str, image_range: tuple[float, float] | None) -> Images:
+    def _images(self, split: str, image_range: Range) -> Images:
         images = self._stored(split)[0]
         if self.maximum != 255:
             images, image_range = images.astype(np.float32), (0, self.maximum)

@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from improved_gan_tf.data.source import Images
+from improved_gan_tf.data.source import Images, Range
 from improved_gan_tf.errors import UserError
-
-Range = tuple[float, float] | None
 
 _CHUNK = 256  # images at a time
 
@@ -25,14 +23,7 @@ class ArrayImages(Images):
     that of the saved image files. Values that all lie in 0..1 or -1..1 are refused without a range,
     and integers of 0 and 1 in any case.
 
-    Args:
-        chunks: A function that returns the images as arrays, some at a time.
-        count: The number of images.
-        image_range: (low, high), or None for 0 and 255.
-        name: Where they come from.
-
-    Raises:
-        UserError: Values that look scaled; while reading, values outside the range or NaN.
+    `chunks` is a function that returns the arrays.
     """
 
     def __init__(
@@ -138,9 +129,7 @@ def open_npy(path: Path) -> np.ndarray:
 class NpzArray:
     """One array of a .npz file, of which a few images are in memory at a time.
 
-    Args:
-        path: The file.
-        key: The array's name; by default `images`, or the only array of 3 or 4 axes.
+    The default is the array `images`, or the only one of 3 or 4 axes.
     """
 
     def __init__(self, path: Path, key: str | None = None):

@@ -14,7 +14,7 @@ from improved_gan_tf.data.folders import open_folder
 from improved_gan_tf.data.pictures import SUFFIXES, Resizing
 from improved_gan_tf.data.records.files import open_records
 from improved_gan_tf.data.records.source import RecordSource
-from improved_gan_tf.data.source import Images, Source
+from improved_gan_tf.data.source import Images, Range, Source
 from improved_gan_tf.errors import UserError
 
 NAMES = (
@@ -101,7 +101,7 @@ def open(
 
 def as_images(
     what: Any,
-    image_range: tuple[float, float] | None = None,
+    image_range: Range = None,
     *,
     data_dir: str | os.PathLike | None = None,
     download: bool = True,
@@ -145,11 +145,7 @@ class UnlabeledSource(Source):
     """Images without labels, of one split; `found` returns them for an image range."""
 
     def __init__(
-        self,
-        name: str,
-        count: int,
-        found: Callable[[tuple[float, float] | None], Images],
-        split: str = "images",
+        self, name: str, count: int, found: Callable[[Range], Images], split: str = "images"
     ):
         self.name, self.split_names = name, (split,)
         self._count, self._found = count, found
@@ -157,7 +153,7 @@ class UnlabeledSource(Source):
     def count(self, split: str) -> int:
         return self._count
 
-    def _images(self, split: str, image_range: tuple[float, float] | None) -> Images:
+    def _images(self, split: str, image_range: Range) -> Images:
         return self._found(image_range)
 
 

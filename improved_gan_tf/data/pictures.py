@@ -201,13 +201,12 @@ class Resizing:
             return image
         from PIL import Image
 
+        height, width, channels = image.shape
         if self.how == "square":
-            image = image[_middle(*image.shape[:2])]
+            image = image[_middle(height, width, min)]
         if image.shape[:2] == self.size:
             return image
-        planes = [
-            Image.fromarray(np.ascontiguousarray(plane)) for plane in np.moveaxis(image, 2, 0)
-        ]
+        planes = [Image.fromarray(np.ascontiguousarray(image[..., c])) for c in range(channels)]
         shape, bilinear = self.size[::-1], Image.Resampling.BILINEAR
         return np.stack([np.asarray(plane.resize(shape, bilinear)) for plane in planes], axis=2)
 
@@ -218,39 +217,19 @@ class Resizing:
         if self.size is None or image.shape == shape:
             return tf.ensure_shape(tf.cast(image, tf.float32), shape)
         if self.how == "square":
-            image = square_tensor(image, self.size[0])
-        else:
-            image = tf.image.resize(image, self.size, "bilinear", antialias=True)
-        return tf.ensure_shape(tf.clip_by_value(image, 0.0, maximum), shape)  # an ulp beyond
+            height, width = tf.unstack(tf.shape(image)[:2])
+            image = image[_middle(height, width, tf.minimum)]
+
+        def resized():
+            found = tf.image.resize(image, self.size, "bilinear", antialias=True)
+            return tf.clip_by_value(found, 0.0, maximum)  # it may be an ulp beyond
+
+        is_right = tf.reduce_all(tf.equal(tf.shape(image)[:2], self.size))
+        image = tf.cond(is_right, lambda: tf.cast(image, tf.float32), resized)
+        return tf.ensure_shape(image, shape)
 
 
-def _middle(height, width):
-    side = min(height, width)
+def _middle(height, width, minimum):
+    side = minimum(height, width)
     top, left = (height - side + 1) // 2, (width - side + 1) // 2
     return slice(top, top + side), slice(left, left + side)
-
-
-def square_picture(picture: Any, size: int) -> Any:
-    """The middle square of a Pillow picture, `size` x `size`; see `Resizing`."""
-    from PIL import Image
-
-    rows, columns = _middle(picture.height, picture.width)
-    # Cropped first: resize(box=...) would let pixels beside the square into its edges.
-    picture = picture.crop((columns.start, rows.start, columns.stop, rows.stop))
-    return picture.resize((size, size), Image.Resampling.BILINEAR)
-
-
-def square_tensor(image: Any, size: int) -> Any:
-    """The middle square of a tensor [H, W, C], float32 [size, size, C]; see `Resizing`."""
-    import tensorflow as tf
-
-    height, width = tf.unstack(tf.shape(image)[:2])
-    side = tf.minimum(height, width)
-    top, left = (height - side + 1) // 2, (width - side + 1) // 2
-    square = tf.cast(image[top : top + side, left : left + side], tf.float32)
-
-    def resized():
-        return tf.image.resize(square, (size, size), "bilinear", antialias=True)
-
-    square = tf.cond(tf.equal(side, size), lambda: square, resized)
-    return tf.ensure_shape(square, (size, size, image.shape[-1]))

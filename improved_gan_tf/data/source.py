@@ -16,6 +16,8 @@ from improved_gan_tf.data.order import mixed_order
 from improved_gan_tf.data.pictures import Resizing
 from improved_gan_tf.errors import UserError
 
+Range = tuple[float, float] | None  # values of black and full brightness; None: 0 and 255
+
 
 class Images:
     """Images that are read one after the other; what the metrics consume.
@@ -151,9 +153,7 @@ class Source:
         """
         raise UserError(f"{self.name} has no class labels{self.hint}")
 
-    def images(
-        self, split: str | None = None, image_range: tuple[float, float] | None = None
-    ) -> Images:
+    def images(self, split: str | None = None, image_range: Range = None) -> Images:
         """The images of a split, without their labels.
 
         Args:
@@ -164,7 +164,7 @@ class Source:
         found = self._images(self.select(split), image_range)
         return found if self.resizing.size is None else _Resized(found, self.resizing)
 
-    def _images(self, split: str, image_range: tuple[float, float] | None) -> Images:
+    def _images(self, split: str, image_range: Range) -> Images:
         raise NotImplementedError
 
     def epoch(self, seed: int, epoch: Any, part: Part) -> Any:

@@ -59,11 +59,6 @@ def open_builder(
     TFDS itself retries an unreachable host for minutes and leaves partial files; therefore the
     host is asked once first, and what a failed attempt made is removed.
 
-    Args:
-        name: `name[/config][:version]`.
-        data_dir: See `default_data_dir`.
-        download: Whether TFDS may download and prepare what is not in `data_dir`.
-
     Raises:
         UnknownDataSet: TFDS does not know the name.
         UserError: TFDS is not installed or refuses the version; the data are not available and may
@@ -105,7 +100,25 @@ def _prepared(tfds, name, root, download):
     urls = list(builder.url_infos or ())
     if urls and not reachable(urls[0]):
         raise _absent(name, root, "there is no network")
-    _prepare(tfds, builder, name, root)
+    top = root  # the first folder that will have to be made
+    while not top.parent.exists():
+        top = top.parent
+    made = (top, root / "downloads", root / builder.name)
+    new = [path for path in made if not path.exists()]
+    logger = logging.getLogger("urllib3.connectionpool")  # prints a line per retry
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        config = tfds.download.DownloadConfig(try_download_gcs=False)
+        builder.download_and_prepare(download_config=config)
+    except BaseException as error:
+        for path in new:
+            shutil.rmtree(path, ignore_errors=True)
+        if not isinstance(error, Exception):
+            raise  # Ctrl-C
+        raise _absent(name, root, f"TFDS could not prepare it ({_one_line(error)})") from None
+    finally:
+        logger.setLevel(level)
     return builder
 
 
@@ -120,28 +133,6 @@ def reachable(url: str) -> bool:
     except (OSError, ValueError):  # includes timeouts and names that do not resolve
         return False
     return True
-
-
-def _prepare(tfds, builder, name, root):
-    top = root  # the first folder that will have to be made
-    while not top.parent.exists():
-        top = top.parent
-    made = (top, root / "downloads", root / builder.name)
-    new = [path for path in made if not path.exists()]
-    config = tfds.download.DownloadConfig(try_download_gcs=False)
-    logger = logging.getLogger("urllib3.connectionpool")  # prints a line per retry
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        builder.download_and_prepare(download_config=config)
-    except BaseException as error:
-        for path in new:
-            shutil.rmtree(path, ignore_errors=True)
-        if not isinstance(error, Exception):
-            raise  # Ctrl-C
-        raise _absent(name, root, f"TFDS could not prepare it ({_one_line(error)})") from None
-    finally:
-        logger.setLevel(level)
 
 
 def _absent(name, root, reason):

@@ -37,10 +37,7 @@ _AGAIN = "remove that folder and prepare it again"
 
 
 def open_tfds(
-    name: str,
-    data_dir: str | os.PathLike | None = None,
-    download: bool = True,
-    skip: bool = False,
+    name: str, data_dir: str | os.PathLike | None = None, download: bool = True, skip: bool = False
 ) -> Source:
     """Opens a TFDS data set of images.
 
@@ -48,14 +45,8 @@ def open_tfds(
     others are streamed from their files. The split "test" tests, or "validation" where there is
     none or where its images have no labels (imagenet2012). Labels keep TFDS' numbers.
 
-    Args:
-        name: `name[/config][:version]`, with a feature `image` and, for training, `label`.
-        data_dir: See `default_data_dir`.
-        download: See `open_builder`.
-        skip: Use the whole records before a file's damage, with a warning.
-
     Raises:
-        UserError: As `open_builder`; no images of 8 bits per channel.
+        UserError: As `open_builder`; no feature `image` of 8 bits per channel.
     """
     tfds, builder = open_builder(name, data_dir, download)
     features = builder.info.features
@@ -137,7 +128,12 @@ def _files(builder, name, class_names, skip, split) -> RecordFiles:
     # TFDS states the bytes of a split, not those of a file.
     stated = int(info.num_bytes) + records.FRAME * info.num_examples
     if skip:
-        counts = [_readable(name, path) for path in paths]
+        found = [records.scan(path) for path in paths]
+        counts = [len(scan.labels) for scan in found]
+        for path, scan in zip(paths, found, strict=True):
+            if scan.damage is not None:
+                used = f"{len(scan.labels)} records of it are used"
+                warnings.warn(f"{name}: {path} {scan.damage}; {used}", stacklevel=4)
     elif sum(map(os.path.getsize, paths)) != stated:
         for path, count in zip(paths, counts, strict=True):
             if records.count(path) != (count, True):
@@ -151,16 +147,6 @@ def _files(builder, name, class_names, skip, split) -> RecordFiles:
     return RecordFiles(
         tuple(path for path, _ in kept), tuple(count for _, count in kept), class_names
     )
-
-
-def _readable(name, path):
-    found = records.scan(path)
-    if found.damage is not None:
-        warnings.warn(
-            f"{name}: {path} {found.damage}; {len(found.labels)} records of it are used",
-            stacklevel=5,
-        )
-    return len(found.labels)
 
 
 def _original_order(builder, split, ids) -> np.ndarray | None:

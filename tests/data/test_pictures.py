@@ -153,13 +153,12 @@ def test_the_three_consumers_of_a_folder_see_the_same_pixels(tmp_path):
 def test_the_square_by_pillow_and_by_tensorflow(shape):
     pixels = np.random.RandomState(0).randint(0, 256, (*shape, 3)).astype(np.uint8)
     expected = square(pixels, 16)
-    found = pictures.square_picture(Image.fromarray(pixels), 16)
-    np.testing.assert_array_equal(np.asarray(found), expected)
-    np.testing.assert_array_equal(pictures.Resizing.of(16).image(pixels), expected)
-    tensor = pictures.square_tensor(tf.constant(pixels), 16).numpy()
+    resizing = pictures.Resizing.of(16)
+    np.testing.assert_array_equal(resizing.image(pixels), expected)
+    tensor = resizing.tensor(tf.constant(pixels), (16, 16, 3)).numpy()
     assert tensor.dtype == np.float32 and tensor.shape == (16, 16, 3)
     assert np.abs(tensor - expected).max() <= 1.01
-    grey = pictures.square_tensor(tf.constant(pixels[..., :1]), 16).numpy()
+    grey = resizing.tensor(tf.constant(pixels[..., :1]), (16, 16, 1)).numpy()
     np.testing.assert_allclose(grey, tensor[..., :1], atol=1e-4)
 
 

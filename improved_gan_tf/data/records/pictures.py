@@ -13,7 +13,9 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from improved_gan_tf.data.pictures import Unreadable, read, square_picture
+import numpy as np
+
+from improved_gan_tf.data.pictures import Resizing, Unreadable, read
 
 # How the note on an unusual picture begins: whether a record was made of it.
 SKIPPED, KEPT = "skipped: ", "kept: "
@@ -35,6 +37,8 @@ def prepare(path: str | os.PathLike, size: int, quality: int) -> Prepared:
         (JPEG, note): None and the reason if the picture cannot be used; a note of None if it is an
         ordinary one.
     """
+    from PIL import Image
+
     was = []
 
     def encode(picture: Any) -> bytes:
@@ -43,8 +47,8 @@ def prepare(path: str | os.PathLike, size: int, quality: int) -> Prepared:
         if picture.format != "JPEG" and Path(path).suffix.lower() in _JPEG_SUFFIXES:
             was.append(str(picture.format))
         stream = io.BytesIO()
-        square = square_picture(picture.convert("RGB"), size)
-        square.save(stream, "JPEG", quality=quality, subsampling=0)
+        square = Resizing((size, size)).image(np.asarray(picture.convert("RGB")))
+        Image.fromarray(square).save(stream, "JPEG", quality=quality, subsampling=0)
         return stream.getvalue()
 
     with warnings.catch_warnings():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property, partial
@@ -13,7 +14,7 @@ from improved_gan_tf.data.archives import PictureImages
 from improved_gan_tf.data.pictures import Unreadable
 from improved_gan_tf.data.records import format as records
 from improved_gan_tf.data.records.files import REPLACE, RecordFiles
-from improved_gan_tf.data.source import Images, Part, Source, seed_of
+from improved_gan_tf.data.source import Images, Part, Range, Source, seed_of
 from improved_gan_tf.errors import UserError
 
 BLOCK_BYTES = 64 * 2**20  # of records shuffled together
@@ -31,17 +32,8 @@ class RecordSource(Source):
     the same chance to be among those that fill no batch. Within its stretch a worker reads eight
     files in turns and shuffles blocks of about 64 MiB.
 
-    Args:
-        name: The name of the data set.
-        split_names: Its splits.
-        files: A function that returns the files of a split; called once per split.
-        class_names: One name per class, or None without labels.
-        channels: 1 or 3.
-        size: (height, width) of the images, None where sizes differ; by default the first record's.
-
-    Attributes:
-        order: A function that returns the order of a split's records in `arrays`, or None for the
-            stored one.
+    `files` is called once for each split. The default `size` is the first record's. The attribute
+    `order`, a function of the split, gives the order of the records in `arrays`.
     """
 
     def __init__(
@@ -60,17 +52,51 @@ class RecordSource(Source):
 
     @cached_property
     def size(self) -> tuple[int | None, int | None]:  # type: ignore[override]
+        side = self._files(self.split).size
+        if self._size or side:
+            return self._size or (side, side)
+        path, number, record = next(self._records(self.split))
+        try:
+            return self._parse(record).shape[:2]
+        except Unreadable:
+            raise self._undecodable(path, number) from None
+
+    def _records(self, split):
+        """(path, number in the file, record) of each record of a split."""
         import tensorflow as tf
 
-        files = self._files(self.split)
-        if self._size or files.size:
-            return self._size or (files.size, files.size)
-        record = next(iter(tf.data.TFRecordDataset(files.paths[0])))
-        try:
-            height, width, _ = records.parse(record, self.channels)[0].shape
-        except (tf.errors.OpError, Unreadable):
-            raise self._undecodable(files.paths[0], 0) from None
-        return height, width
+        files = self._files(split)
+        for path, count in zip(files.paths, files.counts, strict=True):
+            number = -1
+            with contextlib.suppress(tf.errors.OpError):
+                for number, record in enumerate(tf.data.TFRecordDataset(path).take(count)):
+                    yield path, number, record
+            if number + 1 < count:
+                damage = records.scan(path).damage or "cannot be read"
+                raise UserError(f"{self.name}: {path} {damage}; {REPLACE}")
+
+    @cached_property
+    def _parse(self):
+        """A function of a record that returns its image, uint8 [H, W, C]."""
+        import tensorflow as tf
+
+        @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+        def parse(record):
+            return records.parse(record, self.channels)[0]
+
+        def image(record):
+            try:
+                return parse(record).numpy()
+            except tf.errors.OpError as error:
+                raise Unreadable(" ".join(error.message.split())[:120]) from error
+
+        return image
+
+    def _undecodable(self, path, number):
+        return UserError(
+            f"{self.name}: the picture in record {number} of {path} cannot be decoded, or is of "
+            f"another size than the others; convert the images again, or choose an image size"
+        )
 
     @property
     def block(self) -> int:
@@ -106,33 +132,18 @@ class RecordSource(Source):
         try:
             parts = list(batches.as_numpy_iterator())
         except tf.errors.OpError:
-            self.check()  # names what is damaged
+            self._check(split)  # names what is damaged
             raise
         images, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
         order = self.order(split)
         return (images, labels) if order is None else (images[order], labels[order])
 
-    def _images(self, split: str, image_range: tuple[float, float] | None) -> Images:
-        import tensorflow as tf
-
-        files = self._files(split)
-
-        @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
-        def parse(record):
-            return records.parse(record, self.channels)[0]
-
-        def load(record):
-            try:
-                return parse(record).numpy()
-            except tf.errors.OpError as error:
-                raise Unreadable(" ".join(error.message.split())[:120]) from error
-
+    def _images(self, split: str, image_range: Range) -> Images:
         def items():
-            for path, count in zip(files.paths, files.counts, strict=True):
-                for number, record in enumerate(tf.data.TFRecordDataset(path).take(count)):
-                    yield f"{path} record {number}", partial(load, record)
+            for path, number, record in self._records(split):
+                yield f"{path} record {number}", partial(self._parse, record)
 
-        return PictureImages(f"{self.name}@{split}", files.total, items)
+        return PictureImages(f"{self.name}@{split}", self.count(split), items)
 
     def epoch(self, seed: int, epoch: Any, part: Part) -> Any:
         import tensorflow as tf
@@ -171,29 +182,17 @@ class RecordSource(Source):
         return self.resizing.tensor(image, self.one_shape()), label
 
     def check(self, quick: bool = False) -> None:
-        import tensorflow as tf
+        if not quick:
+            self._check(self.split)
+            if self.test_split is not None:
+                self._check(self.test_split)
 
-        @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
-        def decode(record):
-            return self.decode(record, self.split)
-
-        for split in () if quick else dict.fromkeys(filter(None, (self.split, self.test_split))):
-            files = self._files(split)
-            for path, count in zip(files.paths, files.counts, strict=True):
-                found = records.scan(path)
-                if len(found.labels) < count:
-                    raise UserError(f"{self.name}: {path} {found.damage}; {REPLACE}")
-                for number, record in enumerate(tf.data.TFRecordDataset(path).take(count)):
-                    try:
-                        decode(record)
-                    except tf.errors.OpError:
-                        raise self._undecodable(path, number) from None
-
-    def _undecodable(self, path, number):
-        return UserError(
-            f"{self.name}: the picture in record {number} of {path} cannot be decoded, or is of "
-            f"another size than the others; convert the images again, or choose an image size"
-        )
+    def _check(self, split):
+        for path, number, record in self._records(split):
+            with contextlib.suppress(Unreadable):
+                if self._parse(record).shape == self.one_shape() or self.resizing.size:
+                    continue
+            raise self._undecodable(path, number)
 
 
 def _stretch(files, order, start, length):

@@ -46,6 +46,8 @@ def export(gan: GAN, path: str | os.PathLike, file_format: str = "savedmodel") -
         return saved_model(gan.serving_generator(), path, gan.latent_range, gan.image_range)
     if path.exists():
         raise UserError(f"{path} exists already; remove it or name another place with --out")
+    if file_format == "litert" and tuple(map(int, keras.__version__.split(".")[:2])) < (3, 13):
+        raise UserError(f"LiteRT export needs Keras 3.13 or later, not {keras.__version__}")
     generator = gan.serving_generator()
     # Called once: Keras' ONNX exporter refuses a model that never was.
     one = keras.tree.map_structure(lambda x: keras.ops.zeros((1, *x.shape[1:])), generator.input)

@@ -130,6 +130,20 @@ def test_unknown_format(gan, tmp_path):
         export.export(gan, tmp_path / "x", "pickle")
 
 
+def test_litert_needs_keras_3_13(gan, tmp_path, monkeypatch):
+    monkeypatch.setattr(keras, "__version__", "3.12.4")
+    with pytest.raises(UserError, match="LiteRT export needs Keras 3.13 or later, not 3.12.4"):
+        export.export(gan, tmp_path / "generator.tflite", "litert")
+
+
+@pytest.fixture
+def litert():
+    """The interpreter of LiteRT models, where it is installed and Keras can write them."""
+    if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 13):
+        pytest.skip("Keras before 3.13 writes no LiteRT models")
+    return pytest.importorskip("ai_edge_litert.interpreter")
+
+
 def test_onnx(gan, generator, tmp_path):
     pytest.importorskip("tf2onnx")
     runtime = pytest.importorskip("onnxruntime")
@@ -153,8 +167,7 @@ def test_onnx_of_several_inputs(imagenet, tmp_path):
         np.testing.assert_allclose(images, expected[:n], rtol=0, atol=1e-5)
 
 
-def test_litert(gan, generator, tmp_path):
-    litert = pytest.importorskip("ai_edge_litert.interpreter")
+def test_litert(gan, generator, litert, tmp_path):
     path = export.export(gan, tmp_path / "generator.tflite", "litert")
     interpreter = litert.Interpreter(str(path))
     run = interpreter.get_signature_runner()
@@ -163,8 +176,7 @@ def test_litert(gan, generator, tmp_path):
     np.testing.assert_allclose(images, generator(_z(1)), rtol=0, atol=1e-6)
 
 
-def test_litert_of_several_inputs(imagenet, tmp_path):
-    litert = pytest.importorskip("ai_edge_litert.interpreter")
+def test_litert_of_several_inputs(imagenet, litert, tmp_path):
     gan, latents, expected = imagenet
     path = export.export(gan, tmp_path / "generator.tflite", "litert")
     run = litert.Interpreter(str(path)).get_signature_runner()

@@ -1,4 +1,4 @@
-"""What every layer owes its user: configs, files, precisions, compilation, small batches, errors.
+"""The contract of every layer: configs, files, precisions, compilation, small batches, errors.
 
 The numbers themselves, and what is particular to one layer, are tested in tests/layers.
 """
@@ -48,8 +48,8 @@ def test_saved_model(which, tmp_path):
     scrambled(model.layers[-1])
     model.export(tmp_path / "saved", verbose=False)
     loaded = tf.saved_model.load(str(tmp_path / "saved"))
-    for rows in sizes(which):
-        x = batch(shape, rows)
+    for examples in sizes(which):
+        x = batch(shape, examples)
         # The same operations in the same order, but fused differently: a few float32 roundings.
         np.testing.assert_allclose(loaded.serve(x), model(x), rtol=1e-5, atol=1e-6)
 
@@ -127,8 +127,8 @@ def test_any_batch_size(which):
     layer = make()
     layer(batch(shape))
     traced = tf.function(layer, input_signature=[tf.TensorSpec((None, *shape))])
-    for rows in sizes(which):
-        x = batch(shape, rows)
+    for examples in sizes(which):
+        x = batch(shape, examples)
         np.testing.assert_allclose(traced(x), layer(x), rtol=1e-5, atol=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""What every model owes its user: one interface, configs, files, exact resume, export, errors.
+"""The contract of every model: one interface, configs, files, exact resume, export, errors.
 
 What each computes is tested in tests/models.
 """

@@ -27,7 +27,7 @@ from tests.helpers.imagenet_golden import (
 
 
 def recipe(**values):
-    """Small enough for seconds: digits, 20 images a step."""
+    """Small enough for seconds: digits, 20 images per step."""
     small = {
         "data": "digits",
         "image_size": None,

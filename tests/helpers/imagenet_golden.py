@@ -125,7 +125,7 @@ class Comparison:
         return name in self.arrays
 
     def add(self, name, ours, more=0.0):
-        """Compares `ours` with the recording `name`; in float32 `more` is allowed besides."""
+        """Compares `ours` with the recording `name`; in float32 `more` is allowed in addition."""
         recorded = self.arrays[name]
         ours = np.asarray(ours, "float64")
         assert ours.shape == recorded.shape, name

@@ -79,8 +79,8 @@ def sizes(which):
     return 1, 2, 5
 
 
-def batch(shape, rows=4, seed=0):
-    return np.random.RandomState(seed).randn(rows, *shape).astype("float32")
+def batch(shape, examples=4, seed=0):
+    return np.random.RandomState(seed).randn(examples, *shape).astype("float32")
 
 
 def model_of(layer, shape):

@@ -1,4 +1,4 @@
-"""A layer of ours beside its recorded arrays: `TheanoCase` for nn.py, `ImageNetCase` for imagenet/.
+"""A layer of ours and its recorded arrays: `TheanoCase` for nn.py, `ImageNetCase` for imagenet/.
 
 The tolerances of the Theano code are in `tests.helpers.golden.PRECISIONS`. The ImageNet code ran in
 float32, and its index says how far each array is from a float64 run of the same graph; what is

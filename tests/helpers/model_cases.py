@@ -1,4 +1,4 @@
-"""Both models, small and compiled, with data for `fit`, to try what every model owes by."""
+"""Both models, small and compiled, with data for `fit`."""
 
 import keras
 import numpy as np

@@ -38,10 +38,10 @@ def test_examples_of_one_kind():
     x = batch((6,), 40) + np.where(np.arange(40) < 20, 0.0, 3.0)[:, None].astype("float32")
     y = np.array(layer(x))
     gamma0, gamma1 = np.array(layer.gamma0), np.array(layer.gamma1)
-    for rows, channels, gamma in (
+    for half, channels, gamma in (
         (slice(20), slice(3), gamma0),
         (slice(20, 40), slice(3, 6), gamma1),
     ):
-        np.testing.assert_allclose(y[rows, channels].mean(0), 0, atol=1e-5)
-        np.testing.assert_allclose(y[rows, channels].std(0), gamma, rtol=1e-4)
+        np.testing.assert_allclose(y[half, channels].mean(0), 0, atol=1e-5)
+        np.testing.assert_allclose(y[half, channels].std(0), gamma, rtol=1e-4)
     assert np.all(y[20:, :3].mean(0) > 1) and np.all(y[:20, 3:].mean(0) < -1)

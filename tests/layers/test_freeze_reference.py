@@ -36,9 +36,9 @@ def small_generator(**options):
     return model
 
 
-def noise(model, rows=5, seed=0):
+def noise(model, examples=5, seed=0):
     rng = np.random.RandomState(seed)
-    return [rng.uniform(-1, 1, (rows, *x.shape[1:])).astype("float32") for x in model.inputs]
+    return [rng.uniform(-1, 1, (examples, *x.shape[1:])).astype("float32") for x in model.inputs]
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +51,9 @@ def frozen(generator):
     return ours.freeze_reference(generator)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 9])
-def test_equal_images(generator, frozen, rows):
-    x = noise(generator, rows)
+@pytest.mark.parametrize("examples", [1, 2, 9])
+def test_equal_images(generator, frozen, examples):
+    x = noise(generator, examples)
     images = np.array(generator(x))
     assert images.std() > 0.1  # neither constant nor saturated
     np.testing.assert_allclose(frozen(x), images, **CLOSE)

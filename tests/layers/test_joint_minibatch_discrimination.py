@@ -24,9 +24,9 @@ def test_recorded(case, tiles, precision, monkeypatch):
         monkeypatch.setattr(similarities, "_TILE", 1)
     case = ImageNetCase(case, precision)
     m = case["activation"]
-    rows, kernels, dims = m.shape
+    examples, kernels, dims = m.shape
     layer = ours.JointMinibatchDiscrimination(kernels, dims, dtype=precision)
-    x = case.tensor(m.reshape(rows, -1))
+    x = case.tensor(m.reshape(examples, -1))
     layer(x)
     layer.kernel.assign(np.eye(kernels * dims))
     layer.bias.assign(np.zeros(kernels * dims))
@@ -40,8 +40,8 @@ def test_recorded(case, tiles, precision, monkeypatch):
     expected = joint_minibatch.gradients(m, case["R1"], case["R2"])
     case.check(np.reshape(dx, m.shape), "d_activation", expected)
     if precision == "float64":
-        flat = expected.reshape(rows, -1)
-        close(dw, m.reshape(rows, -1).T @ flat)
+        flat = expected.reshape(examples, -1)
+        close(dw, m.reshape(examples, -1).T @ flat)
         np.testing.assert_allclose(db, 0, atol=1e-12)  # a common shift changes no distance
 
 

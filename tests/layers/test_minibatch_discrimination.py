@@ -76,7 +76,7 @@ def test_initialisation():
 @pytest.mark.parametrize("known_batch", [True, False])
 @pytest.mark.parametrize("joint", [False, True])
 def test_tiles(monkeypatch, known_batch, joint):
-    """However kernels and rows are cut into tiles, outputs and gradients are the same."""
+    """However kernels and examples are cut into tiles, outputs and gradients are the same."""
     x = tf.constant(batch((5,), 8))
     layer = (ours.JointMinibatchDiscrimination if joint else ours.MinibatchDiscrimination)(6, 2)
     layer.build(x.shape)

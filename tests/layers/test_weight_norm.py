@@ -137,7 +137,7 @@ def test_ignores_the_length_of_v():
 
 
 def test_a_zero_kernel():
-    """The epsilon keeps a unit whose v is 0 finite, backward too."""
+    """The epsilon keeps the output of a zero v finite, and its gradients too."""
     layer = ours.WeightNorm(keras.layers.Dense(3, kernel_initializer="zeros"))
     x = tf.constant(batch((5,)))
     with tf.GradientTape() as tape:

@@ -137,7 +137,7 @@ def test_gradients(precision):
 def test_three_iterations(precision):
     """The same batch at every iteration: losses, and the parameters after one and three.
 
-    In float32 Adam turns the rounding of a gradient near 0 into a part of a step of .0004, another
+    In float32 Adam turns the rounding of a gradient near 0 into a part of a step of 0.0004, another
     part on every machine: after three steps the parameters are compared in the mean there.
     """
     case = Comparison("h_train")
@@ -166,7 +166,7 @@ def test_three_iterations(precision):
     images, labels, latents = batch()
     report, _ = gan.gradients(images, labels, latents)
     case.add("losses_3", _losses({k: np.asarray(v) for k, v in report.items()}))
-    # It is told from updating one player after the other.
+    # Updating one player after the other would give other losses.
     assert np.abs(case.arrays["losses_1"] - case.arrays["sequential/losses_1"]).max() > 0.1
     case.check(2 * 64)
 

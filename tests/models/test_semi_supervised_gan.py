@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from improved_gan_tf import layers, losses, models, networks, optimizers
+from tests.helpers.model_cases import assert_same
 
 SHAPE = (4, 4, 1)
 BATCH = 10
@@ -38,19 +39,6 @@ def _test_set(n=25):
 
 def _fit(gan, epochs=2, **arguments):
     return gan.fit(_data(), epochs=epochs, verbose=0, shuffle=False, **arguments)
-
-
-def _state(gan):
-    """Every number that the future of the model depends on."""
-    found = [*gan.variables]
-    found += gan.generator_optimizer.variables + gan.discriminator_optimizer.variables
-    metrics = {id(v) for m in gan.metrics for v in m.variables}
-    return [np.asarray(v) for v in found if id(v) not in metrics]
-
-
-def _assert_same(a, b):
-    for x, y in zip(_state(a), _state(b), strict=True):
-        np.testing.assert_array_equal(x, y)
 
 
 OBJECTIVES = {
@@ -268,10 +256,10 @@ def test_minibatch_discrimination_goes_on_bit_for_bit(tmp_path):
     loaded = keras.models.load_model(tmp_path / "gan.keras")
     assert loaded.objective == uninterrupted.objective
     assert loaded.generator_steps == uninterrupted.generator_steps
-    _assert_same(loaded, uninterrupted)
+    assert_same(loaded, uninterrupted)
     _fit(uninterrupted)
     _fit(loaded)
-    _assert_same(loaded, uninterrupted)
+    assert_same(loaded, uninterrupted)
 
 
 def _losses(policy, optimizer):

@@ -27,7 +27,7 @@ def add_commands(commands: Any) -> None:
     add = train.add_argument
     add("recipe", metavar="RECIPE", help=", ".join(recipes.RECIPES))
     add("--out", help="the run's folder (default runs/RECIPE)")
-    add("--resume", action="store_true", help="go on with the run in --out")
+    add("--resume", action="store_true", help="continue the run in --out")
     add("--data-dir", help="TFDS' data folder")
     devices = "train on N GPUs, or without any on N logical CPU devices (imagenet; several machines"
     add("--devices", type=int, default=1, metavar="N", help=f"{devices} by TF_CONFIG)")
@@ -112,7 +112,7 @@ def _train(options: argparse.Namespace) -> None:
             recipe, out, options.data_dir, options.resume, not options.quiet, options.devices
         )
     except experiments.WorkerLost as error:
-        print(f"improved-gan: {error}; this one goes on when all are back", file=sys.stderr)
+        print(f"improved-gan: {error}; this one continues when all are back", file=sys.stderr)
         _start_again(options.arguments)
     if results is None:
         return  # a worker that is not the chief
@@ -139,8 +139,9 @@ def _recipes(options: argparse.Namespace) -> None:
         return
     recipe = recipes.get(options.recipe)
     print(f"{recipe.name}: {recipe.summary}")
+    print(f"command: improved-gan train {recipe.name}")
     print(f"expected: {recipe.expected}\n")
     values = declared.values(type(recipe))
     for name, value in declared.flat(recipe).items():
         about = values[name].help if name in values else ""
-        print(f"{name:32s}{json.dumps(value):22s}{about}".rstrip())
+        print(f"{name:32s} {json.dumps(value):28s} {about}".rstrip())

@@ -177,13 +177,18 @@ class Experiment:
         raise NotImplementedError
 
     def results(self, gan: Any, data: Any, folder: Any) -> dict[str, Any]:
-        """Returns what results.json holds: at least `recipe`, `steps` and `seconds`.
+        """Returns what results.json holds of a finished run.
 
         Args:
             gan, data: The trained model and its data.
             folder: The `runs.RunFolder`, which has the log.
         """
-        raise NotImplementedError
+        return {
+            "recipe": self.recipe.name,
+            "epochs": self.recipe.epochs,
+            "steps": int(folder.rows()[-1]["steps"]),
+            "seconds": round(folder.seconds(), 1),
+        }
 
     def result_lines(self, results: Mapping[str, Any]) -> Iterator[str]:
         """Yields a line for each error and loss in what `results` or `evaluate` returned."""

@@ -15,15 +15,9 @@ class ImageNetExperiment(Experiment):
     distributable = True
 
     def load_data(self, data_dir: str | os.PathLike | None = None) -> Any:
-        return data_sets.load_stream(
-            self.recipe.data,
-            image_size=self.recipe.image_size,
-            resize=self.recipe.resize,
-            batch_size=self.recipe.batch_size,
-            seed=self.recipe.seed,
-            data_dir=data_dir,
-            skip_unreadable=self.recipe.skip_unreadable,
-        )
+        names = ("image_size", "resize", "batch_size", "seed", "skip_unreadable")
+        values = {name: getattr(self.recipe, name) for name in names}
+        return data_sets.load_stream(self.recipe.data, data_dir=data_dir, **values)
 
     def model(self, generator: Any, discriminator: Any, seed: int) -> Any:
         from improved_gan_tf.models import ImageNetGAN
@@ -93,12 +87,9 @@ class ImageNetExperiment(Experiment):
         return {"test_images": images, "test_error": logs.pop("error"), **logs}
 
     def results(self, gan: Any, data: Any, folder: Any) -> dict[str, Any]:
-        last = folder.rows()[-1]
+        last = {name: folder.rows()[-1][name] for name in gan.reported}
         return {
-            "recipe": self.recipe.name,
-            "epochs": self.recipe.epochs,
-            "steps": int(last["steps"]),
+            **super().results(gan, data, folder),
             "train_images": data.num_train,
-            "seconds": round(folder.seconds(), 1),
-            **{name: float(last[name]) for name in gan.reported if last[name]},
+            **{name: float(value) for name, value in last.items() if value},
         }

@@ -31,12 +31,10 @@ _TYPES = {
     Mapping: "an object of named values",
     types.NoneType: "null",
 }
-_BOUNDS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
-    "minimum": ("at least", operator.ge),
-    "above": ("above", operator.gt),
-    "maximum": ("at most", operator.le),
-    "below": ("below", operator.lt),
-}
+# supervised: no generator, the discriminator on the labelled images alone.
+_OBJECTIVES = ("feature_matching", "minibatch_discrimination", "supervised")
+_DISTANCES = ("squared", "absolute")
+_PRECISIONS = ("none", "bfloat16", "float16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,12 +74,16 @@ class Value:
             choices = ", ".join(map(str, self.choices))
             raise UserError(f"{name} must be one of {choices}, not {given!r}")
         if isinstance(given, int | float) and not isinstance(given, bool):
-            bounds = {key: getattr(self, key) for key in _BOUNDS}
-            bounds = {key: bound for key, bound in bounds.items() if bound is not None}
-            holds = all(_BOUNDS[key][1](given, bound) for key, bound in bounds.items())
-            if not (holds and math.isfinite(given)):
-                words = " and ".join(f"{_BOUNDS[key][0]} {bound}" for key, bound in bounds.items())
-                raise UserError(f"{name} must be {words or 'finite'}, not {given}")
+            bounds: list[tuple[str, Callable[[Any, Any], bool], Any]] = [
+                ("at least", operator.ge, self.minimum),
+                ("above", operator.gt, self.above),
+                ("at most", operator.le, self.maximum),
+                ("below", operator.lt, self.below),
+            ]
+            bounds = [bound for bound in bounds if bound[2] is not None]
+            if not (math.isfinite(given) and all(holds(given, end) for _, holds, end in bounds)):
+                words = " and ".join(f"{words} {end}" for words, _, end in bounds) or "finite"
+                raise UserError(f"{name} must be {words}, not {given}")
         return dict(given) if isinstance(given, Mapping) else given
 
     def parsed(self, text: str) -> Any:
@@ -95,21 +97,11 @@ class Value:
 
 
 def value(default: Any = dataclasses.MISSING, **about: Any) -> Any:
-    """A field of a recipe.
-
-    Args:
-        default: Its default; without one, every recipe must give the value.
-        **about: `help` and, where there are any, the other attributes of `Value`.
-    """
+    """Declares a value: its default, if it has one, and the attributes of its `Value`."""
     metadata = {"value": Value(**about)}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
-
-
-def text() -> Any:
-    """A field that is shown to people and computes nothing."""
-    return dataclasses.field(default="", compare=False)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -131,13 +123,11 @@ class Recipe:
     kind: ClassVar[str]
 
     name: str
-    summary: str = text()
-    expected: str = text()
+    summary: str = dataclasses.field(default="", compare=False)
+    expected: str = dataclasses.field(default="", compare=False)
     data: str = value(help="Data set: digits, a TFDS name, npz:FILE, folder:DIR, records:PATH")
     image_size: int | None = value(None, minimum=1, help="Side that images are resized to, or null")
-    resize: str = value(
-        "square", choices=RESIZES, help="Resize their middle square, or all of them"
-    )
+    resize: str = value("square", choices=RESIZES, help="Resize the middle square, or all of it")
     network: str = value(help="Networks: dense, convolutional or imagenet")
     generator: Mapping[str, Any] = value({}, help="Arguments of the networks' generator()")
     discriminator: Mapping[str, Any] = value({}, help="Arguments of their discriminator()")
@@ -147,10 +137,7 @@ class Recipe:
     batch_size: int = value(100, minimum=1, help="Examples per step, of each stream")
     jit_compile: bool = value(True, help="Compile the training step by XLA")
     mixed_precision: str = value(
-        "none",
-        choices=("none", "bfloat16", "float16"),
-        bare="bfloat16",
-        help="Type of the networks' arithmetic",
+        "none", choices=_PRECISIONS, bare="bfloat16", help="Type to compute in"
     )
     seed: int = value(1, minimum=0, help="Seed of weights, noise, latent vectors and image order")
 
@@ -167,13 +154,9 @@ class SemiSupervisedRecipe(Recipe):
 
     scaling: str = value("unit", choices=SCALINGS, help="Range of the pixels; see data.Scaling")
     objective: str = value(
-        "feature_matching",
-        choices=("feature_matching", "minibatch_discrimination", "supervised"),
-        help="The generator's objective; supervised: the classifier alone",
+        "feature_matching", choices=_OBJECTIVES, help="The generator's objective"
     )
-    feature_distance: str = value(
-        "squared", choices=("squared", "absolute"), help="Distance of feature matching"
-    )
+    feature_distance: str = value("squared", choices=_DISTANCES, help="Distance of the features")
     generator_steps: int = value(1, minimum=1, help="Generator updates per discriminator update")
     unlabeled_weight: float = value(1.0, minimum=0, help="Weight of the unsupervised loss")
     # It scales with `epochs`: a run that is resumed with more epochs goes on by the longer

@@ -26,7 +26,7 @@ def train(
 ) -> dict[str, Any] | None:
     """Trains a recipe in a folder, and its baseline where the recipe asks for one.
 
-    A run that was stopped at any moment goes on with `resume=True`, from its last finished epoch,
+    A run that was stopped at any moment continues with `resume=True`, from its last finished epoch,
     to the same weights bit for bit that it would have ended with.
 
     The ImageNet recipe can train on several devices, or in several workers (see
@@ -39,7 +39,7 @@ def train(
         out: The run's folder: absent or empty, or with `resume` that of a run of the same recipe,
             whose number of epochs alone may differ.
         data_dir: TFDS' data folder, see `data.open`.
-        resume: Whether to go on with the run in `out`. Default False.
+        resume: Whether to continue the run in `out`. Default False.
         verbose: Whether to show progress. Default True.
         devices: Replicas in this process. Default 1.
 

@@ -24,21 +24,14 @@ class SemiSupervisedExperiment(Experiment):
             raise UserError(f"{recipe.name} needs a file of labels: --labels-file FILE")
         # Minibatch features grow with the examples of a batch: tested at the size of training.
         coupled = bool(recipe.discriminator.get("minibatch_kernels"))
+        names = "seed seed_data batch_size image_size resize scaling labels_file balance".split()
+        names += ["initialization", "initialization_size"]
         return data_sets.load(
             recipe.data,
             recipe.labels_per_class,
-            seed=recipe.seed,
-            seed_data=recipe.seed_data,
-            batch_size=recipe.batch_size,
             data_dir=data_dir,
-            scaling=recipe.scaling,
-            initialization=recipe.initialization,
-            initialization_size=recipe.initialization_size,
-            labels_file=recipe.labels_file,
-            balance=recipe.balance,
-            image_size=recipe.image_size,
-            resize=recipe.resize,
             test_batch_size=recipe.batch_size if coupled else 500,
+            **{name: getattr(recipe, name) for name in names},
         )
 
     def model(self, generator: Any, discriminator: Any, seed: int) -> Any:
@@ -96,12 +89,9 @@ class SemiSupervisedExperiment(Experiment):
 
     def results(self, gan: Any, data: Any, folder: Any) -> dict[str, Any]:
         return {
-            "recipe": self.recipe.name,
+            **super().results(gan, data, folder),
             "objective": self.recipe.objective,
-            "epochs": self.recipe.epochs,
-            "steps": self.recipe.epochs * data.steps_per_epoch,
             "labels": len(data.labeled_indices),
-            "seconds": round(folder.seconds(), 1),
             **self.evaluate(gan, data),
             "baseline": None,
         }

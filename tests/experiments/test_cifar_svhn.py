@@ -1,7 +1,7 @@
 """The CIFAR-10 and SVHN recipes: their values, and whole runs through the command line.
 
-There is no SVHN here: a stand-in is prepared by TFDS' own writer, so that everything from reading
-to evaluation is the code that the real one would go through.
+SVHN is not available here: synthetic data are prepared by TFDS' own writer, so that everything from
+reading to evaluation is the code that the real images would go through.
 """
 
 import csv
@@ -36,7 +36,7 @@ def _images(n, seed):
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
-    """Stand-ins for both data sets: images whose brightness tells their class."""
+    """Synthetic data for both data sets: the brightness of an image gives its class."""
     pytest.importorskip("tensorflow_datasets")
     root = tmp_path_factory.mktemp("tfds")
 
@@ -60,7 +60,7 @@ def _train(name, out, data_dir, *options):
     return json.loads((out / "results.json").read_text())
 
 
-# Most of a run's time here goes into tracing, hence two recipes; every one makes a step below.
+# Most of a run's time here goes into tracing, hence two recipes; `test_a_step` trains each of them.
 FALLING = ["--epochs", "3", "--set", "learning_rate_decay=0.8"]
 
 
@@ -153,7 +153,7 @@ def test_a_step(name, data_dir):
 
 
 def test_both_players_have_the_rate_of_the_epoch():
-    """Also where the generator makes three updates a step."""
+    """Also where the generator makes three updates per step."""
     recipe = experiments.override(
         experiments.get("digits"),
         epochs=2,
@@ -276,7 +276,7 @@ def test_impossible_widths(width, tmp_path, capsys):
 
 
 def test_initialization(data_dir):
-    """The discriminator on the first 500 rows of epoch 0's labelled stream; the generator's last
+    """The discriminator on the first 500 images of epoch 0's labelled stream; the generator's last
     layer to a standard deviation of .1 before its tanh, on one batch of latent vectors."""
     recipe = experiments.override(
         experiments.get("svhn-feature-matching"),
@@ -302,7 +302,7 @@ def test_initialization(data_dir):
 
 
 def test_the_real_images_are_scaled_as_in_the_original(shared_data):
-    """CIFAR-10 (x - 127.5) / 128, 400 labels of each class, 500 steps an epoch."""
+    """CIFAR-10 (x - 127.5) / 128, 400 labels of each class, 500 steps per epoch."""
     recipe = experiments.get("cifar10-feature-matching")
     loaded = experiments.load_data(recipe, shared_data / "tfds")
     assert loaded.steps_per_epoch == 500 and loaded.num_test == 10_000

@@ -18,7 +18,7 @@ from improved_gan_tf.runs import report
 from improved_gan_tf.runs.folder import RunFolder
 from tests.helpers import checkpoints
 
-# A small network, whose 64 steps an epoch take long enough for a kill to land inside.
+# A small network, whose 64 steps per epoch take long enough for a kill to land inside.
 SMALL = {
     "generator": {"units": [16, 16]},
     "discriminator": {"units": [32, 16]},
@@ -154,7 +154,7 @@ def _tree(folder):
     return {str(p): p.stat().st_mtime_ns for p in sorted(folder.rglob("*"))}
 
 
-def test_supervised_beside_it(tmp_path):
+def test_baseline(tmp_path):
     """Resuming takes the finished one as it is, and trains it on where there are more epochs."""
     out = tmp_path / "run"
     results = experiments.train(_recipe(baseline=True, epochs=1), out, verbose=False)
@@ -219,7 +219,7 @@ def test_other_data_are_refused(run, tmp_path):
 
 
 def test_disk_full_while_checkpointing(tmp_path, monkeypatch):
-    """The run stops with one line; the checkpoint before is whole and can be gone on from."""
+    """The run stops with one line; the checkpoint before is whole and can be loaded."""
     import improved_gan_tf.models as models
 
     out = tmp_path / "run"

@@ -100,10 +100,10 @@ def check_mean_of_the_halves():
         np.testing.assert_array_equal(one, other)
     halves = [slice(0, 10), slice(10, 20)]
     expected, reports = {}, []
-    for i, rows in enumerate(halves):
+    for i, half in enumerate(halves):
         words = (single.seed, 0, i)
         report, gradients = single.gradients(
-            images[rows], labels[rows], single.latents(10, *words), words
+            images[half], labels[half], single.latents(10, *words), words
         )
         reports.append(report)
         for name, values in gradients.items():

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from improved_gan_tf import __version__
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import distribution, recipes
 from improved_gan_tf.experiments.building import assemble, build, experiment
 from improved_gan_tf.experiments.recipe import Recipe
 from improved_gan_tf.runs.folder import RunFolder
+from improved_gan_tf.version import VERSION
 
 _PACKAGES = ("keras", "numpy", "tensorflow", "tensorflow-datasets")
 
@@ -238,7 +238,7 @@ def _config(recipe: Recipe, data: Any, strategy: Any) -> Mapping[str, Any]:
         "data": _description(data),
         "replicas": strategy.num_replicas_in_sync,
         "versions": {
-            "improved_gan_tf": __version__,
+            "improved_gan_tf": VERSION,
             "python": platform.python_version(),
             **{package: version(package) for package in _PACKAGES},
         },

@@ -183,9 +183,11 @@ def to_config(recipe: Recipe) -> dict[str, Any]:
     """What a run's config.json says of its recipe."""
     original = RECIPES.get(recipe.name)
     differing = changed(original, recipe) if original else flat(recipe)
+    values = dataclasses.asdict(recipe)
+    del values["expected"]  # as the version that reads it knows it
     return {
         "kind": recipe.kind,
-        "recipe": dataclasses.asdict(recipe),
+        "recipe": values,
         "overrides": {name: value for name, value in flat(recipe).items() if name in differing},
     }
 

@@ -6,8 +6,6 @@ import logging
 import os
 import re
 import shutil
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +122,9 @@ def _prepared(tfds, name, root, download):
 
 def reachable(url: str) -> bool:
     """Whether the server of `url` answers at all within `TIMEOUT`; honours proxy settings."""
+    import urllib.error
+    import urllib.request  # here, so that the command line's help does not wait for it
+
     if not url.startswith(("http://", "https://", "ftp://")):
         return True
     try:

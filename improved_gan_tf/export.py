@@ -29,8 +29,7 @@ def export(gan: GAN, path: str | os.PathLike, file_format: str = "savedmodel") -
             (pip install improved_gan_tf[onnx], improved_gan_tf[litert]).
 
     Raises:
-        UserError: The format is unknown, a library it needs is not installed, or the place is
-            taken.
+        UserError: The format is unknown or needs a library that is absent, or the place is taken.
 
     Example:
     >>> shape = (8, 8, 1)

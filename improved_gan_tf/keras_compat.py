@@ -12,9 +12,8 @@ import keras
 def flatten_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     """Returns the layer and every layer inside it, at any depth, each once.
 
-    `Layer._flatten_layers` (3.12 to 3.15). The public `Model.layers` has one level, and a layer
-    that is no model, such as a wrapper or one that holds others in its attributes, has no public
-    list of them.
+    `Layer._flatten_layers` (3.12 to 3.15). The public `Model.layers` has one level, and a wrapper
+    or another layer that holds layers has no public list of them.
     """
     return list(dict.fromkeys(layer._flatten_layers()))
 

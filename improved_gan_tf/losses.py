@@ -61,8 +61,7 @@ def supervised(labels: Any, logits: Any) -> Any:
 def unsupervised(logits_unlabeled: Any, logits_fake: Any) -> Any:
     """L_unsupervised = -1/2 mean log D(x) - 1/2 mean log(1 - D(G(z))); section 5.
 
-    With log D = log Z - softplus(log Z) and log(1 - D) = -softplus(log Z). The factor 1/2 on each
-    half is the original code's.
+    With log D = log Z - softplus(log Z), log(1 - D) = -softplus(log Z), and the original's 1/2.
 
     Args:
         logits_unlabeled: l(x) of the unlabelled images.

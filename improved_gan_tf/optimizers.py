@@ -21,8 +21,7 @@ class InnerEpsilonAdam(keras.optimizers.Optimizer):
     wherever gradients are below about 1e-4: enough to change a run.
 
     Args:
-        learning_rate: lr, a float or a `keras.optimizers.schedules.LearningRateSchedule`, 0.001 by
-            default.
+        learning_rate: lr, a float (0.001 by default) or a schedule of `keras.optimizers.schedules`.
         beta_1: The decay of the first moment (mom1), 0.9 by default; the paper's recipes use 0.5.
         beta_2: The decay of the second moment (mom2), 0.999 by default.
         epsilon: Added to the bias-corrected second moment, 1e-8 by default.
@@ -72,12 +71,8 @@ class InnerEpsilonAdam(keras.optimizers.Optimizer):
         self.assign_sub(variable, lr * m_hat / ops.sqrt(v_hat + self.epsilon))
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "beta_1": self.beta_1,
-            "beta_2": self.beta_2,
-            "epsilon": self.epsilon,
-        }
+        names = ("beta_1", "beta_2", "epsilon")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
@@ -143,12 +138,8 @@ class FinalDecay(keras.optimizers.schedules.LearningRateSchedule):
         return self.initial_learning_rate * ops.minimum(left / (self.decay * self.epochs), 1.0)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            "initial_learning_rate": self.initial_learning_rate,
-            "steps_per_epoch": self.steps_per_epoch,
-            "epochs": self.epochs,
-            "decay": self.decay,
-        }
+        names = ("initial_learning_rate", "steps_per_epoch", "epochs", "decay")
+        return {name: getattr(self, name) for name in names}
 
 
 def update_average(averages: Sequence[Any], variables: Sequence[Any], rate: float) -> None:

@@ -1,6 +1,5 @@
 """Layers that are initialised from data, and the walk over nested layers."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -30,8 +29,8 @@ class DataDependent:
         raise NotImplementedError
 
 
-def walk(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    """Yields the layer and every layer inside it, at any depth, each once.
+def walk(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns the layer and every layer inside it, at any depth, each once.
 
     Args:
         layer: A layer or model. Layers of sub-models, wrapped layers, and layers that others hold
@@ -42,7 +41,7 @@ def walk(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
     >>> [type(layer).__name__ for layer in walk(model)]
     ['Sequential', 'TimeDistributed', 'Dense']
     """
-    yield from keras_compat.flatten_layers(layer)
+    return keras_compat.flatten_layers(layer)
 
 
 def couples_examples(model: keras.layers.Layer) -> bool:

@@ -13,8 +13,7 @@ class HashedGaussianNoise(keras.layers.Layer):
     """Adds stddev * n with n ~ N(0, 1), independent for every element, in training only.
 
     Keras' own `GaussianNoise` refuses a `stddev` above 1 (D8), and draws by `keras.random`, which
-    under XLA on a CPU costs several times the rest of the MNIST step; this one draws by
-    `improved_gan_tf.random` (D9).
+    under XLA on a CPU costs several times the rest of the MNIST step: hence the hash (D9).
 
     Args:
         stddev: The standard deviation, a finite float >= 0 in the units of the input.

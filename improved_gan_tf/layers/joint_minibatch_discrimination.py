@@ -27,8 +27,8 @@ class JointMinibatchDiscrimination(keras.layers.Layer):
         num_kernels: K, the number of features for each half, an integer from 1.
         dim_per_kernel: D, the dimensions in which they measure distances, an integer from 1.
 
-    Input: (N, I), N even. Output: (N, I + 2K). Weights: `kernel` (I, K D), N(0, 0.02) at first, and
-    `bias` (K D,), 0 at first.
+    Input: (N, I), N even. Output: (N, I + 2K).
+    Weights: `kernel` (I, K D), N(0, 0.02) at first, and `bias` (K D,), 0 at first.
     Raises: `ValueError` for K or D below 1 or another input.
     Source: imagenet/discriminator.py, discriminator (d_h, f1, f2).
 
@@ -81,5 +81,5 @@ class JointMinibatchDiscrimination(keras.layers.Layer):
         return (batch, features + 2 * self.num_kernels)
 
     def get_config(self) -> dict[str, Any]:
-        config = {"num_kernels": self.num_kernels, "dim_per_kernel": self.dim_per_kernel}
-        return {**super().get_config(), **config}
+        names = ("num_kernels", "dim_per_kernel")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

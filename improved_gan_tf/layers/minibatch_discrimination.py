@@ -107,5 +107,5 @@ class MinibatchDiscrimination(DataDependent, keras.layers.Layer):
         return (input_shape[0], self._num_features(input_shape) + self.num_kernels)
 
     def get_config(self) -> dict[str, Any]:
-        config = {"num_kernels": self.num_kernels, "dim_per_kernel": self.dim_per_kernel}
-        return {**super().get_config(), **config, "theta_stddev": self.theta_stddev}
+        names = ("num_kernels", "dim_per_kernel", "theta_stddev")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

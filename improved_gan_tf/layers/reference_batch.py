@@ -12,9 +12,8 @@ from improved_gan_tf.layers.checks import check_at_least, check_shape
 class ReferenceBatch(keras.layers.Layer):
     """Puts fixed examples in front of the batch: concat([reference, x]).
 
-    They are drawn once, U(minval, maxval), into the non-trainable weight `reference` (R, ...),
-    which is saved with the model. The original runs its network twice instead, with shared
-    variables (D20).
+    They are drawn once, U(minval, maxval), into a non-trainable weight `reference` (R, ...), which
+    is saved with the model. The original runs its network twice instead (D20).
 
     Args:
         reference_size: R, the number of reference examples, an integer from 1.
@@ -26,8 +25,9 @@ class ReferenceBatch(keras.layers.Layer):
     Source: imagenet/generator.py, make_z.
 
     Example:
-    >>> tuple(ReferenceBatch(16)(np.ones((2, 100))).shape)
-    (18, 100)
+    >>> enlarged = ReferenceBatch(16)(np.ones((2, 100)))
+    >>> tuple(enlarged.shape), tuple(DropReference(16)(enlarged).shape)
+    ((18, 100), (2, 100))
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class ReferenceBatch(keras.layers.Layer):
         return (batch, *input_shape[1:])
 
     def get_config(self) -> dict[str, Any]:
-        config = {"reference_size": self.reference_size, "minval": self.minval}
-        return {**super().get_config(), **config, "maxval": self.maxval}
+        names = ("reference_size", "minval", "maxval")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
@@ -70,10 +70,6 @@ class DropReference(keras.layers.Layer):
 
     Input: (R + N, ...), N >= 1. Output: (N, ...).
     Raises: `ValueError` for a `reference_size` below 1 or a batch without live examples.
-
-    Example:
-    >>> tuple(DropReference(16)(np.ones((18, 100))).shape)
-    (2, 100)
     """
 
     def __init__(self, reference_size: int, **kwargs: Any):

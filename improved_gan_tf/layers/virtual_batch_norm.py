@@ -176,12 +176,5 @@ class VirtualBatchNorm(keras.layers.Layer):
         return self._checked(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "reference_size": self.reference_size,
-            "epsilon": self.epsilon,
-            "gain": self.gain,
-            "per_pixel": self.per_pixel,
-            "half": self.half,
-            "frozen": self.frozen,
-        }
+        names = ("reference_size", "epsilon", "gain", "per_pixel", "half", "frozen")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -134,9 +134,5 @@ class WeightNorm(DataDependent, keras.layers.Wrapper):
         return self.layer.compute_output_shape(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "train_scale": self.train_scale,
-            "initial_stddev": self.initial_stddev,
-            "epsilon": self.epsilon,
-        }
+        names = ("train_scale", "initial_stddev", "epsilon")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -17,8 +17,7 @@ class GAN(keras.Model):
     Args:
         generator: A `keras.Model` from one or more latent inputs (N, ...) to images (N, H, W, C).
         discriminator: A `keras.Model` from images to logits.
-        seed: The seed of the latent vectors, an integer; None (the default) draws it from Keras'
-            global seed.
+        seed: The seed of the latent vectors, an integer; None (the default): from Keras' own.
         image_range: The values (low, high) of the images, real and generated, that are black and
             full brightness; (0.0, 1.0) by default. It is saved with the model and exported.
 

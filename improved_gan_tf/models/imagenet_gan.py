@@ -40,8 +40,7 @@ class ImageNetGAN(BuiltInInit, GAN):
         generator: A `keras.Model` from one or more latent inputs (N, ...) to images (N, H, W, C).
         discriminator: A `keras.Model` from a joint batch, real images first, to logits (2B, K + 1),
             that of "generated" last.
-        seed: The seed of latent vectors and noise, an integer from 0; None (the default) draws it
-            from Keras' global seed.
+        seed: The seed of latent vectors and noise, an integer from 0; see `GAN`.
         image_range: See `GAN`; (-1.0, 1.0) by default.
         noise: The standard deviation of the noise on all images in training, 0.1 by default.
 
@@ -96,8 +95,8 @@ class ImageNetGAN(BuiltInInit, GAN):
                 Adam(4e-4, beta_1=0.5, epsilon=1e-8).
             smoothing: The target of real images is 1 - smoothing, of generated ones 0; a float in
                 [0, 1), 0.25 by default (section 3.4).
-            generator_target: What the generator makes the discriminator say of its images; a float
-                in (0, 1], 0.375 by default.
+            generator_target: The target of the generator for its images; a float in (0, 1], 0.375
+                by default.
             **kwargs: Arguments of `keras.Model.compile`; `jit_compile` is False by default.
 
         Raises:

@@ -118,8 +118,7 @@ class SemiSupervisedGAN(GAN):
                 "minibatch_discrimination"; or "supervised": the discriminator alone is trained, on
                 the labelled examples alone (the supervised-only baseline).
             feature_distance: "squared" (the default) or "absolute", see `losses.feature_matching`.
-            generator_steps: Generator updates per discriminator update, an integer from 1 (the
-                default).
+            generator_steps: Generator updates per discriminator update, an integer; 1 by default.
             unlabeled_weight: The weight of the unsupervised loss, a float, 1.0 by default.
             **kwargs: Arguments of `keras.Model.compile`, such as `jit_compile`.
 
@@ -215,8 +214,7 @@ class SemiSupervisedGAN(GAN):
         """The discriminator's logits on several batches, in one pass where that is the same.
 
         Where no layer couples examples, one pass over the concatenated batches has larger matrix
-        products and fewer of them. Otherwise real examples are to see real ones and generated ones
-        generated ones.
+        products and fewer of them. Otherwise real examples must not see generated ones.
         """
         if self.couples_examples:
             return [full(self.discriminator(batch, training=True)) for batch in batches]
@@ -263,13 +261,11 @@ class SemiSupervisedGAN(GAN):
         They are whole counts divided by the number of images; the means of `evaluate` are rounded.
 
         Args:
-            dataset: Batches (images, labels), such as a `tf.data.Dataset`; every image counts once
-                (D11).
+            dataset: An iterable of batches (images, labels); every image counts once (D11).
 
         Returns:
             {"images": N, "error": with the debiased average, "error_current": with the current
-            parameters, "error_original_average": with the original's average (D10)}, the errors in
-            0..1.
+            parameters, "error_original_average": with the original's (D10)}, errors in 0..1.
         """
         sets = {"error": "debiased", "error_current": "none", "error_original_average": "original"}
 

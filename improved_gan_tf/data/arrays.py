@@ -6,6 +6,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,7 @@ class ArraySource(Source):
         self.name, self.maximum, self.test_split = name, maximum, test_split
         self.class_names, self.split_names = tuple(class_names), tuple(counts)
         self.size, self.channels = (shape[0], shape[1]), shape[2]
-        self._counts, self._read = counts, read
-        self._parts: dict[str, Arrays] = {}
-
-    def _stored(self, split):
-        if split not in self._parts:
-            self._parts[split] = self._read(split)
-        return self._parts[split]
+        self._counts, self._stored = counts, cache(read)
 
     def count(self, split: str) -> int:
         return self._counts[split]
@@ -60,6 +55,9 @@ class ArraySource(Source):
         if self.maximum != 255:
             images, image_range = images.astype(np.float32), (0, self.maximum)
         return image_arrays.from_array(images, image_range, f"{self.name}@{split}")
+
+    def check(self, quick: bool = False) -> None:
+        self._stored(self.split)  # here, and not where the pipeline is traced
 
     def decode(self, element: Any, split: str) -> tuple[Any, Any]:
         import tensorflow as tf

@@ -6,7 +6,7 @@ import concurrent.futures
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -204,13 +204,20 @@ def _failing(test, files):
         return [path for path, is_good in zip(paths, good, strict=True) if not is_good]
 
 
+@cache
+def _decoder():
+    import tensorflow as tf
+
+    return tf.function(decode_tensor, [tf.TensorSpec([], tf.string)])
+
+
 def _decodes(path):
     """Whether the pipeline can decode a picture file."""
     import tensorflow as tf
 
     try:
-        decode_tensor(tf.io.read_file(path))
-    except (tf.errors.OpError, Unreadable):
+        _decoder()(tf.io.read_file(path))
+    except tf.errors.OpError:
         return False
     return True
 

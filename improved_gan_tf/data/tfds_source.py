@@ -12,6 +12,7 @@ that a labelled subset is made of the same images as the original scripts' (D17)
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -66,11 +67,14 @@ def open_tfds(
     if builder.info.file_format == tfds.core.FileFormat.TFRECORD:
         files = partial(_files, builder, name, names or (), skip)
         source = RecordSource(name, tuple(counts), files, names, shape[2], shape[:2])
-        source.order = lambda split: _original_order(builder, split, partial(source.ids, split))
+        source.order = lambda split: _original_order(
+            builder, split, source.count(split), partial(source.ids, split)
+        )
         source.test_split = _test_split(tfds, builder) if names else None
         if not small:
             return source
         read, test_split = source.arrays, source.test_split
+        counts = {split: source.count(split) for split in counts} if skip else counts
     else:
         if not small:
             raise UserError(
@@ -96,9 +100,10 @@ def open_tfds(
 def _test_split(tfds, builder):
     found = [split for split in ("test", "validation") if split in builder.info.splits]
     if len(found) == 2 and builder.info.file_format == tfds.core.FileFormat.TFRECORD:
-        encoded = {"image": tfds.decode.SkipDecoding()}
-        for row in builder.as_dataset(split="test", decoders=encoded).take(1):
-            if int(row["label"]) < 0:
+        with contextlib.suppress(Exception):  # damage is reported where the split is used
+            encoded = {"image": tfds.decode.SkipDecoding()}
+            (first,) = builder.as_dataset(split="test", decoders=encoded).take(1)
+            if int(first["label"]) < 0:
                 return "validation"
     return found[0] if found else None
 
@@ -112,7 +117,7 @@ def _random_access(builder, name, split):
             f"{name}: split {split} in {builder.data_path} cannot be read: "
             f"{' '.join(str(error).split())[:200]}"
         ) from None
-    order = _original_order(builder, split, lambda: [row["id"] for row in rows])
+    order = _original_order(builder, split, len(rows), lambda: [row["id"] for row in rows])
     rows = rows if order is None else [rows[i] for i in order]
     return np.stack([row["image"] for row in rows]), np.array([r["label"] for r in rows], np.int32)
 
@@ -149,14 +154,15 @@ def _files(builder, name, class_names, skip, split) -> RecordFiles:
     )
 
 
-def _original_order(builder, split, ids) -> np.ndarray | None:
+def _original_order(builder, split, count, ids) -> np.ndarray | None:
     """Where the examples of the original files, in order, are stored; None: unknown."""
+    whole = count == builder.info.splits[split].num_examples
     if "id" in builder.info.features:
         keys = ids()
         if len(set(keys)) == len(keys):
             return np.array(sorted(range(len(keys)), key=lambda i: _natural(keys[i])))
-    elif builder.name in _NUMBERED and not builder.info.disable_shuffling:
-        return file_order(builder.info.splits[split].num_examples, split)
+    elif builder.name in _NUMBERED and whole and not builder.info.disable_shuffling:
+        return file_order(count, split)
     return None
 
 

@@ -11,7 +11,7 @@ COUNTS = (2, 5, 10, 20)
 
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_subset_is_the_originals_whatever_the_other_labels(golden, seed):
-    """MNIST's labels are not here, but those of the recorded rows follow from their places."""
+    """Without MNIST's labels: those of the recorded images follow from their places."""
     recorded = golden("theano/mnist_labelled_subsets")
     labels = np.full(60000, 10)  # an eleventh class for all other rows
     labels[recorded[f"seed{seed}_count20"]] = np.repeat(np.arange(10), 20)

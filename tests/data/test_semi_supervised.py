@@ -96,7 +96,7 @@ def test_test_set_is_whole_and_in_order():
 @pytest.mark.parametrize("stored", ["class by class", "mixed", "one class"])
 @pytest.mark.parametrize("streamed", [False, True])
 def test_test_batches_have_all_classes(tmp_path, stored, streamed):
-    """Rows stored class by class are mixed, all of them, always alike; others stay as they are."""
+    """Images stored class by class are mixed, always in the same way; others keep their order."""
     count = 60
     images = np.arange(count, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8)
     labels = {
@@ -203,7 +203,7 @@ def test_small_facts():
     np.testing.assert_array_equal(y, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4])
 
 
-# scaling
+# load
 
 
 def saved(tmp_path, n=50, n_test=25, shape=(4, 5, 3)):
@@ -284,7 +284,7 @@ def test_load_custom_labels(tmp_path):
 
 
 def test_load_custom_labels_of_mnist(shared_data, tmp_path):
-    """8,000 of the test set, as the original's script; here with true labels for all 10,000."""
+    """8,000 of the test set, as in the original's script; here the file has all 10,000 labels."""
     name = f"npz:{shared_data / 'mnist.npz'}"
     with np.load(shared_data / "mnist.npz") as mnist:
         np.save(tmp_path / "labels.npy", mnist["y_test"])

@@ -1,4 +1,4 @@
-"""Reading digits, .npz files and folders, and what is said of those that cannot be used."""
+"""`data.open`: digits, .npz files, class folders, and errors for those that cannot be used."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Streams of labelled images: their order, the workers' shares, decoding, what is refused."""
+"""Streams of labelled images: their order, the workers' shares, decoding, errors."""
 
 import re
 
@@ -24,7 +24,7 @@ from tests.helpers.stream_data import (
 
 
 def npz(path, n, test=7, seed=0):
-    """Colour pictures 4x4 that say their row number; labels row % 3."""
+    """Colour images of 4x4 pixels, each of its number; the labels are number % 3."""
     x = np.zeros((n + test, 4, 4, 3), np.uint8)
     x[..., 0] = np.arange(n + test)[:, None, None]
     y = np.arange(n + test) % 3

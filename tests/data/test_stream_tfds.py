@@ -85,7 +85,7 @@ def test_tfds_of_one_size_from_memory_and_from_its_files(tmp_path, monkeypatch):
 
 
 def test_real_imagenet_from_tfds_and_from_its_folders(shared_data):
-    """The same 1,000 pictures by both ways: labels are places of the sorted synsets."""
+    """Both give the same 1,000 images; labels are places in the sorted synsets."""
     pictures = data.load_stream(
         f"folder:{shared_data / 'imagenet_folder'}", image_size=16, batch_size=1000
     )

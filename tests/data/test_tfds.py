@@ -1,7 +1,7 @@
-"""TFDS data sets: their original order, and what is said where they cannot be had.
+"""TFDS data sets: the order of their original files, and errors where they are not available.
 
-There is no SVHN here: a stand-in with its features is prepared by TFDS' own writer, as a download
-would be, so that reading, shuffling, sharding and label conversion are the real ones.
+SVHN is not available here: synthetic data with its features are prepared by TFDS' own writer, as a
+download would be, so that reading, shuffling, sharding and label conversion are the real ones.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ fails = refusal_of(read)
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
-    """Whatever this machine's network is."""
+    """The tests do not depend on this machine's network."""
     monkeypatch.setattr(tfds_builder, "reachable", lambda url: False)
 
 
@@ -221,7 +221,7 @@ def test_data_that_must_be_downloaded_by_hand(tmp_path):
 
 
 def test_reachable():
-    """The real one, undone by the fixture above, without leaving this machine."""
+    """The real function, which the fixture above replaces, without leaving this machine."""
     import importlib
 
     fresh = importlib.util.module_from_spec(tfds_builder.__spec__)
@@ -281,7 +281,7 @@ def test_fewer_records_than_promised(tmp_path):
 
 
 def test_data_of_another_kind(tmp_path):
-    """No test split, pictures of many sizes, no labels: each is said."""
+    """No test split, images of many sizes, no labels: each has its error."""
 
     def write(folder, features, splits, example):
         builder = tfds.dataset_builders.AdhocBuilder(
@@ -376,3 +376,24 @@ def test_mnist_in_an_unknown_order_is_warned_of(tmp_path):
     prepare("mnist", tmp_path, plain_parts({"train": images, "test": images}))
     with pytest.warns(UserWarning, match="not in the order of the original files"):
         read("mnist", data_dir=tmp_path)
+
+
+def test_the_readable_part_of_damaged_records(tmp_path):
+    """With `skip_unreadable`; where images are lost, the order of the files is not known."""
+    rng = np.random.RandomState(0)
+    images = {
+        split: rng.randint(0, 256, (n, 28, 28, 1)).astype(np.uint8)
+        for split, n in (("train", 40), ("test", 10))
+    }
+    builder = prepare("fashion_mnist", tmp_path, plain_parts(images))
+    (record,) = builder.data_path.glob("*train.tfrecord*")
+    record.write_bytes(record.read_bytes()[:-100])
+    with pytest.warns(UserWarning, match=f"{record} is damaged or truncated after 39 whole"):
+        source = data.open("fashion_mnist", data_dir=tmp_path, skip_unreadable=True)
+    assert source.splits == {"train": 39, "test": 10}
+    found, labels = source.arrays("train")
+    assert len(labels) == 39
+    stored = {image.tobytes() for image in images["train"]}
+    assert {image.tobytes() for image in found} < stored
+    np.testing.assert_array_equal(source.arrays("test")[0], images["test"])
+    assert data.load_stream(source, batch_size=13).steps_per_epoch == 3

@@ -15,6 +15,7 @@ from improved_gan_tf.data.pictures import Unreadable
 from improved_gan_tf.data.records import format as records
 from improved_gan_tf.data.records.files import REPLACE, RecordFiles
 from improved_gan_tf.data.source import Images, Part, Range, Source, seed_of
+from improved_gan_tf.data.training import options
 from improved_gan_tf.errors import UserError
 
 BLOCK_BYTES = 64 * 2**20  # of records shuffled together
@@ -128,7 +129,7 @@ class RecordSource(Source):
             return tf.map_fn(pixels, batch, fn_output_signature=(tf.uint8, tf.int32))
 
         batches = self.elements(split).batch(_BATCH)
-        batches = batches.map(decoded, num_parallel_calls=os.cpu_count())
+        batches = batches.map(decoded, num_parallel_calls=os.cpu_count()).with_options(options())
         try:
             parts = list(batches.as_numpy_iterator())
         except tf.errors.OpError:

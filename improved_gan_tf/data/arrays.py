@@ -140,11 +140,7 @@ def open_digits() -> ArraySource:
     """scikit-learn's 1,797 handwritten digits, [8, 8, 1] pixels of 17 grey levels.
 
     The first 500 images of `RandomState(0).permutation(1797)` are the test set, the other 1,297 the
-    training set. Both keep the order of scikit-learn. Pixels stay the integers 0..16 that they are
-    there (maximum 16), so that nothing is rounded.
-
-    Raises:
-        UserError: scikit-learn is not installed.
+    training set. Both keep the order of scikit-learn. Pixels stay integers in 0..16 (maximum 16).
     """
     try:
         from sklearn.datasets import load_digits
@@ -161,11 +157,7 @@ def open_digits() -> ArraySource:
 
 
 def open_npz(path: str) -> ArraySource:
-    """The arrays `x_train`, `y_train`, `x_test`, `y_test` of a .npz file, as Keras' mnist.npz.
-
-    Raises:
-        UserError: No such file, no .npz, an array is missing, or arrays that `from_arrays` refuses.
-    """
+    """The arrays `x_train`, `y_train`, `x_test`, `y_test` of a .npz file, as Keras' mnist.npz."""
     file = Path(path).expanduser()
     name = f"npz:{file}"
     expected = f"expected a .npz file with the arrays {', '.join(KEYS)}"

@@ -136,23 +136,23 @@ class FolderSource(Source):
         return 1 if all(grey for *_, grey in self._headers()) else 3
 
     @cached_property
-    def size(self) -> tuple[int | None, int | None]:  # type: ignore[override]
-        return (None, None) if self._difference else next(self._headers())[1:3]
+    def _sizes(self) -> dict[tuple[int, int], str]:
+        """The first file of each size (height, width)."""
+        sizes: dict[tuple[int, int], str] = {}
+        for path, height, width, _ in self._headers():
+            sizes.setdefault((height, width), path)
+        return sizes
 
-    @cached_property
-    def _difference(self) -> str:
-        """Which pictures differ in size, if any do."""
-        headers = self._headers()
-        first, height, width, _ = next(headers)
-        for path, h, w, _ in headers:
-            if (h, w) != (height, width):
-                return f"{path} is {h} x {w} but {first} {height} x {width}"
-        return ""
+    @property
+    def size(self) -> tuple[int | None, int | None]:  # type: ignore[override]
+        return (None, None) if len(self._sizes) > 1 else next(iter(self._sizes))
 
     def one_shape(self) -> tuple[int, int, int]:
-        if self.resizing.size is None and self._difference:
+        if self.resizing.size is None and len(self._sizes) > 1:
+            ((h, w), first), ((height, width), path), *_ = self._sizes.items()
             raise UserError(
-                f"{self.name}: {self._difference}; make them equal or choose an image size"
+                f"{self.name}: {path} is {height} x {width} but {first} {h} x {w}; make them "
+                f"equal or choose an image size"
             )
         return super().one_shape()
 

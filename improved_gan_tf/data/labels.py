@@ -65,10 +65,10 @@ def custom_labeled_indices(
 
     Args:
         labels: The file's labels, [N] integers, -1 <= label < num_classes.
-        labels_per_class: The number of labels for each class, at least 1; None for as many as the
-            rarest class has (all labelled images where `balance` is False).
+        labels_per_class: The number of labels for each class; None for as many as the rarest class
+            has (all labelled images where `balance` is False).
         seed: As for `labeled_indices`.
-        num_classes: The number of classes; by default the largest label plus one.
+        num_classes: As for `labeled_indices`.
         balance: True for the same number of each class, by the file's labels, as
             `labeled_indices`; False for the first labels_per_class * num_classes labelled images
             in permuted order, whatever their class (fewer if there are not as many); "original"

@@ -99,14 +99,18 @@ def open(
     return source
 
 
-def as_images(
-    what: Any,
-    image_range: Range = None,
-    *,
-    data_dir: str | os.PathLike | None = None,
-    download: bool = True,
-    skip_unreadable: bool = False,
-) -> Images:
+def as_source(what: str | os.PathLike | Source, **options: Any) -> Source:
+    """`what` if it is a `Source`, otherwise `open(what, **options)`."""
+    if not isinstance(what, Source):
+        return open(what, **options)
+    if options:
+        raise UserError(
+            f"{what.name}: {', '.join(options)} given for a source that is open; give it to open"
+        )
+    return what
+
+
+def as_images(what: Any, image_range: Range = None, **options: Any) -> Images:
     """The images of anything that holds some.
 
     Args:
@@ -114,9 +118,7 @@ def as_images(
             takes, a `Source`, or `Images`, which are returned as they are.
         image_range: (low, high), the values of black and full brightness in floats; by default 0
             and 255. Integers always are 0..255.
-        data_dir: As for `open`.
-        download: As for `open`.
-        skip_unreadable: As for `open`.
+        **options: Arguments of `open`, for a name: `data_dir`, `skip_unreadable`, ...
 
     Returns:
         `Images`.
@@ -132,10 +134,8 @@ def as_images(
     """
     if isinstance(what, Images):
         return what
-    if isinstance(what, str | os.PathLike):
-        what = open(what, data_dir=data_dir, download=download, skip_unreadable=skip_unreadable)
-    if isinstance(what, Source):
-        return what.images(image_range=image_range)
+    if isinstance(what, str | os.PathLike | Source):
+        return as_source(what, **options).images(image_range=image_range)
     if isinstance(what, list | tuple):
         return image_arrays.from_list(what, image_range)
     return image_arrays.from_array(what, image_range)

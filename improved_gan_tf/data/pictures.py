@@ -48,10 +48,9 @@ def is_picture(name: str) -> bool:
 def class_folders(
     folder: Path, name: str, allow_empty: bool = False
 ) -> tuple[list[str], dict[int, list[Path]]]:
-    """Lists class folders: the names of the classes, and the picture files of each class number.
+    """The names of the classes, sorted, and the picture files of each class number, sorted.
 
-    Classes are numbered in the sorted order of their names, pictures are sorted by name. Hidden
-    folders and files that are not pictures are passed over.
+    Hidden folders and files that are not pictures are passed over.
 
     Raises:
         UserError: No sub-folder; a class without a picture, unless `allow_empty`.
@@ -116,15 +115,10 @@ def decode(stream: str | os.PathLike | BinaryIO) -> np.ndarray:
 
 
 def decode_tensor(encoded: Any, channels: int = 3) -> Any:
-    """Decodes a picture in a graph, to the bytes that `decode` returns.
+    """Decodes a picture file, a scalar string, in a graph, to the bytes that `decode` returns.
 
-    Args:
-        encoded: The picture file, a scalar string tensor.
-        channels: 3, or 1 where every picture is grey. Grey pictures get three equal channels.
-
-    Returns:
-        A uint8 tensor [H, W, channels] of unknown height and width. A picture that cannot be
-        decoded raises `tf.errors.InvalidArgumentError` where it is evaluated.
+    The result is uint8 [H, W, channels] of unknown height and width; channels may be 1 where every
+    picture is grey. Others raise `tf.errors.InvalidArgumentError` when they are evaluated.
     """
     import tensorflow as tf
 

@@ -28,14 +28,8 @@ INITIALIZATIONS = ("training_set", "labeled")
 class SemiSupervisedData(TrainingData):
     """Streams for semi-supervised training and batches for testing, from images in memory.
 
-    Args:
-        source: The data set, with the splits "train" and "test".
-        labeled_indices: The places in the training set of the labelled images, [L] integers.
-        order: The order of the three streams; counts labelled images within `labeled_indices`.
-        scaling: The scaling of pixels to floats.
-        initialization_indices: The places in the training set of the images for the data-dependent
-            initialisation.
-        test_batch_size: Images per batch of `test`.
+    `load` makes it, of a source with the splits "train" and "test". Indices are places in the
+    training set; `order` counts labelled images within `labeled_indices`.
 
     Attributes:
         train_images: [N, H, W, C] uint8 or float32 in 0..maximum, as stored.
@@ -155,29 +149,24 @@ def load(
     seed: int = 1,
     seed_data: int = 1,
     batch_size: int = 100,
-    data_dir: str | os.PathLike | None = None,
     scaling: str | None = None,
     initialization: str = "training_set",
     initialization_size: int = 500,
     labels_file: str | os.PathLike | None = None,
     balance: bool | str = True,
-    image_size: int | tuple[int, int] | None = None,
-    resize: str = "square",
     test_batch_size: int = 500,
-    download: bool = True,
+    **options: Any,
 ) -> SemiSupervisedData:
     """Reads a data set and prepares the streams of semi-supervised training.
 
     Args:
         name: The name of a labelled data set, see `open`, or a labelled `Source`, for instance of
-            `from_arrays`. A source was opened with its own `data_dir`, `image_size`, `resize` and
-            `download`; these arguments are for names.
+            `from_arrays`.
         labels_per_class: The number of labels for each class, by default 10; None only with a
             labels file.
         seed: The seed of the streams' order, see `EpochOrder`; the original's `--seed`.
         seed_data: The seed of the labelled subset; the original's `--seed_data`.
         batch_size: Images per step of each stream.
-        data_dir: TFDS' folder, see `open`.
         scaling: "unit" [0, 1], "cifar10" (x - 127.5) / 128, "symmetric" (also "svhn")
             (x - 127.5) / 127.5. By default "unit" for grey images, "cifar10" for CIFAR, otherwise
             "symmetric".
@@ -189,10 +178,8 @@ def load(
             original's custom-labels script, the first four fifths of the *test* set (8,000 of
             MNIST's 10,000) are trained on and the rest tests; the file labels the former.
         balance: Which of the file's labels to use, see `custom_labeled_indices`.
-        image_size: The size to which images are resized, see `open`.
-        resize: "square" or "stretch", see `open`.
         test_batch_size: Images per batch of `test`, whose order is `mixed_order`'s.
-        download: Whether TFDS may download data that are not there.
+        **options: Arguments of `open`, for a name: `data_dir`, `image_size`, `resize`, ...
 
     Returns:
         `SemiSupervisedData`.
@@ -226,11 +213,7 @@ def load(
         raise UserError("give labels per class, or a labels file to take all labels from")
     if scaling is not None:
         scaling = Scaling(scaling).name  # an unknown name fails before anything is read
-    if not isinstance(name, Source):
-        name = names.open(
-            name, data_dir=data_dir, download=download, image_size=image_size, resize=resize
-        )
-    source = name
+    source = names.as_source(name, **options)
     split, test_split = training_splits(source)
     if test_split is None:
         raise UserError(

@@ -38,10 +38,8 @@ class Images:
     def images(self, prepare: Callable[[np.ndarray], Any], workers: int) -> Iterator[Any]:
         """Yields `prepare(image)` for each image, in order; may be called again.
 
-        Args:
-            prepare: A function of one image: uint8, or float32 in 0..255, [H, W, 1 or 3]. It may
-                be called in several threads.
-            workers: The number of threads.
+        An image is uint8, or float32 in 0..255, [H, W, 1 or 3]. `prepare` may be called in as many
+        threads as there are workers.
         """
         raise NotImplementedError
 
@@ -143,10 +141,7 @@ class Source:
         return self.arrays(split)[1]
 
     def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Reads a split into memory.
-
-        Returns:
-            Images [N, H, W, C], uint8 or float32 in 0..maximum, and class numbers int32 [N].
+        """A split in memory: images [N, H, W, C], uint8 or float32 in 0..maximum; labels int32 [N].
 
         Raises:
             UserError: Images that cannot be read or differ in size; no labels.
@@ -154,12 +149,9 @@ class Source:
         raise UserError(f"{self.name} has no class labels{self.hint}")
 
     def images(self, split: str | None = None, image_range: Range = None) -> Images:
-        """The images of a split, without their labels.
+        """The images of a split (by default the chosen one), without their labels.
 
-        Args:
-            split: One of `split_names`; by default the chosen one.
-            image_range: (low, high), the values of black and full brightness in files of floats;
-                by default 0 and 255. Other data state their own range.
+        `image_range`, the values of black and full brightness, is for files of floats.
         """
         found = self._images(self.select(split), image_range)
         return found if self.resizing.size is None else _Resized(found, self.resizing)
@@ -168,18 +160,11 @@ class Source:
         raise NotImplementedError
 
     def epoch(self, seed: int, epoch: Any, part: Part) -> Any:
-        """The elements of one epoch of the chosen split, in a graph.
+        """A `tf.data.Dataset` of a worker's elements of one epoch (a tensor) of the chosen split.
 
-        The order is a function of the seed and the epoch, drawn by TensorFlow's stateless
-        generator inside the pipeline: it has no state that a resumed run would have to restore.
-
-        Args:
-            seed: The seed of the order.
-            epoch: The epoch, a scalar int64 tensor.
-            part: Which elements; steps * rows * workers <= the number of images.
-
-        Returns:
-            A `tf.data.Dataset` of `part.total` elements: cheap ones, such as row numbers.
+        Elements are cheap ones, such as row numbers. Their order is a function of the seed and the
+        epoch, drawn by TensorFlow's stateless generator inside the pipeline: it has no state that
+        a resumed run would have to restore.
         """
         return shuffled_rows(self.count(self.split), seed, epoch, part)
 

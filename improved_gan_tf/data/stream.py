@@ -18,32 +18,22 @@ def load_stream(
     name: str | os.PathLike | Source,
     *,
     image_size: int | tuple[int, int] | None = 128,
-    resize: str = "square",
     batch_size: int = 16,
     seed: int = 1,
-    data_dir: str | os.PathLike | None = None,
     scaling: str = "symmetric",
-    skip_unreadable: bool = False,
-    download: bool = True,
-    num_classes: int | None = None,
+    **options: Any,
 ) -> ImageStream:
     """Opens a data set for training that reads as it goes.
 
     Args:
-        name: The name of a labelled data set, see `open`, or a labelled `Source`. A source was
-            opened with its own `image_size`, `resize`, `data_dir`, `skip_unreadable`, `download`
-            and `num_classes`; these arguments are for names.
+        name: The name of a labelled data set, see `open`, or a labelled `Source`, which was opened
+            with its own image size and options.
         image_size: The size to which images are resized, see `open`; by default 128. None keeps
             their own size, which all must share.
-        resize: "square" or "stretch", see `open`.
         batch_size: Images per step, over all workers.
         seed: The seed of the order, 0 <= seed < 2**32.
-        data_dir: TFDS' folder, see `open`.
         scaling: "symmetric" 2x/255 - 1 (the original's), "unit" or "cifar10", see `Scaling`.
-        skip_unreadable: Leave out pictures that cannot be decoded, and what follows the first
-            damage in a TFRecord file, with a warning that names it; everything is read once.
-        download: Whether TFDS may download data that are not there.
-        num_classes: The number of classes expected, see `open`.
+        **options: Further arguments of `open`: `data_dir`, `resize`, `skip_unreadable`, ...
 
     Returns:
         `ImageStream`.
@@ -63,31 +53,17 @@ def load_stream(
     checked_batch_size(batch_size)
     checked_seed(seed)
     if not isinstance(name, Source):
-        name = names.open(
-            name,
-            data_dir=data_dir,
-            download=download,
-            image_size=image_size,
-            resize=resize,
-            skip_unreadable=skip_unreadable,
-            num_classes=num_classes,
-        )
-    training_splits(name)
-    name.check(quick=True)
-    return ImageStream(name, batch_size, seed, Scaling(scaling, name.maximum))
+        options["image_size"] = image_size
+    source = names.as_source(name, **options)
+    training_splits(source)
+    source.check(quick=True)
+    return ImageStream(source, batch_size, seed, Scaling(scaling, source.maximum))
 
 
 class ImageStream(TrainingData):
     """Batches for training, in an order that is a function of the seed and the epoch alone.
 
-    Args:
-        source: Where the images come from.
-        batch_size: Images per step, over all workers; at most the number of training images.
-        seed: The seed of the order.
-        scaling: The scaling of pixels to floats.
-
-    Raises:
-        UserError: Fewer training images than a batch has, no labels, images of many sizes.
+    `load_stream` makes it.
     """
 
     def __init__(self, source: Source, batch_size: int, seed: int, scaling: Scaling):
@@ -114,8 +90,7 @@ class ImageStream(TrainingData):
         Args:
             first_epoch: Where to begin, from 0.
             workers: How many workers share every batch; must divide `batch_size`.
-            worker: Which of them this is, 0 <= worker < workers. No image goes to two of them
-                within an epoch.
+            worker: Which of them this is, from 0. No image goes to two of them within an epoch.
             replicas: How many divide this worker's part of every batch: the batches given are
                 those of one replica, in turn.
             first_step: Batches of that epoch to pass over, without decoding them.
@@ -123,9 +98,6 @@ class ImageStream(TrainingData):
         Returns:
             A `tf.data.Dataset` of (x [batch_size // (workers * replicas), H, W, C] float32 scaled,
             y int32).
-
-        Raises:
-            UserError: A number out of its range; a batch that the workers cannot share equally.
         """
         import tensorflow as tf
 

@@ -55,12 +55,8 @@ def open_builder(
     """The module tensorflow_datasets, and its builder of a data set that is prepared.
 
     TFDS itself retries an unreachable host for minutes and leaves partial files; therefore the
-    host is asked once first, and what a failed attempt made is removed.
-
-    Raises:
-        UnknownDataSet: TFDS does not know the name.
-        UserError: TFDS is not installed or refuses the version; the data are not available and may
-            not or cannot be downloaded; preparing them failed; a damaged description.
+    host is asked once first, and what a failed attempt made is removed. Raises `UnknownDataSet`
+    where TFDS does not know the name, and a UserError for everything else.
     """
     try:
         import tensorflow_datasets as tfds

@@ -166,12 +166,7 @@ def _tar_members(path):
             names = [member.name]
             if member.issym() or member.islnk():
                 names.append(member.linkname)
-            yield (
-                names,
-                member.isfile(),
-                member.size,
-                lambda m=member: archive.extractfile(m).read(),
-            )
+            yield names, member.isfile(), member.size, partial(_tar_read, archive, member)
             archive.members = []  # type: ignore[attr-defined]  # otherwise it keeps them all
         # It takes anything that is no entry for the end. The end is zeros, up to that of the file.
         archive.fileobj.seek(archive.offset)

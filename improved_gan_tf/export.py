@@ -20,16 +20,20 @@ def export(gan: GAN, path: str | os.PathLike, file_format: str = "savedmodel") -
     """Writes a model's generator to a file or, as a SavedModel, to a folder; returns its path.
 
     Running averages normalise, so that an image does not depend on its neighbours and a batch of
-    one works. The ONNX and LiteRT models take the latent vectors alone.
+    one works. The ONNX and LiteRT models take the latent vectors alone, any number of them; a
+    LiteRT interpreter begins with a batch of 1 and takes another after `resize_tensor_input`, which
+    its signature runners do by themselves.
 
     Args:
         gan: The model, a `SemiSupervisedGAN`, an `ImageNetGAN` or another `GAN`.
-        path: Where to write; an older SavedModel there is replaced, anything else refused.
+        path: Where to write; an older SavedModel there is replaced, anything else refused. A LiteRT
+            model's name ends with .tflite.
         file_format: "savedmodel" (the default, see `saved_model`), "onnx" or "litert"
             (pip install improved_gan_tf[onnx], improved_gan_tf[litert]).
 
     Raises:
-        UserError: The format is unknown or needs a library that is absent, or the place is taken.
+        UserError: The format is unknown or needs a library that is absent; the place is taken or
+            has another suffix.
 
     Example:
     >>> shape = (8, 8, 1)
@@ -45,6 +49,8 @@ def export(gan: GAN, path: str | os.PathLike, file_format: str = "savedmodel") -
         return saved_model(gan.serving_generator(), path, gan.latent_range, gan.image_range)
     if path.exists():
         raise UserError(f"{path} exists already; remove it or name another place with --out")
+    if file_format == "litert" and path.suffix != ".tflite":
+        raise UserError(f"the name of a LiteRT model must end with .tflite, not {path.name}")
     if file_format == "litert" and tuple(map(int, keras.__version__.split(".")[:2])) < (3, 13):
         raise UserError(f"LiteRT export needs Keras 3.13 or later, not {keras.__version__}")
     generator = gan.serving_generator()

@@ -9,6 +9,21 @@ from typing import Any
 import keras
 
 
+def require_tensorflow(what: str) -> None:
+    """Raises an `ImportError` where Keras computes by another backend than TensorFlow.
+
+    Args:
+        what: What needs TensorFlow.
+    """
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise ImportError(
+            f"Keras' backend is {backend}, but {what} need tensorflow; set "
+            "KERAS_BACKEND=tensorflow before keras is imported (the layers alone work with every "
+            "backend)"
+        )
+
+
 def flatten_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     """Returns the layer and every layer inside it, at any depth, each once.
 

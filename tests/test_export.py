@@ -169,16 +169,27 @@ def test_onnx_of_several_inputs(imagenet, tmp_path):
 
 def test_litert(gan, generator, litert, tmp_path):
     path = export.export(gan, tmp_path / "generator.tflite", "litert")
-    interpreter = litert.Interpreter(str(path))
-    run = interpreter.get_signature_runner()
+    run = litert.Interpreter(str(path)).get_signature_runner()
     (name,) = run.get_input_details()
-    (images,) = run(**{name: _z(1)}).values()
-    np.testing.assert_allclose(images, generator(_z(1)), rtol=0, atol=1e-6)
+    for n in (1, 7):
+        (images,) = run(**{name: _z(n)}).values()
+        np.testing.assert_allclose(images, generator(_z(n)), rtol=0, atol=1e-6)
+    interpreter = litert.Interpreter(str(path))  # the runner holds on to the other one's memory
+    (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.resize_tensor_input(given["index"], (5, 20))
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(given["index"], _z(5))
+    interpreter.invoke()
+    images = interpreter.get_tensor(made["index"])
+    np.testing.assert_allclose(images, generator(_z(5)), rtol=0, atol=1e-6)
+    with pytest.raises(UserError, match="must end with .tflite, not generator.lite"):
+        export.export(gan, tmp_path / "generator.lite", "litert")
 
 
 def test_litert_of_several_inputs(imagenet, litert, tmp_path):
     gan, latents, expected = imagenet
     path = export.export(gan, tmp_path / "generator.tflite", "litert")
     run = litert.Interpreter(str(path)).get_signature_runner()
-    (images,) = run(**{name: z[:1] for name, z in latents.items()}).values()
-    np.testing.assert_allclose(images, expected[:1], rtol=0, atol=1e-5)
+    for n in (1, 3):
+        (images,) = run(**{name: z[:n] for name, z in latents.items()}).values()
+        np.testing.assert_allclose(images, expected[:n], rtol=0, atol=1e-5)

@@ -37,7 +37,8 @@ def add_commands(commands: Any) -> None:
     add("--seed", type=int, default=1, help="seed of the pictures' order (default 1)")
     add("--synsets", metavar="FILE", help="its lines begin with the names of the expected classes")
     add("--classes", type=int, metavar="N", help="expected number of classes, 1000 for ImageNet")
-    convert.set_defaults(command=_convert, stopped="; the same command continues from here")
+    stopped = "; the same command continues from here"
+    convert.set_defaults(command=_convert, stopped=stopped, keras=False)
 
     graph = commands.add_parser(
         "inception-graph",

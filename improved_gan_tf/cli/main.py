@@ -6,9 +6,11 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from improved_gan_tf.cli import convert, runs, score, train
+from improved_gan_tf.cli import convert, process, runs, score, train
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.version import VERSION
+
+_STOPPED = 130  # by SIGINT, as shells have it
 
 
 class _Parser(argparse.ArgumentParser):
@@ -27,32 +29,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, 2 for input that cannot be used, 130 if it was stopped.
     """
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    options = parser().parse_args(arguments)
-    options.arguments = arguments
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser().parse_args(given)
+    options.arguments = given
+    if arguments is not None:
+        return _run(options)
+    with process.own(f"improved-gan: stopped{options.stopped}"):
+        code = _run(options)
+    if code == _STOPPED:
+        process.end(code)
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
+        if options.keras:
+            _require_tensorflow()
         options.command(options)
     except UserError as error:
         print(f"improved-gan: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\nimproved-gan: stopped{options.stopped}", file=sys.stderr)
-        return 130
+        return _STOPPED
     return 0
+
+
+def _require_tensorflow() -> None:
+    """Refuses another backend of Keras, before anything is written."""
+    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        raise UserError(
+            f"KERAS_BACKEND is {backend}, but this command needs tensorflow; unset it, or set "
+            "KERAS_BACKEND=tensorflow (the layers alone work with every backend)"
+        )
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands.
 
-    Each sets `command`, a function of the parsed options, and may set `stopped`, how to continue.
+    Each sets `command`, a function of the parsed options; it may set `stopped`, how to continue,
+    and `keras`, whether it uses Keras (True by default).
     """
     parser = _Parser(
         prog="improved-gan", description="Improved Techniques for Training GANs, on Keras."
     )
     parser.add_argument("--version", action="version", version=f"improved_gan_tf {VERSION}")
-    parser.set_defaults(stopped="")
+    parser.set_defaults(stopped="", keras=True)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     train.add_commands(commands)
     runs.add_commands(commands)

@@ -33,7 +33,8 @@ def add_commands(commands: Any) -> None:
     export.add_argument("--format", default="savedmodel", help="savedmodel (default), onnx, litert")
     export.add_argument("--out", help="default RUN/generator, RUN/generator.onnx or .tflite")
 
-    _add(commands, "report", "plots and one self-contained HTML page", _report)
+    report = _add(commands, "report", "plots and one self-contained HTML page", _report)
+    report.set_defaults(keras=False)
 
 
 def _add(commands: Any, name: str, summary: str, command: Callable) -> argparse.ArgumentParser:
@@ -92,6 +93,8 @@ def _export(options: argparse.Namespace) -> None:
     out = options.out or Path(options.run) / _EXPORTED.get(options.format, "generator")
     _, gan, _ = experiments.load_generator(options.run)
     print(export.export(gan, out, options.format))
+    if options.format == "litert":
+        print("its input is a batch of 1 until the interpreter's resize_tensor_input changes it")
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from improved_gan_tf import experiments
+from improved_gan_tf.cli import process
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import recipe as declared
 from improved_gan_tf.experiments import recipes
@@ -39,7 +40,7 @@ def add_commands(commands: Any) -> None:
 
     listing = commands.add_parser("recipes", help="list the recipes, or show one's values")
     listing.add_argument("recipe", nargs="?")
-    listing.set_defaults(command=_recipes)
+    listing.set_defaults(command=_recipes, keras=False)
 
 
 def add_value_options(parser: argparse.ArgumentParser, names: Collection[str] = ()) -> None:
@@ -127,6 +128,7 @@ def _start_again(arguments: list[str]) -> None:
     arguments = [*arguments, *([] if "--resume" in arguments else ["--resume"])]
     sys.stdout.flush()
     sys.stderr.flush()
+    process.finished()
     # The old server's sockets would go on taking the other workers' calls.
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     os.execv(sys.executable, [sys.executable, "-m", "improved_gan_tf", *arguments])

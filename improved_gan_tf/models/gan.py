@@ -7,6 +7,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from improved_gan_tf.keras_compat import require_tensorflow
+
+require_tensorflow("improved_gan_tf's models")
+
 
 class GAN(keras.Model):
     """A generator and a discriminator with an optimizer each; the base of the models here.

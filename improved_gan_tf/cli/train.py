@@ -61,7 +61,7 @@ def add_value_options(parser: argparse.ArgumentParser, names: Collection[str] = 
 
 
 def _add_option(group: Any, name: str, value: declared.Value) -> None:
-    defaults = {json.dumps(getattr(r, name)) for r in recipes.RECIPES.values() if hasattr(r, name)}
+    defaults = {json.dumps(getattr(r, name)) for r in recipes.RECIPES.values() if name in vars(r)}
     default = defaults.pop().strip('"') if len(defaults) == 1 else "the recipe's"
     about = {"help": f"{value.help} (default {default})", "default": argparse.SUPPRESS}
     flag = "--" + name.replace("_", "-")

@@ -23,18 +23,7 @@ def experiment(recipe: Recipe | str) -> Experiment:
 
 
 def load_data(recipe: Recipe | str, data_dir: str | os.PathLike | None = None) -> Any:
-    """The data of a recipe.
-
-    Args:
-        recipe: A recipe or the name of one.
-        data_dir: TFDS' data folder, see `data.open`.
-
-    Returns:
-        `data.SemiSupervisedData`, or for ImageNet `data.ImageStream`.
-
-    Raises:
-        UserError: There is no such recipe, or see `data.load` and `data.load_stream`.
-    """
+    """The data of a recipe, given itself or its name; see `Experiment.load_data`."""
     return experiment(recipe).load_data(data_dir)
 
 
@@ -43,11 +32,10 @@ def build(recipe: Recipe | str, data: Any = None, seed: int | None = None) -> An
 
     Args:
         recipe: A recipe or the name of one.
-        data: What `load_data`, `data.load` or `data.load_stream` returned: its image shape and
-            classes are the networks', and its images make the data-dependent initialization. None
-            (default): the networks have the recipe's or their own default sizes and are not
-            initialized (see `layers.initialize_from_data`), and the learning rate stays constant,
-            since the steps per epoch are not known.
+        data: What `load_data`, `data.load` or `data.load_stream` returned. None (default): the
+            networks have the recipe's or their own default sizes and are not initialized (see
+            `layers.initialize_from_data`), and the learning rate stays constant, since the steps
+            per epoch are not known.
         seed: Seed of weights, noise and latent vectors; None (default) takes the recipe's. Keras,
             NumPy and Python's `random` are seeded with it.
 

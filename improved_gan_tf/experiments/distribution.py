@@ -16,20 +16,18 @@ class WorkerLost(UserError):
 def strategy(experiment: Experiment, devices: int = 1) -> Any:
     """The strategy of this process. To be called before anything else uses TensorFlow.
 
-    * The environment variable TF_CONFIG names a cluster: MultiWorkerMirroredStrategy, with all
-      of this machine's GPUs, or its CPU.
-    * devices > 1: MirroredStrategy over so many GPUs or, on a machine without any, logical CPU
-      devices (no faster than one, but the same computation).
-    * else TensorFlow's default strategy, one device.
+    With the environment variable TF_CONFIG, which names a cluster: MultiWorkerMirroredStrategy, on
+    all of this machine's GPUs or its CPU. With `devices` above 1: MirroredStrategy over so many
+    GPUs or, without any, logical CPU devices (no faster than one, but the same computation).
+    Otherwise TensorFlow's default, one device.
 
     Args:
         experiment: What is to be trained.
         devices: Replicas in this process, at least 1; 1 with TF_CONFIG.
 
     Raises:
-        UserError: Several devices or workers for an experiment that is not `distributable`, a
-            TF_CONFIG that cannot be used, `devices` besides TF_CONFIG, more devices than the
-            machine has, TensorFlow in use already, a batch that the replicas cannot share equally.
+        UserError: The experiment is not `distributable`, TF_CONFIG cannot be used, the machine has
+            fewer devices, TensorFlow is in use, or the replicas cannot share a batch equally.
     """
     if devices < 1:
         raise UserError(f"--devices must be at least 1, not {devices}")
@@ -63,11 +61,7 @@ def strategy(experiment: Experiment, devices: int = 1) -> Any:
 
 
 def check_cluster(text: str) -> None:
-    """Checks TF_CONFIG, {"cluster": {"worker": ["host:port", ...]}, "task": {"type", "index"}}.
-
-    Raises:
-        UserError: It does not parse, names no workers or a task that is not among them.
-    """
+    """Raises `UserError` where TF_CONFIG does not name a cluster with workers and a task in it."""
     example = (
         'expected {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": '
         "0}}; correct TF_CONFIG or unset it"

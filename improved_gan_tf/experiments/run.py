@@ -104,11 +104,7 @@ def evaluate(recipe: Recipe | str, data: Any, gan: Any) -> dict[str, Any]:
 def load_run(
     out: str | os.PathLike, data_dir: str | os.PathLike | None = None
 ) -> tuple[Any, Any, Any, int]:
-    """Loads a run: its recipe, its data, the model at its last checkpoint, the epochs done.
-
-    Args:
-        out: The run's folder.
-        data_dir: TFDS' data folder, see `data.open`.
+    """Loads the run in a folder: its recipe, data, model at the last checkpoint, epochs done.
 
     Raises:
         UserError: The folder is not a run's, has no checkpoint yet or a damaged one, or the data
@@ -121,7 +117,7 @@ def load_run(
 
 
 def load_generator(out: str | os.PathLike) -> tuple[Any, Any, int]:
-    """Loads a run without its data: its recipe, the model at its last checkpoint, the epochs done.
+    """Loads a run without its data: its recipe, model at the last checkpoint, epochs done.
 
     Raises:
         UserError: As `load_run`, but for the data.

@@ -89,12 +89,11 @@ def discriminator(
         image_shape: (height, width, channels) of the images.
         num_classes: K, the number of classes.
         channels: Channels of the first block, and of the others.
-        input_dropout: Dropout rate on the images (scripts of feature matching).
-        input_noise: Standard deviation of Gaussian noise on the images (scripts of minibatch
-            discrimination: 0.2, in place of the dropout).
+        input_dropout: Dropout rate on the images.
+        input_noise: Standard deviation of Gaussian noise on the images.
         dropout: Dropout rate before the second and the third block.
-        minibatch_kernels: Kernels of `MinibatchDiscrimination`; None (default): no such layer.
-        minibatch_dims: Dimensions of each of these kernels.
+        minibatch_kernels, minibatch_dims: Number of kernels of `MinibatchDiscrimination` and
+            dimensions of each. No kernels (default): no such layer.
         width: Factor of the numbers of channels; a finite number above 0.
 
     Source: disc_layers of train_cifar_feature_matching.py,

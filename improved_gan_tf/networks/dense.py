@@ -69,8 +69,8 @@ def discriminator(
         units: Units of each hidden layer.
         input_noise: Standard deviation of the noise on the images.
         hidden_noise: Standard deviation of the noise before each later layer.
-        minibatch_kernels: Kernels of `MinibatchDiscrimination`; None (default): no such layer.
-        minibatch_dims: Dimensions of each of these kernels.
+        minibatch_kernels, minibatch_dims: Number of kernels of `MinibatchDiscrimination` and
+            dimensions of each. No kernels (default): no such layer.
         width: Factor of the numbers of units; a finite number above 0.
 
     Source: train_mnist_feature_matching.py, layers.

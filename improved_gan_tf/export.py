@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import temporary, temporary_folder
+from improved_gan_tf.models import players
 from improved_gan_tf.models.gan import GAN
 
 FORMATS = ("savedmodel", "onnx", "litert")
@@ -55,8 +56,8 @@ def export(gan: GAN, path: str | os.PathLike, file_format: str = "savedmodel") -
         raise UserError(f"LiteRT export needs Keras 3.13 or later, not {keras.__version__}")
     generator = gan.serving_generator()
     # Called once: Keras' ONNX exporter refuses a model that never was.
-    one = keras.tree.map_structure(lambda x: keras.ops.zeros((1, *x.shape[1:])), generator.input)
-    generator(one)
+    one = [keras.ops.zeros((1, *x.shape[1:])) for x in players.inputs(generator)]
+    generator(one if len(one) > 1 else one[0])
     try:
         with temporary(path) as name:
             generator.export(str(name), format=file_format, verbose=False)
@@ -92,7 +93,7 @@ def saved_model(
     path = Path(path)
     if path.exists() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
         raise UserError(f"{path} exists and is not a SavedModel; name another place with --out")
-    inputs = generator.inputs
+    inputs = players.inputs(generator)
 
     def serve(*latents):
         return generator(latents[0] if len(latents) == 1 else list(latents), training=False)

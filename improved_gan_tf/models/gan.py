@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from improved_gan_tf.keras_compat import require_tensorflow
+from improved_gan_tf.models import players
 
 require_tensorflow("improved_gan_tf's models")
 
@@ -19,8 +20,11 @@ class GAN(keras.Model):
     extends `compile` and `get_config` by what it adds.
 
     Args:
-        generator: A `keras.Model` from one or more latent inputs (N, ...) to images (N, H, W, C).
-        discriminator: A `keras.Model` from images to logits.
+        generator: A `keras.Model` from one or more latent inputs (N, ...) to images (N, H, W, C):
+            functional, `Sequential` or subclassed. One without a `keras.Input` must have been
+            called once, so that its shapes are known.
+        discriminator: A `keras.Model` from images to logits, likewise; one that was never called is
+            built for the generator's images.
         seed: The seed of the latent vectors, an integer; None (the default): from Keras' own.
         image_range: The values (low, high) of the images, real and generated, that are black and
             full brightness; (0.0, 1.0) by default. It is saved with the model and exported.
@@ -49,10 +53,13 @@ class GAN(keras.Model):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        drawn, taken = generator.output_shape[1:], discriminator.input_shape[1:]
-        if drawn != taken:
+        drawn = players.output_shape(players.checked(generator, "generator"))
+        takes = players.inputs(players.checked(discriminator, "discriminator", drawn))
+        if len(takes) != 1 or not players.fits(drawn, takes[0].shape):
+            taken = " and ".join(str(tuple(x.shape[1:])) for x in takes)
             raise ValueError(
-                f"the generator draws images of shape {drawn}, but the discriminator takes {taken}"
+                f"the generator draws images of shape {drawn[1:]}, but the discriminator takes "
+                f"{taken}"
             )
         low, high = map(float, image_range)
         if not -math.inf < low < high < math.inf:

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from improved_gan_tf import losses, random
 from improved_gan_tf.keras_compat import BuiltInInit
-from improved_gan_tf.layers import freeze_reference
+from improved_gan_tf.layers import VirtualBatchNorm, freeze_reference, walk
+from improved_gan_tf.models import players
 from improved_gan_tf.models.gan import GAN, full, watch
 
 # First word of the seeds of sampling and testing; training has the model's own, not below 0.
@@ -132,12 +133,13 @@ class ImageNetGAN(BuiltInInit, GAN):
     def call(self, inputs: Any, training: bool = False) -> Any:
         return self.generator(inputs, training=training)
 
-    def latents(self, n: Any, *words: Any) -> list[Any]:
+    def latents(self, n: Any, *words: Any) -> Any:
         """Returns n of each of the generator's inputs, U[-1, 1), as a function of integers."""
-        return [
+        found = [
             2.0 * random.uniform((n, *x.shape[1:]), (*words, level), x.dtype) - 1.0
-            for level, x in enumerate(self.generator.inputs)
+            for level, x in enumerate(players.inputs(self.generator))
         ]
+        return found if len(found) > 1 else found[0]
 
     def train_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
         images, labels = data
@@ -191,7 +193,7 @@ class ImageNetGAN(BuiltInInit, GAN):
         fake = full(self.generator(latents, training=training))
         joint = tf.concat([tf.cast(images, fake.dtype), fake], axis=0)
         if noise_words is not None and self.noise:
-            words = (*noise_words, len(latents))
+            words = (*noise_words, len(keras.tree.flatten(latents)))
             joint += self.noise * random.normal(joint.shape, words, joint.dtype)
         logits, logits_fake = tf.split(full(self.discriminator(joint, training=training)), 2)
         real, generated = losses.gan_logits(logits), losses.gan_logits(logits_fake)
@@ -230,9 +232,9 @@ class ImageNetGAN(BuiltInInit, GAN):
         several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
         return value[None] if several else value
 
-    def draw_latents(self, n: int, seed: int | None) -> list[np.ndarray]:
+    def draw_latents(self, n: int, seed: int | None) -> Any:
         seed = _fresh_seed() if seed is None else seed
-        return [np.asarray(z) for z in self.latents(n, _SAMPLING, seed)]
+        return keras.tree.map_structure(np.asarray, self.latents(n, _SAMPLING, seed))
 
     def images(self, latents: Any, batch_statistics: bool = False) -> np.ndarray:
         if batch_statistics:
@@ -243,8 +245,10 @@ class ImageNetGAN(BuiltInInit, GAN):
         return super().images(latents)
 
     def serving_generator(self) -> keras.Model:
-        """Returns the generator without its reference batch."""
-        return freeze_reference(self.generator)
+        """Returns the generator without its reference batch, where it has one."""
+        layers = walk(self.generator)
+        virtual = any(isinstance(x, VirtualBatchNorm) and not x.frozen for x in layers)
+        return freeze_reference(self.generator) if virtual else self.generator
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "noise": self.noise}

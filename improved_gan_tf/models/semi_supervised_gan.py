@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from improved_gan_tf import losses, random
 from improved_gan_tf.layers import couples_examples
+from improved_gan_tf.models import players
 from improved_gan_tf.models.gan import GAN, full, watch
 from improved_gan_tf.optimizers import InnerEpsilonAdam, debiased, update_average
 
@@ -38,13 +39,17 @@ class SemiSupervisedGAN(GAN):
 
     Args:
         generator: A `keras.Model` from latent vectors (N, Z) to images (N, H, W, C).
-        discriminator: A `keras.Model` from images to logits (N, K), with a layer named "features".
+        discriminator: A `keras.Model` from images to logits (N, K), with a layer named "features"
+            (see `features`).
         seed: See `GAN`.
         image_range: See `GAN`; (0.0, 1.0) by default.
         average: The parameters that `call` uses: "debiased" (the default, a / (1 - (1 - rate)^t)),
             "original" (the running average a, which starts at 0) or "none" (the current ones)
             (D10).
         average_rate: The rate of the running average, a float, 1e-4 by default.
+        features: The name of the discriminator's layer whose output feature matching compares, at
+            any depth, also in a subclassed model; "features" by default. Other objectives need no
+            such layer.
 
     Attributes:
         couples_examples: Whether the discriminator relates the examples of a batch to each other,
@@ -80,13 +85,23 @@ class SemiSupervisedGAN(GAN):
         image_range: tuple[float, float] = (0.0, 1.0),
         average: str = "debiased",
         average_rate: float = 1e-4,
+        features: str = "features",
         **kwargs: Any,
     ):
         super().__init__(generator, discriminator, seed, image_range, **kwargs)
         if average not in AVERAGES:
             raise ValueError(f"average must be one of {', '.join(AVERAGES)}, not {average!r}")
-        features = discriminator.get_layer("features").output
-        self.features = keras.Model(discriminator.input, features, name="features")
+        latents, logits = players.inputs(generator), players.output_shape(discriminator)
+        if len(latents) != 1:
+            raise ValueError(f"the generator must have one input, not {len(latents)}")
+        if len(logits) != 2:
+            raise ValueError(
+                f"the discriminator must return logits of shape (N, K), not {logits}; end it with "
+                "a Dense layer of as many units as there are classes"
+            )
+        self.latent_shape = tuple(latents[0].shape[1:])
+        self.features_layer = features
+        self.features: Any = players.features(discriminator, features)
         self.average = average
         self.average_rate = average_rate
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -131,6 +146,8 @@ class SemiSupervisedGAN(GAN):
         ):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+        if objective == "feature_matching" and self.features is None:
+            raise ValueError(players.no_features(self.discriminator, self.features_layer))
         if generator_steps < 1:
             raise ValueError(f"generator_steps must be at least 1, not {generator_steps!r}")
         super().compile(generator_optimizer, discriminator_optimizer, **kwargs)
@@ -157,7 +174,7 @@ class SemiSupervisedGAN(GAN):
 
     def latent(self, n: int) -> Any:
         """Returns n fresh latent vectors z, U[0, 1), a float tensor (n, Z)."""
-        shape = (n, self.generator.input_shape[-1])
+        shape = (n, *self.latent_shape)
         return random.uniform(shape, self.seed_generator, self.generator.input_dtype)
 
     def classifier_values(self, average: str | None = None) -> list[Any]:
@@ -282,7 +299,7 @@ class SemiSupervisedGAN(GAN):
 
     def draw_latents(self, n: int, seed: int | None) -> np.ndarray:
         source = self.seed_generator if seed is None else keras.random.SeedGenerator(seed)
-        return np.asarray(random.uniform((n, self.generator.input_shape[-1]), source))
+        return np.asarray(random.uniform((n, *self.latent_shape), source))
 
     def save_own_variables(self, store: Any) -> None:
         super().save_own_variables(store)
@@ -302,5 +319,5 @@ class SemiSupervisedGAN(GAN):
         return [v for v in self.variables if id(v) not in weights and "seed" in v.path]
 
     def get_config(self) -> dict[str, Any]:
-        averaging = {"average": self.average, "average_rate": self.average_rate}
-        return {**super().get_config(), **averaging}
+        own = {"average": self.average, "average_rate": self.average_rate}
+        return {**super().get_config(), **own, "features": self.features_layer}

@@ -179,24 +179,40 @@ class Progress(keras.callbacks.Callback):
         self.interval = interval
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        steps, self._epochs = self.params["steps"], self.params["epochs"]
-        print(f"{self.title}: {self._epochs - self.first_epoch} epochs of {steps} steps")
+        self._steps, self._epochs = self.params["steps"], self.params["epochs"]
+        first, amount = self.first_epoch, f"{self._epochs} epochs of {self._steps} steps"
+        print(f"{self.title}: {amount}" + (f", continuing after epoch {first}" if first else ""))
         self._validation: dict[str, float] = {}
-        self._last = self._start = time.perf_counter()
-        self._bar = tqdm.tqdm(
-            total=(self._epochs - self.first_epoch) * steps,
-            unit="step",
-            dynamic_ncols=True,
-            disable=not sys.stdout.isatty(),
-            file=sys.stdout,
-        )
+        self._bar: Any = None
+        self._live = sys.stdout.isatty()
+        print("compiling ...", end="" if self._live else "\n", flush=True)
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        self._bar.set_description(f"epoch {epoch + 1}/{self._epochs}", refresh=False)
+        self._epoch = epoch
+        if self._bar is not None:
+            self._bar.set_description(self._place(), refresh=False)
+
+    def _place(self) -> str:
+        return f"epoch {self._epoch + 1}/{self._epochs}"
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        if self._bar is None:
+            # The first step, which compiles, counts for no estimate of the time left.
+            self._last = self._start = time.perf_counter()
+            if self._live:
+                print(f"\r{'':13}\r", end="")
+            self._bar = tqdm.tqdm(
+                desc=self._place(),
+                initial=self.first_epoch * self._steps + 1,
+                total=self._epochs * self._steps,
+                unit="step",
+                dynamic_ncols=True,
+                disable=not self._live,
+                file=sys.stdout,
+            )
+        else:
+            self._bar.update()
         self._bar.set_postfix_str(self._shown({**(logs or {}), **self._validation}), refresh=False)
-        self._bar.update()
 
     def _shown(self, logs: Mapping[str, float]) -> str:
         known = (quantity for quantity in QUANTITIES if quantity.key in logs)
@@ -208,12 +224,13 @@ class Progress(keras.callbacks.Callback):
         last = epoch + 1 == self._epochs
         now = time.perf_counter()
         due = last or epoch == self.first_epoch or now - self._last >= self.interval
-        if self._bar.disable and due:
+        if not self._live and due:
             self._last = now
-            left = (now - self._start) / (epoch + 1 - self.first_epoch) * (self._epochs - epoch - 1)
-            shown = self._shown(logs)
-            print(f"epoch {epoch + 1}/{self._epochs}: {shown} ({left:.0f} s left)", flush=True)
+            done = max(1, (epoch + 1 - self.first_epoch) * self._steps - 1)
+            left = (now - self._start) / done * (self._epochs - epoch - 1) * self._steps
+            print(f"{self._place()}: {self._shown(logs)} ({left:.0f} s left)", flush=True)
 
     def on_train_end(self, logs: Logs = None) -> None:
-        self._bar.set_postfix_str(self._shown(logs or {}))
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.set_postfix_str(self._shown(logs or {}))
+            self._bar.close()

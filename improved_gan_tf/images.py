@@ -22,6 +22,7 @@ from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import cannot_write, temporary, temporary_folder
 
 COMFORTABLE_TILE = 56  # pixels: small images are enlarged to about this side
+COMFORTABLE_FRAME = 224  # pixels: the same of a GIF, which shows one image at a time
 LARGEST_GRID = 1600  # pixels: a grid is not enlarged beyond this side
 MARGIN_LEVEL = 96  # grey: seen against black digits, white ones and photographs
 
@@ -271,7 +272,8 @@ def save_gif(
         frames_per_second: The rate, 1 to 50 (the most that browsers show), rounded to a whole
             number of hundredths of a second per frame. Default 20.
         columns: Images in each line of a grid, as in `grid`.
-        factor: The enlargement, as in `grid` and `enlarge`.
+        factor: The enlargement. Default: as in `grid` for a grid; for one image per frame the one
+            that brings the longer side near 224 pixels.
 
     Raises:
         UserError: The frames have another form; the rate is out of range; the place cannot be
@@ -283,7 +285,8 @@ def save_gif(
     if shown.ndim == 5 and len(shown):
         shown = np.stack([grid(frame, columns, factor) for frame in shown])
     else:
-        shown = enlarge(shown, factor)
+        side = max(_checked(shown).shape[1:3])
+        shown = enlarge(shown, factor or max(1, round(COMFORTABLE_FRAME / side)))
     pictures = _common_palette(shown)
     duration = 10 * round(100 / frames_per_second)
     with temporary(path) as name:

@@ -141,13 +141,32 @@ def test_progress_in_a_file(capsys):
     """The first and the last epoch have a line, and those after the interval."""
     train([callbacks.Progress(title="digits", interval=1e9)], epochs=3)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "digits: 3 epochs of 2 steps"
+    assert lines[:2] == ["digits: 3 epochs of 2 steps", "compiling ..."]
     said = "error 25.00 %, val 12.50 %, supervised 0.3333"
-    assert lines[1].startswith(f"epoch 1/3: {said} (") and lines[1].endswith(" s left)")
-    assert lines[2] == f"epoch 3/3: {said} (0 s left)" and len(lines) == 3
+    assert lines[2].startswith(f"epoch 1/3: {said} (") and lines[2].endswith(" s left)")
+    assert lines[3] == f"epoch 3/3: {said} (0 s left)" and len(lines) == 4
     train([callbacks.Progress(first_epoch=2, interval=0)], epochs=4, first=2)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "training: 2 epochs of 2 steps" and len(lines) == 3
+    assert lines[0] == "training: 4 epochs of 2 steps, continuing after epoch 2"
+    assert len(lines) == 4
+
+
+def test_time_left_does_not_count_the_first_step(capsys, monkeypatch):
+    """It compiles: 100 s here, each other step 1 s."""
+    progress = callbacks.Progress()
+    progress.set_params({"steps": 11, "epochs": 3})
+    monkeypatch.setattr("time.perf_counter", lambda: clock)
+    clock = 0.0
+    progress.on_train_begin()
+    for epoch in range(3):
+        progress.on_epoch_begin(epoch)
+        for batch in range(11):
+            clock += 100 if epoch == batch == 0 else 1
+            progress.on_train_batch_end(batch, {"error": 0.5})
+        progress.on_epoch_end(epoch, {"error": 0.5})
+    progress.on_train_end()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2] == "epoch 1/3: error 50.00 % (22 s left)"
 
 
 def test_progress_on_a_terminal(capsys, monkeypatch):
@@ -155,4 +174,8 @@ def test_progress_on_a_terminal(capsys, monkeypatch):
     train([callbacks.Progress(title="digits")], epochs=2)
     shown = capsys.readouterr().out
     assert "epoch 2/2" in shown and "4/4" in shown and "val 12.50 %" in shown
+    assert "compiling ..." in shown and " 0/4" not in shown
+    train([callbacks.Progress(first_epoch=5)], epochs=6, first=5)
+    shown += capsys.readouterr().out
+    assert "12/12" in shown and "11/12" in shown and " 1/" not in shown.split("compiling ...")[2]
     assert "s left)" not in shown

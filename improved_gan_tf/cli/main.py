@@ -1,22 +1,28 @@
 """The command line, `improved-gan`: the parser, errors, exit codes."""
 
 import argparse
+import difflib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from improved_gan_tf.cli import convert, process, runs, score, train
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.experiments.recipe import unknown
 from improved_gan_tf.version import VERSION
 
 _STOPPED = 130  # by SIGINT, as shells have it
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse with one line for a mistake, without the usage."""
+    """argparse with one line for a mistake, without the usage, and with what was meant."""
 
     def error(self, message: str) -> NoReturn:
+        if choice := re.search(r"invalid choice: '?([^' ]*)'? \(choose from (.*)\)", message):
+            known = re.findall(r"[\w-]+", choice[2])
+            message = f"{unknown('no command', choice[1], known)}"
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
@@ -30,7 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 2 for input that cannot be used, 130 if it was stopped.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
-    options = parser().parse_args(given)
+    options, rest = parser().parse_known_args(given)
+    if rest:
+        # The options stand in the usage; argparse has no public list of them.
+        known = re.findall(r"--[\w-]+", options.parser.format_usage())
+        near = difflib.get_close_matches(rest[0].partition("=")[0], known, 1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        options.parser.error(f"unrecognized arguments: {' '.join(rest)}{meant}")
     options.arguments = given
     if arguments is not None:
         return _run(options)
@@ -81,4 +93,6 @@ def parser() -> argparse.ArgumentParser:
     runs.add_commands(commands)
     score.add_command(commands)
     convert.add_commands(commands)
+    for command in commands.choices.values():
+        command.set_defaults(parser=command)
     return parser

@@ -9,6 +9,8 @@ from typing import Any
 from improved_gan_tf import experiments
 from improved_gan_tf.errors import UserError
 
+# Images that one picture shows, and a GIF with its frames between them; more fit npz and folders.
+_MOST = {".png": 10_000, ".gif": 250}
 _EXPORTED = {"savedmodel": "generator", "onnx": "generator.onnx", "litert": "generator.tflite"}
 
 
@@ -16,7 +18,7 @@ def add_commands(commands: Any) -> None:
     """Adds them to the sub-parsers of the command line."""
     evaluate = _add(commands, "evaluate", "error rates on the test set", _evaluate)
     evaluate.add_argument("--json", action="store_true", help="print them as one JSON object")
-    evaluate.add_argument("--data-dir", help="TFDS' data folder")
+    evaluate.add_argument("--data-dir", help="TFDS' data folder (default: that of the training)")
 
     sample = _add(commands, "sample", "draw images from the trained generator", _sample)
     add = sample.add_argument
@@ -55,11 +57,8 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _sample(options: argparse.Namespace) -> None:
-    if options.count < 1:
-        raise UserError(f"--count must be at least 1, not {options.count}")
     out = Path(options.out or Path(options.run) / "sample.png")
-    if out.suffix == ".gif" and options.count < 2:
-        raise UserError("an interpolation needs --count 2 or more")
+    _check_sample(out, options.count)
 
     import keras
 
@@ -85,6 +84,24 @@ def _sample(options: argparse.Namespace) -> None:
     else:
         images.save_folder(out, pictures)
     print(out)
+
+
+def _check_sample(out: Path, count: int) -> None:
+    if count < 1:
+        raise UserError(f"--count must be at least 1, not {count}")
+    if out.suffix not in (".png", ".npz", ".gif", ""):
+        raise UserError(
+            f"--out {out}: unknown suffix {out.suffix}; choose .png, .npz, .gif, or a name without "
+            "suffix for a folder of PNG files"
+        )
+    if out.suffix == ".gif" and count < 2:
+        raise UserError("an interpolation needs --count 2 or more")
+    most = _MOST.get(out.suffix, count)
+    if count > most:
+        raise UserError(
+            f"--count {count} is too many for {out.name}, which shows at most {most:,} images; "
+            "name an .npz file or a folder with --out"
+        )
 
 
 def _export(options: argparse.Namespace) -> None:

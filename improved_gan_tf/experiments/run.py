@@ -38,7 +38,8 @@ def train(
         recipe: A `Recipe` or the name of one.
         out: The run's folder: absent or empty, or with `resume` that of a run of the same recipe,
             whose number of epochs alone may differ.
-        data_dir: TFDS' data folder, see `data.open`.
+        data_dir: TFDS' data folder, see `data.open`. The run's config.json keeps it, for what is
+            done with the run later.
         resume: Whether to continue the run in `out`. Default False.
         verbose: Whether to show progress. Default True.
         devices: Replicas in this process. Default 1.
@@ -67,6 +68,8 @@ def train(
 
     from improved_gan_tf import callbacks, export
 
+    if resume:
+        data_dir = data_dir or folder.config().get("data_dir")
     data = chosen.load_data(data_dir)
     if resume:
         _check_same_data(folder, data)
@@ -76,9 +79,10 @@ def train(
     if recipe.epochs < first:
         raise UserError(f"{out} has {first} epochs already; --epochs {recipe.epochs} is fewer")
     if chief and resume:
-        folder.write_config({**folder.config(), **recipes.to_config(recipe)})
+        kept = {**folder.config(), **_place(data_dir)}
+        folder.write_config({**kept, **recipes.to_config(recipe)})
     elif chief:
-        folder.start(_config(recipe, data, strategy), data.labeled_indices)
+        folder.start({**_config(recipe, data, strategy), **_place(data_dir)}, data.labeled_indices)
     if first < recipe.epochs:
         extra = callbacks.standard(folder, first) if chief else [callbacks.StopOnNaN()]
         if chief and verbose:
@@ -106,12 +110,14 @@ def load_run(
 ) -> tuple[Any, Any, Any, int]:
     """Loads the run in a folder: its recipe, data, model at the last checkpoint, epochs done.
 
+    The data are looked for in `data_dir`, by default in the folder that training was given.
+
     Raises:
         UserError: The folder is not a run's, has no checkpoint yet or a damaged one, or the data
             are absent.
     """
     recipe = _checkpointed(out)
-    data = experiment(recipe).load_data(data_dir)
+    data = experiment(recipe).load_data(data_dir or RunFolder(out).config().get("data_dir"))
     gan = build(recipe, data)
     return recipe, data, gan, RunFolder(out).restore(gan)
 
@@ -210,6 +216,11 @@ def _check_same_data(folder: RunFolder, data: Any) -> None:
                 f"the data are not those that the run in {folder} began with: {key} is {now[key]}, "
                 f"not {began.get(key)}; name the same data by --data and --data-dir"
             )
+
+
+def _place(data_dir: str | os.PathLike | None) -> dict[str, str]:
+    """What the config says of the data's folder, from wherever later commands are run."""
+    return {} if data_dir is None else {"data_dir": os.path.abspath(data_dir)}
 
 
 def _description(data: Any) -> dict[str, Any]:

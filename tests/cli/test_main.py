@@ -112,7 +112,8 @@ def test_sample(run, tmp_path, capsys):
     for i in range(6):
         picture = np.asarray(Image.open(tmp_path / "folder" / f"{i:05d}.png"))
         np.testing.assert_array_equal(picture, images[i, :, :, 0])
-    assert Image.open(tmp_path / "path.gif").n_frames == 6 * 15
+    with Image.open(tmp_path / "path.gif") as gif:
+        assert gif.n_frames == 6 * 15 and gif.size == (224, 224)
     assert cli.main([*command[:-1]]) == 0
     assert (run / "sample.png").is_file()
 
@@ -164,6 +165,18 @@ def _bad(*arguments):
         _bad("export", "absent", "absent is not the folder of a run"),
         _bad("report", "absent", "absent"),
         _bad("sample", "absent", "--count", "0", "--count must be at least 1"),
+        _bad("sample", "absent", "--out", "grid.jpg", "grid.jpg: unknown suffix .jpg; choose"),
+        _bad("sample", "absent", "--out", "walk.mp4", "unknown suffix .mp4; choose .png, .npz"),
+        _bad(
+            "sample",
+            "absent",
+            "--count",
+            "1000000",
+            "--out",
+            "x.png",
+            "at most 10,000 images; name",
+        ),
+        _bad("sample", "absent", "--count", "251", "--out", "x.gif", "251 is too many for x.gif"),
     ],
 )
 def test_bad_input(arguments, message, tmp_path, monkeypatch, capsys):
@@ -175,12 +188,24 @@ def test_bad_input(arguments, message, tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.rglob("*"))
 
 
-@pytest.mark.parametrize("arguments", [["train"], ["nothing"], ["train", "digits", "--width", "x"]])
-def test_bad_usage(arguments, capsys):
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        _bad("train", "the following arguments are required: RECIPE"),
+        _bad("nothing", "no command 'nothing'; choose one of train, recipes, evaluate"),
+        _bad("trian", "digits", "no command 'trian' (did you mean 'train'?); choose one of train"),
+        _bad("train", "digits", "--width", "x", "argument --width: invalid float value: 'x'"),
+        _bad("train", "digits", "--epoch5=3", "arguments: --epoch5=3 (did you mean --epochs?)"),
+        _bad("sample", "run", "--cuont", "3", "arguments: --cuont 3 (did you mean --count?)"),
+        _bad("report", "run", "--seed", "3", "unrecognized arguments: --seed 3 (see"),
+    ],
+)
+def test_bad_usage(arguments, message, capsys):
     with pytest.raises(SystemExit) as stop:
-        cli.main(arguments)
+        cli.main(list(arguments))
     assert stop.value.code == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    shown = capsys.readouterr().err
+    assert message in shown and shown.count("\n") == 1
 
 
 def test_dataset_absent_without_network(tmp_path, monkeypatch, capsys):
@@ -203,7 +228,7 @@ def test_out_is_a_file(tmp_path, capsys):
     assert "is a file" in capsys.readouterr().err
 
 
-def test_custom_labels_on_mnist(shared_data, tmp_path, capsys):
+def test_custom_labels_on_mnist(shared_data, tmp_path, monkeypatch, capsys):
     """MNIST by TFDS, labels from a file: trains on 8,000 of the test images, tests on the rest."""
     with np.load(shared_data / "mnist.npz") as archive:
         labels = archive["y_test"][:8000].astype(int)
@@ -214,8 +239,16 @@ def test_custom_labels_on_mnist(shared_data, tmp_path, capsys):
     command = ["train", "mnist-custom-labels", "--out", str(out), "--epochs", "1", "--quiet"]
     command += ["--data-dir", str(shared_data / "tfds"), *SMALL]
     assert cli.main([*command, "--labels-file", str(file)]) == 0
+    # The data's folder is the run's, wherever the other commands are run.
+    monkeypatch.setenv("IMPROVED_GAN_TF_DATA", str(tmp_path / "none"))
+    assert cli.main(["evaluate", str(out)]) == 0
+    capsys.readouterr()
+    resumed = ["train", "mnist-custom-labels", "--out", str(out), "--resume", "--epochs", "2"]
+    assert cli.main(resumed) == 0
+    first = "mnist-custom-labels: 2 epochs of 80 steps, continuing after epoch 1"
+    assert capsys.readouterr().out.splitlines()[0] == first
     results = json.loads((out / "results.json").read_text())
-    assert (results["test_images"], results["steps"], results["labels"]) == (2000, 80, 100)
+    assert (results["test_images"], results["steps"], results["labels"]) == (2000, 160, 100)
     assert "baseline" not in capsys.readouterr().out
     chosen = np.load(out / "labeled_indices.npy")
     assert (labels[chosen] >= 0).all()

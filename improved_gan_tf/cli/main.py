@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from improved_gan_tf.cli import convert, process, runs, score, train
+from improved_gan_tf.cli import convert, predict, process, runs, score, train
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments.recipe import unknown
 from improved_gan_tf.version import VERSION
@@ -91,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     train.add_commands(commands)
     runs.add_commands(commands)
+    predict.add_command(commands)
     score.add_command(commands)
     convert.add_commands(commands)
     for command in commands.choices.values():

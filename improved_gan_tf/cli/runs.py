@@ -8,6 +8,7 @@ from typing import Any
 
 from improved_gan_tf import experiments
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.files import write_bytes
 
 # Images that one picture shows, and a GIF with its frames between them; more fit npz and folders.
 _MOST = {".png": 10_000, ".gif": 250}
@@ -17,7 +18,10 @@ _EXPORTED = {"savedmodel": "generator", "onnx": "generator.onnx", "litert": "gen
 def add_commands(commands: Any) -> None:
     """Adds them to the sub-parsers of the command line."""
     evaluate = _add(commands, "evaluate", "error rates on the test set", _evaluate)
-    evaluate.add_argument("--json", action="store_true", help="print them as one JSON object")
+    json_help = "print them, with errors per class and the confusion matrix, as one JSON object"
+    evaluate.add_argument("--json", action="store_true", help=json_help)
+    confusion = "write a picture of the confusion matrix: which classes are taken for which"
+    evaluate.add_argument("--confusion", metavar="FILE.png", help=confusion)
     evaluate.add_argument("--data-dir", help="TFDS' data folder (default: that of the training)")
 
     sample = _add(commands, "sample", "draw images from the trained generator", _sample)
@@ -28,6 +32,7 @@ def add_commands(commands: Any) -> None:
     add("--out", help=f"{places} (default RUN/sample.png)")
     add("--columns", type=int, help="of a grid")
     add("--frames", type=int, default=15, help="GIF: frames between two images (default 15)")
+    add("--by-class", action="store_true", help="sort them by the run's own classifier")
     statistics = "normalize by the statistics of these images, as the original does"
     add("--batch-statistics", action="store_true", help=statistics)
 
@@ -47,24 +52,51 @@ def _add(commands: Any, name: str, summary: str, command: Callable) -> argparse.
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    if options.confusion and Path(options.confusion).suffix != ".png":
+        raise UserError(f"--confusion writes a .png file, not {options.confusion}")
     recipe, data, gan, epochs = experiments.load_run(options.run, options.data_dir)
-    found = {"recipe": recipe.name, "epochs": epochs, **experiments.evaluate(recipe, data, gan)}
+    experiment = experiments.experiment(recipe)
+    found = {"recipe": recipe.name, "epochs": epochs, **experiment.evaluate(gan, data)}
+    counts = experiment.confusion(gan, data) if options.json or options.confusion else None
+    if options.confusion:
+        _write_confusion(options.confusion, recipe, counts, data)
     if options.json:
+        if counts is not None:
+            found["errors_per_class"] = {
+                name: 1 - line[k] / sum(line) if sum(line) else None
+                for k, (name, line) in enumerate(
+                    zip(data.class_names, counts.tolist(), strict=True)
+                )
+            }
+            found["confusion"] = counts.tolist()
         print(json.dumps(found))
         return
     print(f"{recipe.name} after {epochs} epochs, {found['test_images']} test images")
-    print(*experiments.experiment(recipe).result_lines(found), sep="\n")
+    print(*experiment.result_lines(found), sep="\n")
+    if options.confusion:
+        print(options.confusion)
+
+
+def _write_confusion(path: str, recipe: Any, counts: Any, data: Any) -> None:
+    from improved_gan_tf.runs.report.confusion import confusion
+
+    if counts is None:
+        raise UserError(f"--confusion: {recipe.name} trains no classifier of single images")
+    write_bytes(path, confusion(counts, data.class_names))
 
 
 def _sample(options: argparse.Namespace) -> None:
     out = Path(options.out or Path(options.run) / "sample.png")
     _check_sample(out, options.count)
+    if out.suffix == ".gif" and options.by_class:
+        raise UserError("--by-class sorts images, not a GIF's frames; name a .png or .npz file")
 
     import keras
+    import numpy as np
 
     from improved_gan_tf import images
 
-    _, gan, _ = experiments.load_generator(options.run)
+    recipe, gan, _ = experiments.load_generator(options.run)
     latents = gan.latent_vectors(options.count, options.seed)
     if out.suffix == ".gif":
         latents = keras.tree.map_structure(lambda z: images.latent_path(z, options.frames), latents)
@@ -72,13 +104,20 @@ def _sample(options: argparse.Namespace) -> None:
         drawn = gan.images(latents, options.batch_statistics)
     except ValueError as error:
         raise UserError(f"--batch-statistics: {error}") from error
+    labels = {}
+    if options.by_class:
+        probabilities, _ = experiments.experiment(recipe).classify(gan, drawn)
+        found = probabilities.argmax(axis=1)
+        order = np.lexsort((-probabilities.max(axis=1), found))  # the most certain ones first
+        drawn, labels = drawn[order], {"labels": found[order]}
+        latents = keras.tree.map_structure(lambda z: np.asarray(z)[order], latents)
     pictures = images.to_uint8(drawn, *gan.image_range)
     if out.suffix == ".gif":
         images.save_gif(out, pictures)
     elif out.suffix == ".npz":
         names = (z.name for z in gan.generator.inputs)
         flat = keras.tree.flatten(latents)
-        images.save_npz(out, pictures, **dict(zip(names, flat, strict=True)))
+        images.save_npz(out, pictures, **labels, **dict(zip(names, flat, strict=True)))
     elif out.suffix == ".png":
         images.save_png(out, images.grid(pictures, options.columns))
     else:

@@ -74,6 +74,9 @@ class PictureImages(Images):
                 for _, future in running:
                     future.cancel()
 
+    def names(self) -> Iterator[str]:
+        return (name for name, _ in self._items())
+
 
 def unreadable(name: str, reason: Exception | str) -> UserError:
     """The error for a picture that cannot be read."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from improved_gan_tf.data import arrays, image_arrays, tfds_builder
-from improved_gan_tf.data.archives import open_pictures
+from improved_gan_tf.data.archives import open_pictures, picture_files
 from improved_gan_tf.data.folders import open_folder
-from improved_gan_tf.data.pictures import SUFFIXES, Resizing
+from improved_gan_tf.data.pictures import SUFFIXES, Resizing, is_picture
 from improved_gan_tf.data.records.files import open_records
 from improved_gan_tf.data.records.source import RecordSource
 from improved_gan_tf.data.source import Images, Range, Source
@@ -202,7 +202,8 @@ def _unlabeled(path, split, skip):
             f"{name} is a run or an exported model, not a folder of images; draw images from it: "
             f"improved-gan sample, improved-gan score"
         )
-    pictures = open_pictures(path, skip)
+    one = path.is_file() and is_picture(path.name)
+    pictures = picture_files(name, [name], skip) if one else open_pictures(path, skip)
     if pictures is None:
         raise UserError(
             f"{name} is none of the files that hold images: .npz, .npy, .zip, .tar, .tar.gz"

@@ -43,6 +43,10 @@ class Images:
         """
         raise NotImplementedError
 
+    def names(self) -> Iterator[str]:
+        """Yields the name of each image, in order: its file, or its number."""
+        return map(str, range(self.count))
+
 
 class _Resized(Images):
     def __init__(self, found: Images, resizing: Resizing):
@@ -51,6 +55,9 @@ class _Resized(Images):
 
     def images(self, prepare: Callable[[np.ndarray], Any], workers: int) -> Iterator[Any]:
         return self._found.images(lambda image: prepare(self._resizing.image(image)), workers)
+
+    def names(self) -> Iterator[str]:
+        return self._found.names()
 
 
 @dataclass(frozen=True)

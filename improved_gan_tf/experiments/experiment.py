@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments.recipe import Recipe, unknown
 from improved_gan_tf.quantities import BASELINE, labels, quantity
@@ -175,6 +177,22 @@ class Experiment:
     def evaluate(self, gan: Any, data: Any) -> dict[str, Any]:
         """Returns `test_images`, the errors and the losses, if any, of the test set by name."""
         raise NotImplementedError
+
+    def classify(self, gan: Any, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the probabilities of the classes, float (N, K), and of being real, float (N,).
+
+        Args:
+            gan: The model.
+            images: float (N, H, W, C) in `gan.image_range`.
+
+        Raises:
+            UserError: The model is no classifier of single images.
+        """
+        raise UserError(f"{self.recipe.name} trains no classifier of single images")
+
+    def confusion(self, gan: Any, data: Any) -> np.ndarray | None:
+        """Returns the numbers of test images by class and class found, int (K, K), or None."""
+        return None
 
     def results(self, gan: Any, data: Any, folder: Any) -> dict[str, Any]:
         """Returns what results.json holds of a finished run.

@@ -13,6 +13,7 @@ from improved_gan_tf.experiments.recipe import Recipe
 from improved_gan_tf.runs.folder import RunFolder
 from improved_gan_tf.version import VERSION
 
+_NAMED = 100  # classes whose names the config keeps
 _PACKAGES = ("keras", "numpy", "tensorflow", "tensorflow-datasets")
 
 
@@ -230,6 +231,7 @@ def _description(data: Any) -> dict[str, Any]:
         "test_images": data.num_test,
         "image_shape": list(data.image_shape),
         "num_classes": data.num_classes,
+        "class_names": list(data.class_names) if data.num_classes <= _NAMED else None,
     }
 
 

@@ -4,6 +4,8 @@ import dataclasses
 import os
 from typing import Any
 
+import numpy as np
+
 from improved_gan_tf import data as data_sets
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments.experiment import Experiment
@@ -86,6 +88,26 @@ class SemiSupervisedExperiment(Experiment):
         """
         found = gan.error_rates(data.test)
         return {"test_images": found.pop("images"), **{f"test_{k}": v for k, v in found.items()}}
+
+    def classify(self, gan: Any, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities by the averaged parameters, see `Experiment`.
+
+        With Z the sum of the exponentials of an image's logits, p(real) is Z / (Z + 1). Where
+        minibatch features couple the images of a batch, they are classified as they come, in
+        batches of the size of training.
+        """
+        size = self.recipe.batch_size if gan.couples_examples else 500
+        parts = [images[start : start + size] for start in range(0, len(images), size)]
+        logits = np.concatenate([gan(part, training=False) for part in parts]).astype(np.float64)
+        total = np.logaddexp.reduce(logits, axis=1)
+        return np.exp(logits - total[:, None]), 1 / (1 + np.exp(-total))
+
+    def confusion(self, gan: Any, data: Any) -> np.ndarray:
+        counts = np.zeros((data.num_classes, data.num_classes), int)
+        for images, labels in data.test:
+            found = self.classify(gan, images.numpy())[0].argmax(axis=1)
+            np.add.at(counts, (labels.numpy(), found), 1)
+        return counts
 
     def results(self, gan: Any, data: Any, folder: Any) -> dict[str, Any]:
         return {

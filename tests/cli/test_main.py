@@ -1,5 +1,6 @@
 """The command line, in this process: what it prints, its exit codes, what it leaves alone."""
 
+import csv
 import json
 import re
 import subprocess
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from improved_gan_tf import data, experiments
 from improved_gan_tf.cli import main as cli
+from improved_gan_tf.images import save_folder, to_uint8
 
 SMALL = ["--set", "generator.units=[16,16]", "--set", "discriminator.units=[32,16]", "--no-jit"]
 
@@ -90,7 +93,16 @@ def test_evaluate(run, capsys):
     assert cli.main(["evaluate", str(run), "--json"]) == 0
     errors = json.loads(capsys.readouterr().out)
     assert errors["test_error"] == json.loads((run / "results.json").read_text())["test_error"]
-    assert cli.main(["evaluate", str(run)]) == 0
+    confusion = np.array(errors["confusion"])
+    assert confusion.shape == (10, 10) and confusion.sum() == errors["test_images"] == 500
+    assert 1 - np.trace(confusion) / 500 == pytest.approx(errors["test_error"])
+    per_class = errors["errors_per_class"]
+    assert list(per_class) == list("0123456789")
+    assert per_class["3"] == pytest.approx(1 - confusion[3, 3] / confusion[3].sum())
+    picture = run.parent / "confusion.png"
+    assert cli.main(["evaluate", str(run), "--confusion", str(picture)]) == 0
+    with Image.open(picture) as image:
+        assert image.width == image.height > 500
     shown = capsys.readouterr().out
     count = round(errors["test_error"] * 500)
     error = f"{100 * errors['test_error']:.2f} %  \\({count} errors\\)"
@@ -116,6 +128,59 @@ def test_sample(run, tmp_path, capsys):
         assert gif.n_frames == 6 * 15 and gif.size == (224, 224)
     assert cli.main([*command[:-1]]) == 0
     assert (run / "sample.png").is_file()
+
+
+def test_sample_by_class(run, tmp_path, capsys):
+    command = ["sample", str(run), "--count", "30", "--out", str(tmp_path / "sorted.npz")]
+    assert cli.main([*command, "--by-class"]) == 0
+    with np.load(tmp_path / "sorted.npz") as archive:
+        images, labels, z = (archive[name] for name in ("images", "labels", "z"))
+    assert len(set(labels)) > 1 and (np.diff(labels) >= 0).all()
+    assert cli.main(["predict", str(run), str(tmp_path / "sorted.npz")]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()[1:]))
+    assert np.mean([int(row["class"]) for row in rows] == labels) > 0.9
+    _, gan, _ = experiments.load_generator(run)
+    drawn = to_uint8(gan.images(z), *gan.image_range)
+    np.testing.assert_allclose(drawn.astype(int), images, atol=1)  # the latents are theirs
+    assert cli.main(["sample", str(run), "--by-class", "--out", "x.gif"]) == 2
+    assert "--by-class sorts images" in capsys.readouterr().err
+
+
+def test_predict(run, tmp_path, capsys):
+    out = tmp_path / "labels.csv"
+    assert cli.main(["predict", str(run), "digits@test", "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"{out}\n"
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert list(rows[0]) == ["image", "class", "probability", "p_real"]
+    assert [row["image"] for row in rows] == [str(i) for i in range(500)]
+    truth = data.open("digits").labels("test")
+    wrong = np.mean([int(row["class"]) for row in rows] != truth)
+    expected = json.loads((run / "results.json").read_text())["test_error"]
+    assert abs(wrong - expected) <= 0.004  # its pixels are rounded to bytes here
+    assert all(0.1 <= float(row["probability"]) <= 1 for row in rows)
+    assert all(0 < float(row["p_real"]) < 1 for row in rows)
+
+
+def test_predict_of_pictures(run, tmp_path, capsys):
+    """Colour pictures of another size: named, made grey and resized as in training."""
+    pixels = np.random.RandomState(0).randint(0, 256, (2, 16, 16, 3)).astype(np.uint8)
+    paths = save_folder(tmp_path / "pictures", pixels)
+    assert cli.main(["predict", str(run), str(tmp_path / "pictures")]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [row["image"] for row in rows] == [str(path) for path in paths]
+    assert cli.main(["predict", str(run), str(paths[1])]) == 0
+    assert list(csv.DictReader(capsys.readouterr().out.splitlines())) == rows[1:]
+    _, gan, _ = experiments.load_generator(run)
+    grey = [Image.open(path).resize((8, 8), Image.Resampling.BILINEAR) for path in paths]
+    grey = [np.asarray(picture.convert("L"))[..., None] / np.float32(255) for picture in grey]
+    logits = np.asarray(gan(np.stack(grey), training=False), np.float64)
+    for row, z in zip(rows, logits, strict=True):
+        e = np.exp(z)
+        assert int(row["class"]) == z.argmax()
+        assert float(row["probability"]) == pytest.approx(e.max() / e.sum(), abs=0.01)
+        assert float(row["p_real"]) == pytest.approx(e.sum() / (1 + e.sum()), abs=0.01)
+    assert cli.main(["predict", str(run), str(tmp_path / "absent.zip")]) == 2
+    assert "there is no such file" in capsys.readouterr().err
 
 
 def test_report(run, capsys):
@@ -161,6 +226,7 @@ def _bad(*arguments):
         _bad("train", "digits", "--data", "folder:absent", "absent"),
         _bad("train", "digits", "--data", "no_such_data_set", "no_such_data_set"),
         _bad("train", "mnist-custom-labels", "needs a file of labels: --labels-file FILE"),
+        _bad("evaluate", "absent", "--confusion", "x.jpg", "--confusion writes a .png file, not"),
         _bad("evaluate", "absent", "absent is not the folder of a run"),
         _bad("export", "absent", "absent is not the folder of a run"),
         _bad("report", "absent", "absent"),

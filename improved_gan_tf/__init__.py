@@ -1,13 +1,15 @@
 """Improved Techniques for Training GANs (Salimans et al., 2016) for Keras 3 and TensorFlow.
 
 The rooms below are imported when they are first used, so that `import improved_gan_tf` and the
-command line's help do not wait for TensorFlow.
+command line's help do not wait for TensorFlow. What Keras must know to load a file, such as
+`keras.saving.load_model("gan.keras")`, is registered as soon as Keras is imported, before or after.
 """
 
 import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from improved_gan_tf.registration import register as _register
 from improved_gan_tf.version import VERSION as __version__
 
 if TYPE_CHECKING:  # so that editors and type checkers know the rooms
@@ -50,11 +52,18 @@ __all__ = [
 ]
 
 
+def _room(name: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{name}")
+
+
 def __getattr__(name: str) -> ModuleType:
     if name in __all__:
-        return importlib.import_module(f"{__name__}.{name}")
+        return _room(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     return __all__
+
+
+_register(_room)

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from improved_gan_tf import experiments, models
+from improved_gan_tf import experiments, inception, losses, models  # noqa: F401  (registered)
+from improved_gan_tf.registration import CLASSES, FUNCTIONS, PREFIX
 from tests.helpers.golden_checkpoints import FOLDER, RECIPES, computed
 from tests.helpers.paths import ROOT
 
@@ -34,14 +35,31 @@ def test_saved_model(kind):
     compare(gan, kind)
 
 
-@every_kind
-def test_saved_model_in_a_new_process(kind):
-    """The models' import registers all that their files hold."""
-    code = "import sys, keras, improved_gan_tf.models; "
-    code += "print(type(keras.saving.load_model(sys.argv[1])).__name__)"
+@pytest.mark.parametrize(
+    "imports, kind",
+    [
+        ("improved_gan_tf as ig, keras", "semi_supervised"),
+        ("keras, improved_gan_tf", "imagenet"),
+        ("improved_gan_tf, tensorflow, keras", "semi_supervised"),
+        ("improved_gan_tf.layers, keras", "semi_supervised"),
+        ("keras, improved_gan_tf.models", "imagenet"),
+    ],
+)
+def test_saved_model_in_a_new_process(imports, kind):
+    """Whatever is imported first, Keras finds all that the models' files name."""
+    code = f"import sys, {imports}; gan = keras.saving.load_model(sys.argv[1]); "
+    code += "from improved_gan_tf import models; "
+    code += f"print(type(gan) is models.{KINDS[kind].__name__}, gan.sample(1).ndim)"
     command = [sys.executable, "-c", code, str(FOLDER / f"{kind}.keras")]
     found = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
-    assert found.stdout.split()[-1:] == [KINDS[kind].__name__], found.stderr[-2000:]
+    assert found.stdout.split()[-2:] == ["True", "4"], found.stderr[-2000:]
+
+
+def test_all_registered_names_are_known_before_their_rooms_are_imported():
+    ours = {k: v for k, v in keras.saving.get_custom_objects().items() if k.startswith(PREFIX)}
+    assert {value.__module__ for value in ours.values()} & {"improved_gan_tf.registration"} == set()
+    names = [n for table in (CLASSES, FUNCTIONS) for group in table.values() for n in group]
+    assert sorted(ours) == sorted(PREFIX + name for name in names)
 
 
 @every_kind

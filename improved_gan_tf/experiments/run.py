@@ -1,5 +1,6 @@
 """One run from start to end: the folder, the data, the model, `fit`, the results."""
 
+import contextlib
 import os
 import platform
 import sys
@@ -14,6 +15,7 @@ from improved_gan_tf.runs.folder import RunFolder
 from improved_gan_tf.version import VERSION
 
 _NAMED = 100  # classes whose names the config keeps
+_GRID = 100  # real images in samples/real.png
 _PACKAGES = ("keras", "numpy", "tensorflow", "tensorflow-datasets")
 
 
@@ -84,6 +86,8 @@ def train(
         folder.write_config({**kept, **recipes.to_config(recipe)})
     elif chief:
         folder.start({**_config(recipe, data, strategy), **_place(data_dir)}, data.labeled_indices)
+    if chief and gan.trains_generator and not folder.real.exists():
+        _save_real(data, folder)
     if first < recipe.epochs:
         extra = callbacks.standard(folder, first) if chief else [callbacks.StopOnNaN()]
         if chief and verbose:
@@ -184,6 +188,24 @@ def _checkpointed(out: str | os.PathLike) -> Any:
     if folder.latest_checkpoint()[1] is None:
         raise UserError(f"{out} has no checkpoint yet; train it first (--resume)")
     return recipe
+
+
+def _save_real(data: Any, folder: RunFolder) -> None:
+    """Writes a grid of the test set's first images, as large as those of generated ones."""
+    import numpy as np
+    import tensorflow as tf
+
+    from improved_gan_tf import images
+
+    found: list[Any] = []
+    with contextlib.suppress(tf.errors.OpError):  # training names the image that cannot be read
+        for batch, _ in data.test or ():
+            found += list(batch.numpy())
+            if len(found) >= _GRID:
+                break
+    if found:
+        pictures = images.to_uint8(np.stack(found[:_GRID]), *data.image_range)
+        images.save_png(folder.real, images.grid(pictures))
 
 
 def _baseline(recipe, folder, data_dir, resume, verbose):

@@ -4,6 +4,7 @@ config.json                         everything it takes to repeat the run
 labeled_indices.npy                 the labelled images (semi-supervised runs)
 log.csv                             one line per epoch
 samples/epoch-0001.png              grids of generated images
+samples/real.png                    a grid of real images, to compare them with
 checkpoints/epoch-0001.weights.h5   weights, optimizers, averages, random states
 tensorboard/, generator/            TensorBoard's events; the exported generator
 results.json                        of a finished run
@@ -46,6 +47,7 @@ class RunFolder:
     Attributes:
         path: The folder, a `Path`.
         samples, checkpoints, tensorboard, generator, report: Paths of its sub-folders.
+        real: Where a grid of real images goes.
 
     Example:
 
@@ -59,6 +61,7 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike):
         self.path: Path = Path(path)
         self.samples: Path = self.path / "samples"
+        self.real: Path = self.samples / "real.png"
         self.checkpoints: Path = self.path / "checkpoints"
         self.tensorboard: Path = self.path / "tensorboard"
         self.generator: Path = self.path / "generator"
@@ -243,6 +246,7 @@ class RunFolder:
         rows = self.rows()
         run.log = reading.columns(rows)
         run.samples = reading.readable(self.grids(), run.notes)
+        run.real = self.real if reading.is_png(self.real) else None
         run.labeled = self.labeled_indices()
         run.exported = self.generator.is_dir()
         if run.log is None and not run.samples and run.results is None:

@@ -27,6 +27,7 @@ class Run:
         own_baseline: The results of the supervised-only baseline, by its own folder.
         log: {column: float64 (epochs,)}, NaN where the log has no number; sorted by "epoch".
         samples: (epochs done, path) of every readable grid of images, in order.
+        real: Path of the grid of real images.
         labeled: Indices of the labelled training images, int (L,).
         exported: Whether the generator has been exported.
         notes: Sentences on what is absent or odd.
@@ -38,6 +39,7 @@ class Run:
     own_baseline: dict | None = None
     log: dict[str, np.ndarray] | None = None
     samples: list[tuple[int, Path]] = dataclasses.field(default_factory=list)
+    real: Path | None = None
     labeled: np.ndarray | None = None
     exported: bool = False
     notes: list[str] = dataclasses.field(default_factory=list)
@@ -132,15 +134,23 @@ def readable(grids: list[tuple[int, Path]], notes: list[str]) -> list[tuple[int,
     """The grids that are pictures; a note is added for each that is none, and where none is."""
     found = []
     for epoch, path in grids:
-        try:
-            with Image.open(path, formats=["PNG"]) as image:
-                image.verify()
+        if is_png(path):
             found.append((epoch, path))
-        except (OSError, SyntaxError, ValueError):  # Pillow raises each of them for broken PNGs
+        else:
             notes.append(f"{path.parent.name}/{path.name} is no readable PNG and is left out.")
     if not found:
         notes.append("There are no sample grids.")
     return found
+
+
+def is_png(path: Path) -> bool:
+    """Whether there is a whole PNG."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            image.verify()
+    except (OSError, SyntaxError, ValueError):  # Pillow raises each of them for broken PNGs
+        return False
+    return True
 
 
 def current_names(value: Any) -> Any:

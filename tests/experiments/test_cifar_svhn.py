@@ -88,7 +88,8 @@ def test_run(run):
     out, results = run
     assert results["steps"] == 3 * (TRAIN // BATCH) and results["labels"] == 30
     assert results["test_images"] == TEST
-    assert {p.name for p in (out / "samples").iterdir()} == {f"epoch-000{i}.png" for i in (1, 2, 3)}
+    grids = {f"epoch-000{i}.png" for i in (1, 2, 3)}
+    assert {p.name for p in (out / "samples").iterdir()} == {*grids, "real.png"}
     rows = _log(out)
     rates = [float(row["learning_rate"]) for row in rows]
     np.testing.assert_allclose(rates, [0.0003, 0.0003 * 2 / 2.4, 0.0003 / 2.4], rtol=1e-5)

@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from improved_gan_tf import data, experiments
 from improved_gan_tf.errors import UserError
@@ -54,7 +55,16 @@ def test_folder(run):
         "generator",
         "results.json",
     }
-    assert {p.name for p in (out / "samples").iterdir()} == {f"epoch-000{i}.png" for i in (1, 2, 3)}
+    grids = {f"epoch-000{i}.png" for i in (1, 2, 3)}
+    assert {p.name for p in (out / "samples").iterdir()} == {*grids, "real.png"}
+    # The same grid as that of the generated images, of the test set.
+    with Image.open(out / "samples/epoch-0001.png") as generated:
+        size = generated.size
+    with Image.open(out / "samples/real.png") as real:
+        assert real.size == size
+        tile = np.asarray(real)[7:63:7, 7:63:7]
+    tested = data.load("digits", 10, batch_size=50).test_images[0, :, :, 0]
+    np.testing.assert_array_equal(tile, np.rint(tested * (255 / 16)).astype(np.uint8))
     with open(out / "log.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]

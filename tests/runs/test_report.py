@@ -87,6 +87,17 @@ def test_page_needs_nothing_but_itself(full):
         assert source["srcset"].startswith("data:image/") and "max-width" in source["media"]
 
 
+def test_real_images_are_shown_next_to_generated_ones(tmp_path):
+    folder = write_run(tmp_path / "run", epochs=2, samples=(1, 2))
+    images.save_png(folder / "samples/real.png", images.grid(np.zeros((9, 8, 8, 1), np.uint8)))
+    page = Page(report(folder)[-1])
+    named = [image["alt"] for image in page.all("img") if "rid of" in image["alt"]]
+    assert named[:2] == ["Grid of generated images after epoch 2", "Grid of real images"]
+    assert len(named) == 4 and "Real images, of the test set." in page.text
+    (folder / "samples/real.png").write_bytes(b"half")
+    assert "Real images" not in Page(report(folder)[-1]).text
+
+
 def test_policy_allows_this_style_and_pictures_alone(full):
     """No scripts, no network, no style but the page's own, whatever a file of the run holds."""
     policy = next(m["content"] for m in full[2].all("meta") if "http-equiv" in m)

@@ -49,6 +49,7 @@ def page(run: Run, grids: list[tuple[int, Path]], places: list[int]) -> str:
         tiles=_tiles(run),
         figures=list(_figures(run)),
         grids=[_grid(epoch, path) for epoch, path in grids],
+        real=_grid(None, run.real) if run.real else None,
         progress=_progress(run, places),
         results=_results(run),
         tables=tables,
@@ -136,8 +137,8 @@ def _figure(run: Run, draw: Callable, alternative: str, caption: str) -> dict[st
     return {"pictures": pictures, "alternative": alternative, "caption": caption}
 
 
-def _grid(epoch: int, path: Path) -> dict[str, Any]:
-    """One grid of images as it is embedded."""
+def _grid(epoch: int | None, path: Path) -> dict[str, Any]:
+    """One grid of images as it is embedded; of real images where there is no epoch."""
     content = path.read_bytes()
     with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
         width, height = image.size

@@ -8,13 +8,13 @@ Importing this package imports neither TensorFlow nor the libraries that read pa
 they come in when they are needed.
 """
 
-from improved_gan_tf.data.arrays import from_arrays
+from improved_gan_tf.data.arrays import source_from_arrays
 from improved_gan_tf.data.image_arrays import as_pixels
 from improved_gan_tf.data.labels import custom_labeled_indices, labeled_indices, labels_from_file
 from improved_gan_tf.data.names import as_images, open
 from improved_gan_tf.data.order import Epoch, EpochOrder
 from improved_gan_tf.data.scaling import Scaling
-from improved_gan_tf.data.semi_supervised import SemiSupervisedData, load
+from improved_gan_tf.data.semi_supervised import SemiSupervisedData, from_arrays, load
 from improved_gan_tf.data.source import Images, Source
 from improved_gan_tf.data.stream import ImageStream, load_stream
 
@@ -35,4 +35,5 @@ __all__ = [
     "load",
     "load_stream",
     "open",
+    "source_from_arrays",
 ]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from improved_gan_tf.data import image_arrays
+from improved_gan_tf.data.labels import HELD_OUT, class_numbers, held_out
 from improved_gan_tf.data.source import Images, Range, Source
 from improved_gan_tf.errors import UserError
 
@@ -70,61 +71,103 @@ class ArraySource(Source):
         return image, tf.gather(labels, element)
 
 
-def from_arrays(
+def source_from_arrays(
     train_images: Any,
     train_labels: Any,
-    test_images: Any,
-    test_labels: Any,
+    test_images: Any = None,
+    test_labels: Any = None,
     name: str = "arrays",
     class_names: Sequence[str] | None = None,
+    *,
+    unlabeled: Any = None,
+    validation: tuple[Any, Any] | None = None,
 ) -> ArraySource:
     """Makes a source of the user's own arrays, for `load` and `load_stream`.
 
     Args:
         train_images: Training images, [N, H, W, C] or, grey, [N, H, W]; C is 1 or 3. Integers
             0..255 or floats 0..1.
-        train_labels: Their class numbers, [N] or [N, 1] integers counting from 0.
-        test_images: Test images of the same height, width, channels and type.
+        train_labels: Their class numbers, [N] or [N, 1], counting from 0; -1, None or NaN is
+            unlabelled.
+        test_images: Test images of the same height, width, channels and type. None (default): the
+            validation images test or, without them, a fifth of the labelled training images of
+            each class, which are no training images then, see `labels.held_out`.
         test_labels: Their class numbers.
         name: The name of the data set, which begins every message.
         class_names: One name per class; by default the class numbers.
+        unlabeled: More training images, without labels.
+        validation: (images, labels) of a split "validation".
 
     Returns:
         A `Source` of uint8 (maximum 255) or float32 (maximum 1) images and int32 labels.
 
     Raises:
         UserError: Images of a wrong rank, number of channels, type or range; NaN; labels that are
-            no integers, out of range, or not as many as the images; training and test images that
-            differ in form.
+            no class numbers, out of range, or not as many as the images; images of several splits
+            that differ in form; no label at all.
 
     Example:
 
     >>> x, y = np.zeros((60, 8, 8), np.uint8), np.arange(60) % 3
-    >>> source = improved_gan_tf.data.from_arrays(x[:50], y[:50], x[50:], y[50:])
-    >>> improved_gan_tf.data.load(source, labels_per_class=2, batch_size=10).num_classes
-    3
+    >>> source = improved_gan_tf.data.source_from_arrays(x[:50], y[:50], x[50:], y[50:])
+    >>> source.splits
+    {'train': 50, 'test': 10}
     """
+    if (test_images is None) != (test_labels is None):
+        raise UserError(f"{name}: give test images and test labels, or neither")
+    given = {"train": ("training", train_images, train_labels)}
+    if test_images is not None:
+        given["test"] = ("test", test_images, test_labels)
+    if validation is not None:
+        given["validation"] = ("validation", *pair(validation, f"{name}: validation"))
+    if unlabeled is not None:
+        given["unlabeled"] = ("unlabelled", unlabeled, None)
     parts = {}
-    for split, what, images, labels in (
-        ("train", "training", train_images, train_labels),
-        ("test", "test", test_images, test_labels),
-    ):
+    for split, (what, images, labels) in given.items():
         images = _checked_images(images, f"{name}: {what} images")
-        parts[split] = images, _checked_labels(labels, len(images), f"{name}: {what} labels")
-    forms = [f"{' x '.join(map(str, x.shape[1:]))} {x.dtype}" for x, _ in parts.values()]
-    if forms[0] != forms[1]:
-        raise UserError(
-            f"{name}: training images are {forms[0]} but test images {forms[1]}; both must have "
-            f"the same height, width and channels, and be uint8 in 0..255 or floats in 0..1"
-        )
-    names = tuple(class_names or map(str, range(int(parts["train"][1].max()) + 1)))
-    for what, (_, labels) in parts.items():
-        if labels.max() >= len(names):
+        if split == "unlabeled":
+            labels = np.full(len(images), -1, np.int32)
+        else:
+            partly, what_labels = split == "train", f"{name}: {what} labels"
+            labels = _checked_labels(labels, len(images), what_labels, partly)
+        parts[split] = images, labels
+        forms = [f"{' x '.join(map(str, x.shape[1:]))} {x.dtype}" for x, _ in parts.values()]
+        if forms[0] != forms[-1]:
             raise UserError(
-                f"{name}: {what} label {labels.max()} is out of range; the {len(names)} classes "
-                f"of the training labels count from 0 to {len(names) - 1}"
+                f"{name}: training images are {forms[0]} but {what} images {forms[-1]}; both must "
+                f"have the same height, width and channels, and be uint8 in 0..255 or floats in "
+                f"0..1"
             )
-    return in_memory(name, parts, names, 255.0 if parts["train"][0].dtype == np.uint8 else 1.0)
+    images, labels = parts["train"]
+    if labels.max() < 0:
+        raise UserError(f"{name}: no training image is labelled; give every class a label")
+    names = tuple(class_names or map(str, range(int(labels.max()) + 1)))
+    for split, (_, numbers) in parts.items():
+        if numbers.max() >= len(names):
+            raise UserError(
+                f"{name}: {given[split][0]} label {numbers.max()} is out of range; the "
+                f"{len(names)} classes of the training labels count from 0 to {len(names) - 1}"
+            )
+    fraction = None
+    if not {"test", "validation"} & set(parts):
+        test, fraction = held_out(labels), HELD_OUT
+        parts["test"] = images[test], labels[test]
+        parts["train"] = np.delete(images, test, axis=0), np.delete(labels, test)
+    if "unlabeled" in parts:
+        joined = zip(parts["train"], parts.pop("unlabeled"), strict=True)
+        images, labels = (np.concatenate(arrays) for arrays in joined)
+        parts["train"] = images, labels
+    source = in_memory(name, parts, names, 255.0 if images.dtype == np.uint8 else 1.0)
+    source.held_out = fraction
+    source.num_unlabeled = int(np.count_nonzero(parts["train"][1] < 0))
+    return source
+
+
+def pair(value: Any, what: str) -> tuple[Any, Any]:
+    """`value` if it is (images, labels), otherwise a UserError."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise UserError(f"{what} was given as {type(value).__name__}; expected (images, labels)")
+    return value[0], value[1]
 
 
 def in_memory(
@@ -133,7 +176,8 @@ def in_memory(
     """A source of arrays that are known to be right: {split: (images, labels)}."""
     counts = {split: len(labels) for split, (_, labels) in parts.items()}
     shape = next(iter(parts.values()))[0].shape[1:]
-    return ArraySource(name, counts, parts.__getitem__, class_names, shape, maximum)
+    test_split = "test" if "test" in parts else "validation"
+    return ArraySource(name, counts, parts.__getitem__, class_names, shape, maximum, test_split)
 
 
 def open_digits() -> ArraySource:
@@ -157,7 +201,10 @@ def open_digits() -> ArraySource:
 
 
 def open_npz(path: str) -> ArraySource:
-    """The arrays `x_train`, `y_train`, `x_test`, `y_test` of a .npz file, as Keras' mnist.npz."""
+    """The arrays `x_train`, `y_train`, `x_test`, `y_test` of a .npz file, as Keras' mnist.npz.
+
+    There may be `x_unlabeled`; the test arrays may be absent, see `source_from_arrays`.
+    """
     file = Path(path).expanduser()
     name = f"npz:{file}"
     expected = f"expected a .npz file with the arrays {', '.join(KEYS)}"
@@ -168,20 +215,23 @@ def open_npz(path: str) -> ArraySource:
         if isinstance(archive, np.ndarray):
             raise UserError(f"{name}: holds a single array; {expected}")
         with archive:
-            missing = [key for key in KEYS if key not in archive]
+            tested = any(key in archive for key in KEYS[2:])
+            missing = [key for key in KEYS[: 4 if tested else 2] if key not in archive]
             if missing:
                 found = ", ".join(archive.files) or "none"
                 raise UserError(
                     f"{name}: {', '.join(missing)} missing (found: {found}); {expected}"
                 )
-            x_train, y_train, x_test, y_test = (archive[key] for key in KEYS)
+            x_train, y_train, x_test, y_test, unlabeled = (
+                archive[key] if key in archive else None for key in (*KEYS, "x_unlabeled")
+            )
     except UserError:
         raise
     except (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile,
             zlib.error, lzma.LZMAError):  # fmt: skip
         # NumPy's own wording ("cannot load file containing pickled data") would mislead.
         raise UserError(f"{name}: cannot be read as numbers; {expected}") from None
-    return from_arrays(x_train, y_train, x_test, y_test, name)
+    return source_from_arrays(x_train, y_train, x_test, y_test, name, unlabeled=unlabeled)
 
 
 def _checked_images(images, what):
@@ -219,18 +269,13 @@ def _checked_images(images, what):
     return images.astype(np.uint8 if whole else np.float32, copy=False)
 
 
-def _checked_labels(labels, count, what):
-    labels = np.asarray(labels)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise UserError(
-            f"{what} have shape {labels.shape} and type {labels.dtype}; expected [N] integers, "
-            f"one class number per image"
-        )
+def _checked_labels(labels, count, what, partly):
+    labels = class_numbers(labels, what)
     if len(labels) != count:
         raise UserError(f"{what} are {len(labels)} but the images {count}; expected as many")
-    if labels.min() < 0 or labels.max() >= 2**31:
-        wrong = labels.min() if labels.min() < 0 else labels.max()
-        raise UserError(f"{what} hold {wrong}; classes count from 0 without gaps")
+    lowest = -1 if partly else 0
+    if labels.min() < lowest or labels.max() >= 2**31:
+        wrong = labels.min() if labels.min() < lowest else labels.max()
+        note = ", -1 is unlabelled" if partly else ", and every image needs one here"
+        raise UserError(f"{what} hold {wrong}; classes count from 0 without gaps{note}")
     return labels.astype(np.int32)

@@ -13,11 +13,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from improved_gan_tf.data.archives import picture_files, unreadable
-from improved_gan_tf.data.pictures import Unreadable, class_folders, decode_tensor, header
+from improved_gan_tf.data.labels import HELD_OUT, held_out
+from improved_gan_tf.data.pictures import (
+    Unreadable,
+    class_folders,
+    decode_tensor,
+    header,
+    is_picture,
+)
 from improved_gan_tf.data.source import Images, Range, Source
 from improved_gan_tf.errors import UserError
 
-HELD_OUT = 0.2  # of each class, where there is no test set
+UNLABELED = ("unlabeled", "_unlabeled")  # folders that are no class
 FULLY_CHECKED = 20_000  # pictures: folders of more are not decoded before training
 _BEGINNINGS = (
     b"\xff\xd8\xff",
@@ -34,7 +41,7 @@ _BEGINNINGS = (
 
 
 class Pictures(NamedTuple):
-    """Picture files and their class numbers, int32 [N]."""
+    """Picture files and their class numbers, int32 [N]; -1 is unlabelled."""
 
     paths: Sequence[str]
     labels: np.ndarray
@@ -44,8 +51,9 @@ def open_folder(path: str, skip: bool = False) -> FolderSource:
     """Opens a folder of class folders; see `FolderSource` for `skip`.
 
     The layouts are DIR/train/CLASS/* with DIR/test/CLASS/* or DIR/val/CLASS/* (of which test is
-    preferred), or DIR/CLASS/*. Where there is no test set, round(0.2 n) of each class's n pictures
-    are held out as one: those first in `RandomState(class number).permutation(n)`, sorted by name.
+    preferred), or DIR/CLASS/*. Where there is no test set, a fifth of each class is, see
+    `labels.held_out`. Pictures in DIR/unlabeled, DIR/_unlabeled or the same in DIR/train, and in
+    their sub-folders, are training images without a label, after the others.
 
     Raises:
         UserError: No such folder, no class, a class without a picture, a test class that is not a
@@ -58,7 +66,8 @@ def open_folder(path: str, skip: bool = False) -> FolderSource:
             f"{name}: there is no such folder; expected one with a sub-folder of pictures per class"
         )
     divided = (root / "train").is_dir() and any(p.is_dir() for p in (root / "train").iterdir())
-    class_names, train = class_folders(root / "train" if divided else root, name)
+    inside = root / "train" if divided else root
+    class_names, train = class_folders(inside, name, without=UNLABELED)
     parts = {"train": train}
     for split in ("test", "val"):
         if divided and (root / split).is_dir():
@@ -70,19 +79,28 @@ def open_folder(path: str, skip: bool = False) -> FolderSource:
                     f"the same sub-folders"
                 )
             parts[split] = {class_names.index(names[i]): paths for i, paths in files.items()}
-    held_out = HELD_OUT if len(parts) == 1 else None
-    if held_out is not None:
-        parts = {"train": {}, "test": {}}
-        for number, paths in train.items():
-            count = round(held_out * len(paths))
-            shuffled = np.random.RandomState(number).permutation(len(paths))
-            for split, chosen in (("test", shuffled[:count]), ("train", shuffled[count:])):
-                parts[split][number] = [paths[i] for i in np.sort(chosen)]
     listed = {}
     for split, by_class in parts.items():
         found = [(str(path), k) for k in sorted(by_class) for path in by_class[k]]
         listed[split] = Pictures([p for p, _ in found], np.array([k for _, k in found], np.int32))
-    return FolderSource(name, class_names, listed, held_out, skip)
+    fraction = None
+    if len(parts) == 1:
+        (paths, labels), fraction = listed["train"], HELD_OUT
+        test = held_out(labels)
+        for split, chosen in (("train", np.delete(np.arange(len(paths)), test)), ("test", test)):
+            listed[split] = Pictures([paths[i] for i in chosen.tolist()], labels[chosen])
+    paths, labels = listed["train"]
+    for folder in dict.fromkeys(place / part for place in (root, inside) for part in UNLABELED):
+        paths = [*paths, *_all_pictures(folder)]
+    labels = np.concatenate([labels, np.full(len(paths) - len(labels), -1, np.int32)])
+    listed["train"] = Pictures(paths, labels)
+    return FolderSource(name, class_names, listed, fraction, skip)
+
+
+def _all_pictures(folder):
+    """The paths of the pictures in a folder and its sub-folders, sorted."""
+    found = folder.rglob("*") if folder.is_dir() else ()
+    return sorted(str(p) for p in found if is_picture(str(p.relative_to(folder))) and p.is_file())
 
 
 class FolderSource(Source):
@@ -115,7 +133,8 @@ class FolderSource(Source):
         for split, (paths, labels) in self._listed.items():
             keep = ~np.isin(paths, bad)
             files[split] = Pictures(np.array(paths, object)[keep].tolist(), labels[keep])
-        counts = np.bincount(files["train"].labels, minlength=self.num_classes)
+        numbers = files["train"].labels
+        counts = np.bincount(numbers[numbers >= 0], minlength=self.num_classes)
         if not counts.any():
             raise UserError(f"{self.name}: no picture can be read; replace the folder's files")
         if not counts.all():
@@ -156,8 +175,15 @@ class FolderSource(Source):
             )
         return super().one_shape()
 
+    @property
+    def num_unlabeled(self) -> int:  # type: ignore[override]
+        return int(np.count_nonzero(self.labels("train") < 0))
+
     def count(self, split: str) -> int:
         return len(self.labels(split))
+
+    def file_names(self, split: str) -> Sequence[str]:
+        return self._files[split].paths
 
     def labels(self, split: str) -> np.ndarray:
         return self._files[split].labels

@@ -1,8 +1,10 @@
-"""Which training images carry a label: the original's subset, or a file of labels."""
+"""Which training images carry a label, -1 meaning none: the original's subset, or a file."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,66 @@ import numpy as np
 from improved_gan_tf.data.order import checked_seed
 from improved_gan_tf.errors import UserError
 
+HELD_OUT = 0.2  # of each class, where there is no test set
+_NONE = ("", "nan", "none")  # in text files, besides -1
+
 
 def permutation(n: int, seed: int) -> np.ndarray:
     """The original's permutation of the training images before it selects labels, [n] int64."""
     return np.random.RandomState(checked_seed(seed, "data seed")).permutation(n)
 
 
+def class_numbers(labels: Any, what: str) -> np.ndarray:
+    """The class numbers that a user gave, [N] int64; -1, None and NaN become -1.
+
+    Args:
+        labels: [N] or [N, 1] integers, floats of whole numbers, or objects.
+        what: What they are, in the plural, for messages.
+
+    Raises:
+        UserError: Another shape, one-hot labels, or what are no class numbers.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim == 2:
+        raise UserError(
+            f"{what} have shape {labels.shape}, one-hot it seems; expected [N] integers, one class "
+            f"number per image: give y.argmax(axis=1)"
+        )
+    if labels.dtype == object and labels.ndim == 1:
+        with contextlib.suppress(TypeError, ValueError):  # reported below
+            labels = np.array([np.nan if label is None else label for label in labels], float)
+    if np.issubdtype(labels.dtype, np.floating):
+        labels = np.where(np.isnan(labels), -1, labels)
+        wrong = labels[(labels != np.rint(labels)) | (np.abs(labels) >= 2**31)]
+        if wrong.size:
+            raise UserError(f"{what} hold {wrong[0]:g}; expected class numbers, -1 for unlabelled")
+        labels = labels.astype(np.int64)
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise UserError(
+            f"{what} have shape {labels.shape} and type {labels.dtype}; expected [N] integers, "
+            f"one class number per image, -1 for unlabelled"
+        )
+    return labels
+
+
+def held_out(labels: np.ndarray) -> np.ndarray:
+    """Which examples are held out as the test set where there is none, [M] int64, in order.
+
+    Of each class's n labelled examples these are round(0.2 n), those that come first in
+    `RandomState(class number).permutation(n)`.
+    """
+    chosen = [np.zeros(0, np.int64)]
+    for number in np.unique(labels[labels >= 0]):
+        examples = np.flatnonzero(labels == number)
+        shuffled = np.random.RandomState(number).permutation(len(examples))
+        chosen.append(examples[shuffled[: round(HELD_OUT * len(examples))]])
+    return np.sort(np.concatenate(chosen))
+
+
 def labeled_indices(
-    labels: Any, labels_per_class: int, seed: int = 1, num_classes: int | None = None
+    labels: Any, labels_per_class: int | None, seed: int = 1, num_classes: int | None = None
 ) -> np.ndarray:
     """Chooses the labelled subset as the original scripts do (paper, section 5).
 
@@ -27,8 +81,9 @@ def labeled_indices(
     are in the order of the original files, these are the original's very images.
 
     Args:
-        labels: The class number of each training image, [N] integers, 0 <= label < num_classes.
-        labels_per_class: The number of labels for each class, at least 1.
+        labels: The class number of each training image, [N] integers, label < num_classes; -1 is
+            unlabelled.
+        labels_per_class: The number of labels for each class, at least 1; None for all labels.
         seed: The original's `--seed_data`, 0 <= seed < 2**32, by default 1.
         num_classes: The number of classes; by default the largest label plus one.
 
@@ -36,8 +91,8 @@ def labeled_indices(
         The places of the labelled images, [num_classes * labels_per_class] int64.
 
     Raises:
-        UserError: Fewer than one label per class, more than some class has, a class without an
-            example, or a label or seed out of range.
+        UserError: Fewer than one label per class, more than some class has, no label, a class
+            without one, or a label or seed out of range.
 
     Example:
 
@@ -49,8 +104,14 @@ def labeled_indices(
     """
     labels = np.asarray(labels)
     permuted = permutation(len(labels), seed)
+    permuted = permuted[labels[permuted] != -1]
+    if len(permuted) == 0:
+        raise UserError("no image is labelled; give every class at least one label")
     classes = int(labels.max()) + 1 if num_classes is None else num_classes
-    return _first_of_each_class(permuted, labels, labels_per_class, classes)
+    balanced = _first_of_each_class(
+        permuted, labels, 1 if labels_per_class is None else labels_per_class, classes
+    )
+    return permuted if labels_per_class is None else balanced
 
 
 def custom_labeled_indices(
@@ -116,23 +177,34 @@ def custom_labeled_indices(
 
 
 def labels_from_file(
-    path: str | os.PathLike, n: int, num_classes: int, total: int | None = None
+    path: str | os.PathLike,
+    n: int,
+    num_classes: int,
+    total: int | None = None,
+    file_names: Sequence[str] = (),
+    class_names: Sequence[str] = (),
 ) -> np.ndarray:
     """Reads labels for `n` training images.
 
     Args:
-        path: A .npy file of integers, or a text file of one integer per line; -1 is unlabelled.
+        path: A .npy file of class numbers, or a text file of one per line; -1, NaN and, in text,
+            none are unlabelled. For picture files also a text file of lines `name,label`, where
+            the label may be a class's name (which goes before its number), and the name is the
+            file's, or its path where several have that name. Pictures that it does not name are
+            unlabelled.
         n: How many labels are needed.
         num_classes: The number of classes; labels must be below it.
         total: Another length that will do, the first `n` labels being used: that of the whole set
             of which the n images are the beginning (the original reads such files so).
+        file_names: The paths of the picture files, if the images are such.
+        class_names: The names of the classes, for `name,label`.
 
     Returns:
         The labels, [n] int32.
 
     Raises:
-        UserError: No such file, not integers, of the wrong length, or out of range; names the
-            first label at fault.
+        UserError: No such file, not class numbers, of the wrong length, or out of range; an
+            unknown or repeated name; names the first label at fault.
 
     Source: train_mnist_fm_custom_labels.py, `np.load(args.labels)[0:8000]`.
     """
@@ -140,7 +212,14 @@ def labels_from_file(
     what = f"labels file {path}"
     if not path.is_file():
         raise UserError(f"{what} does not exist; expected {n} integers, as .npy or text")
-    labels = _read_npy(path, what) if path.suffix == ".npy" else _read_text(path, what)
+    if path.suffix == ".npy":
+        labels = _read_npy(path, what)
+    else:
+        lines = _lines(path, what)
+        if lines and "," in lines[0]:
+            labels = _by_name(lines, what, file_names, class_names)
+        else:
+            labels = _numbers(lines, what)
     if len(labels) not in (n, total):
         alternatives = f"{n}" if total in (None, n) else f"{n} (or {total}, the first {n} used)"
         raise UserError(
@@ -172,13 +251,14 @@ def _first_of_each_class(rows, labels, labels_per_class, num_classes):
     rarest = counts.argmin()
     if counts[rarest] == 0:
         raise UserError(
-            f"class {rarest} of {num_classes} has no example; every class needs at least one "
-            f"(classes count from 0; labels that count from 1 must be shifted)"
+            f"class {rarest} of {num_classes} has no labelled example; every class needs at least "
+            f"one: label one, or leave the class out (classes count from 0; labels that count from "
+            f"1 must be shifted)"
         )
     if labels_per_class > counts[rarest]:
         raise UserError(
             f"{labels_per_class} labels per class asked for, but class {rarest} has only "
-            f"{counts[rarest]} examples; ask for at most {counts[rarest]}"
+            f"{counts[rarest]} labelled examples; ask for at most {counts[rarest]}"
         )
     return np.concatenate([rows[classes == j][:labels_per_class] for j in range(num_classes)])
 
@@ -191,25 +271,61 @@ def _read_npy(path, what):
     if not isinstance(labels, np.ndarray):
         labels.close()
         raise UserError(f"{what} is an archive of arrays; expected a single .npy array")
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise UserError(
-            f"{what} holds {labels.dtype} of shape {labels.shape}; expected integers, [N]"
-        )
+    return class_numbers(labels, f"{what}: the labels")
+
+
+def _lines(path, what):
+    try:
+        return path.read_text(encoding="utf-8").rstrip().splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise UserError(f"{what} is neither .npy nor text; expected one integer per line") from None
+
+
+def _numbers(lines, what):
+    labels = np.empty(len(lines), np.int64)
+    for number, line in enumerate(lines):
+        try:
+            labels[number] = -1 if line.strip().lower() in _NONE else int(line)
+        except (ValueError, OverflowError):
+            raise UserError(
+                f"{what}, line {number + 1}: {line.strip()[:40]!r} is not an integer; "
+                f"expected one integer per line, -1 for unlabelled"
+            ) from None
     return labels
 
 
-def _read_text(path, what):
-    try:
-        lines = path.read_text(encoding="utf-8").rstrip().split("\n")
-    except (OSError, UnicodeDecodeError):
-        raise UserError(f"{what} is neither .npy nor text; expected one integer per line") from None
-    labels = np.empty(len(lines) if lines != [""] else 0, np.int64)
-    for number in range(len(labels)):
+def _by_name(lines, what, file_names, class_names):
+    """Labels of lines `name,label`; a first line `...,label` is a heading."""
+    if not file_names:
+        raise UserError(
+            f"{what} has lines of name,label, but the images are no picture files; expected one "
+            f"integer per line"
+        )
+    places: dict[str, list[int]] = {}
+    for place, file in enumerate(file_names):
+        parts = Path(file).parts
+        for start in range(len(parts)):
+            places.setdefault(str(Path(*parts[start:])), []).append(place)
+    labels, seen = np.full(len(file_names), -1, np.int64), set()
+    for number, line in enumerate(lines):
+        name, _, label = (part.strip() for part in line.rpartition(","))
+        if number == 0 and label.lower() == "label":
+            continue
+        where = f"{what}, line {number + 1}"
+        found = places.get(str(Path(name)), [])
+        if len(found) != 1 or found[0] in seen:
+            wrong = "is no training image" if not found else "is named twice"
+            wrong = "is the name of several files; write its folder too" if found[1:] else wrong
+            raise UserError(f"{where}: {name!r} {wrong}")
+        seen.add(found[0])
+        if label in class_names:
+            labels[found[0]] = class_names.index(label)
+            continue
         try:
-            labels[number] = int(lines[number])
+            labels[found[0]] = -1 if label.lower() in _NONE else int(label)
         except (ValueError, OverflowError):
+            known = ", ".join(class_names[:10]) + (", ..." if len(class_names) > 10 else "")
             raise UserError(
-                f"{what}, line {number + 1}: {lines[number].strip()[:40]!r} is not an integer; "
-                f"expected one integer per line"
+                f"{where}: {label!r} is neither a class ({known}) nor a class number; -1 for none"
             ) from None
     return labels

@@ -47,9 +47,12 @@ def open(
         name: One of the following, optionally with `@SPLIT` to choose another split than "train".
 
             * `digits`: scikit-learn's 8x8 digits, which need no network.
-            * `npz:FILE`: a .npz file with the arrays `x_train`, `y_train`, `x_test`, `y_test`.
+            * `npz:FILE`: a .npz file with the arrays `x_train`, `y_train`, `x_test`, `y_test`, and
+              `x_unlabeled` if wanted; -1 in `y_train` is unlabelled.
             * `folder:DIR`: picture files in DIR/train/CLASS and DIR/test/CLASS or DIR/val/CLASS; or
-              in DIR/CLASS, of which a fifth of each class is held out as the test set.
+              in DIR/CLASS. Those in DIR/unlabeled or DIR/train/unlabeled carry no label.
+
+              Of both, a fifth of each class is held out as the test set where there is none.
             * `records:PATH`: TFRecord files: a folder, one file, or a pattern.
             * a TensorFlow Datasets name, `name[/config][:version]`, such as `mnist`.
             * the path of images without labels: a folder with all its sub-folders, a .zip or tar
@@ -79,6 +82,11 @@ def open(
     >>> source.splits
     {'train': 1297, 'test': 500}
     """
+    if not isinstance(name, str | os.PathLike):
+        raise UserError(
+            f"a name of data is text, not {type(name).__name__}; give arrays to "
+            f"data.from_arrays(x, y) or as one pair, data.load((x, y), 10)"
+        )
     resizing = Resizing.of(image_size, resize)
     text, split = os.fspath(name), None
     kind, _, rest = text.partition(":")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -46,16 +46,17 @@ def is_picture(name: str) -> bool:
 
 
 def class_folders(
-    folder: Path, name: str, allow_empty: bool = False
+    folder: Path, name: str, allow_empty: bool = False, without: Collection[str] = ()
 ) -> tuple[list[str], dict[int, list[Path]]]:
     """The names of the classes, sorted, and the picture files of each class number, sorted.
 
-    Hidden folders and files that are not pictures are passed over.
+    Hidden folders, those named in `without`, and files that are not pictures are passed over.
 
     Raises:
         UserError: No sub-folder; a class without a picture, unless `allow_empty`.
     """
-    classes = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
+    folders = (p.name for p in folder.iterdir() if p.is_dir())
+    classes = sorted(p for p in folders if p[0] != "." and p not in without)
     if not classes:
         raise UserError(
             f"{name}: {folder} has no sub-folder; expected one sub-folder of pictures per class"

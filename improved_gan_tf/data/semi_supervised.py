@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from improved_gan_tf.data import names
-from improved_gan_tf.data.arrays import ArraySource, in_memory
+from improved_gan_tf.data.arrays import ArraySource, pair, source_from_arrays
 from improved_gan_tf.data.labels import (
     custom_labeled_indices,
     labeled_indices,
@@ -23,17 +24,19 @@ from improved_gan_tf.data.training import TrainingData, options, training_splits
 from improved_gan_tf.errors import UserError
 
 INITIALIZATIONS = ("training_set", "labeled")
+LABELS_PARTS = ("train", "test")
 
 
 class SemiSupervisedData(TrainingData):
     """Streams for semi-supervised training and batches for testing, from images in memory.
 
-    `load` makes it, of a source with the splits "train" and "test". Indices are places in the
-    training set; `order` counts labelled images within `labeled_indices`.
+    `load` and `from_arrays` make it, of a source with the splits "train", "test" and perhaps
+    "validation". Indices are places in the training set; `order` counts labelled images within
+    `labeled_indices`.
 
     Attributes:
         train_images: [N, H, W, C] uint8 or float32 in 0..maximum, as stored.
-        train_labels: [N] int32.
+        train_labels: [N] int32; -1 is unlabelled.
         test_images: [M, H, W, C], as stored.
         test_labels: [M] int32.
 
@@ -133,17 +136,43 @@ class SemiSupervisedData(TrainingData):
     @cached_property
     def test(self) -> Any:
         """The test set in order: a `tf.data.Dataset` of (x float32, y int32) batches."""
+        return self._in_order(self.test_images, self.test_labels)
+
+    @cached_property
+    def validation(self) -> Any:
+        """The split "validation" in the form of `test`; None where there is none."""
+        if "validation" not in self.source.split_names:
+            return None
+        return self._in_order(*self.source.arrays("validation"))
+
+    def summary(self) -> str:
+        chosen = self.train_labels[self.labeled_indices]
+        counts = np.bincount(chosen, minlength=self.num_classes)
+        if len(set(counts)) == 1:
+            classes = f"{counts[0]} of each of {self.num_classes} classes"
+        elif self.num_classes <= 20 and counts.max() > counts.min() + 1:
+            pairs = zip(self.class_names or (), counts, strict=True)
+            classes = ", ".join(f"class {name}: {count:,}" for name, count in pairs)
+        else:
+            classes = f"{counts.min():,} to {counts.max():,} of each of {self.num_classes} classes"
+        text = f"{self.name}: {len(chosen):,} labelled images ({classes}), "
+        text += f"{self.num_train - len(chosen):,} without a label, {self.num_test:,} test images"
+        if self.source.held_out is not None:
+            text += f" (held out: {100 * self.source.held_out:g} % of each class's labelled images)"
+        return text
+
+    def _in_order(self, images, labels):
         import tensorflow as tf
 
         with tf.device("CPU:0"):
-            tensors = tf.constant(self.test_images), tf.constant(self.test_labels)
+            tensors = tf.constant(images), tf.constant(labels)
         dataset = tf.data.Dataset.from_tensor_slices(tensors).batch(self.test_batch_size)
         dataset = dataset.map(lambda x, y: (self.scaling.apply(tf.cast(x, tf.float32)), y))
         return dataset.prefetch(2).with_options(options())
 
 
 def load(
-    name: str | os.PathLike | Source,
+    name: str | os.PathLike | Source | tuple[Any, Any],
     labels_per_class: int | None = 10,
     *,
     seed: int = 1,
@@ -153,6 +182,7 @@ def load(
     initialization: str = "training_set",
     initialization_size: int = 500,
     labels_file: str | os.PathLike | None = None,
+    labels_part: str = "train",
     balance: bool | str = True,
     test_batch_size: int = 500,
     **options: Any,
@@ -160,10 +190,11 @@ def load(
     """Reads a data set and prepares the streams of semi-supervised training.
 
     Args:
-        name: The name of a labelled data set, see `open`, or a labelled `Source`, for instance of
-            `from_arrays`.
-        labels_per_class: The number of labels for each class, by default 10; None only with a
-            labels file.
+        name: The name of a labelled data set, see `open`; a labelled `Source`; or arrays,
+            (x, y) or ((x, y), (x_test, y_test)), see `from_arrays`. All training images feed the
+            unlabelled streams, whether they carry a label or not.
+        labels_per_class: The number of labels for each class, by default 10; None for all there
+            are (with a labels file and `balance`, as many as its rarest class has).
         seed: The seed of the streams' order, see `EpochOrder`; the original's `--seed`.
         seed_data: The seed of the labelled subset; the original's `--seed_data`.
         batch_size: Images per step of each stream.
@@ -174,9 +205,11 @@ def load(
             of the training set permuted by `seed_data` (MNIST's scripts), or "labeled", the first
             of epoch 0's labelled stream (CIFAR-10's and SVHN's).
         initialization_size: How many of them, or all if there are fewer.
-        labels_file: A file of labels to train with, see `labels_from_file`. Then, as in the
-            original's custom-labels script, the first four fifths of the *test* set (8,000 of
-            MNIST's 10,000) are trained on and the rest tests; the file labels the former.
+        labels_file: A file of labels to train with in place of the data's own, see
+            `labels_from_file`.
+        labels_part: Which images the file labels: "train", the training set, or "test", as in the
+            original's custom-labels script: the first four fifths of the *test* set (8,000 of
+            MNIST's 10,000), which are then trained on, and the rest tests.
         balance: Which of the file's labels to use, see `custom_labeled_indices`.
         test_batch_size: Images per batch of `test`, whose order is `mixed_order`'s.
         **options: Arguments of `open`, for a name: `data_dir`, `image_size`, `resize`, ...
@@ -186,9 +219,9 @@ def load(
 
     Raises:
         UserError: One line that says what is wrong: data not available or of the wrong form, more
-            labels per class than a class has, a class without example, a batch size beyond the
-            data, a labels file of the wrong length or range, an unknown option value, a seed out
-            of range.
+            labels per class than a class has, a class without a label, only one class, a batch
+            size beyond the data, a labels file of the wrong length or range, an unknown option
+            value, a seed out of range.
 
     Example:
 
@@ -199,22 +232,25 @@ def load(
     Source: the data sections of train_mnist_feature_matching.py, train_mnist_fm_custom_labels.py,
     train_cifar_*.py, train_svhn_*.py; cifar10_data.py, svhn_data.py.
     """
-    if initialization not in INITIALIZATIONS:
-        raise UserError(
-            f"unknown initialization {initialization!r}; choose {' or '.join(INITIALIZATIONS)}"
-        )
+    for what, given, known in (
+        ("initialization", initialization, INITIALIZATIONS),
+        ("labels part", labels_part, LABELS_PARTS),
+    ):
+        if given not in known:
+            raise UserError(f"unknown {what} {given!r}; choose {' or '.join(known)}")
     for what, value in (
         ("initialization size", initialization_size),
         ("test batch size", test_batch_size),
     ):
         if value < 1:
             raise UserError(f"{what} {value} given; expected 1 or more")
-    if labels_per_class is None and labels_file is None:
-        raise UserError("give labels per class, or a labels file to take all labels from")
     if scaling is not None:
         scaling = Scaling(scaling).name  # an unknown name fails before anything is read
+    if isinstance(name, tuple):
+        train, test = name if isinstance(name[0], tuple) else (name, (None, None))
+        name = source_from_arrays(*pair(train, "training data"), *pair(test, "test data"))
     source = names.as_source(name, **options)
-    split, test_split = training_splits(source)
+    split, test_split = training_splits(source, partly=True)
     if test_split is None:
         raise UserError(
             f"{source.name}: has no test set (found: {', '.join(source.split_names)}); expected "
@@ -222,16 +258,29 @@ def load(
         )
     train, test = source.arrays(split), source.arrays(test_split)
     if not len(test[1]):
-        raise UserError(f"{source.name}: no image is left for testing; add some")
+        raise UserError(
+            f"{source.name}: no image is left for testing; add some, or more labelled images"
+        )
+    if source.num_classes < 2:
+        raise UserError(
+            f"{source.name}: has only one class, {(source.class_names or ('0',))[0]!r}; a "
+            f"classifier needs two or more (pictures without a label belong into a folder "
+            f"'unlabeled' beside the class folders, unlabelled images of arrays have the label -1)"
+        )
     if labels_file is None:
-        chosen = labeled_indices(train[1], labels_per_class or 0, seed_data, source.num_classes)
+        chosen = labeled_indices(train[1], labels_per_class, seed_data, source.num_classes)
     else:
-        images, true_labels = test
-        n = len(images) * 4 // 5
-        if n == 0:
-            raise UserError(f"{source.name}: {len(images)} test images are too few")
-        labels = labels_from_file(labels_file, n, source.num_classes, total=len(images))
-        train, test = (images[:n], labels), (images[n:], true_labels[n:])
+        part, (images, true_labels) = split, train
+        total = n = len(images)
+        if labels_part == "test":
+            part, (images, true_labels) = test_split, test
+            total, n = len(images), len(images) * 4 // 5
+            if n == 0:
+                raise UserError(f"{source.name}: {total} test images are too few")
+            test = images[n:], true_labels[n:]
+        files, class_names = source.file_names(part)[:n], source.class_names or ()
+        labels = labels_from_file(labels_file, n, source.num_classes, total, files, class_names)
+        train = images[:n], labels
         chosen = custom_labeled_indices(
             labels, labels_per_class, seed_data, source.num_classes, balance, true_labels[:n]
         )
@@ -240,10 +289,71 @@ def load(
         initial = chosen[order.epoch(0).labeled.ravel()[:initialization_size]]
     else:
         initial = permutation(len(train[1]), seed_data)[:initialization_size]
-    tested = mixed_order(test[1])
-    parts = {"train": train, "test": (test[0][tested], test[1][tested])}
-    read = in_memory(source.name, parts, source.class_names or (), source.maximum)
+    counts = {"train": len(train[1]), "test": len(test[1])}
+    if "validation" in source.split_names:
+        counts["validation"] = source.count("validation")
+
+    def read(part):
+        if part == "train":
+            return train
+        images, labels = test if part in ("test", test_split) else source.arrays(part)
+        tested = mixed_order(labels)
+        return images[tested], labels[tested]
+
+    shape, classes = source.one_shape(), source.class_names or ()
+    kept = ArraySource(source.name, counts, read, classes, shape, source.maximum)
+    kept.held_out = source.held_out
     default = "cifar10" if source.name.startswith("cifar") else "symmetric"
     default = "unit" if source.channels == 1 else default
     chosen_scaling = Scaling(scaling or default, source.maximum)
-    return SemiSupervisedData(read, chosen, order, chosen_scaling, initial, test_batch_size)
+    return SemiSupervisedData(kept, chosen, order, chosen_scaling, initial, test_batch_size)
+
+
+def from_arrays(
+    x: Any,
+    y: Any,
+    unlabeled: Any = None,
+    validation: tuple[Any, Any] | None = None,
+    test: tuple[Any, Any] | None = None,
+    labels_per_class: int | None = None,
+    *,
+    name: str = "arrays",
+    class_names: Sequence[str] | None = None,
+    **options: Any,
+) -> SemiSupervisedData:
+    """Prepares the user's own arrays, labelled in part, for semi-supervised training.
+
+    Args:
+        x: Images, [N, H, W, C] or, grey, [N, H, W]; C is 1 or 3. Integers 0..255 or floats 0..1.
+        y: Their class numbers, [N] or [N, 1], counting from 0; -1, None or NaN is unlabelled.
+        unlabeled: More images, without labels. All images, labelled or not, feed the unlabelled
+            streams.
+        validation: (images, labels) for `SemiSupervisedData.validation`.
+        test: (images, labels) to test on. None (default): the validation images or, without them,
+            a fifth of each class's labelled images, which are not trained on then: always the
+            same ones, see `source_from_arrays`.
+        labels_per_class: The number of labels kept for each class; None (default) for all.
+        name: The name of the data set, for messages and the run's config.json.
+        class_names: One name per class; by default the class numbers.
+        **options: Further arguments of `load`: `seed`, `seed_data`, `batch_size`, `scaling`, ...
+
+    Returns:
+        `SemiSupervisedData`, for `gan.fit(data.train, validation_data=data.test)` and
+        `experiments.build(recipe, data)`.
+
+    Raises:
+        UserError: As `source_from_arrays` and `load`.
+
+    Example:
+
+    >>> x, y = np.zeros((60, 8, 8), np.uint8), np.arange(60) % 3
+    >>> y[30:] = -1
+    >>> data = improved_gan_tf.data.from_arrays(x, y, batch_size=10)
+    >>> len(data.labeled_indices), data.num_train, data.num_test
+    (24, 54, 6)
+    """
+    given = pair((None, None) if test is None else test, f"{name}: test")
+    source = source_from_arrays(
+        x, y, *given, name, class_names, unlabeled=unlabeled, validation=validation
+    )
+    return load(source, labels_per_class, **options)

@@ -6,7 +6,7 @@ Semi-supervised training reads a source into memory (`arrays`), the endless stre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,8 +84,9 @@ class Source:
         split_names: The splits, in order.
         split: The split that is trained on or looked at; "train" unless another was chosen.
         test_split: The split that tests, or None.
-        held_out: The fraction of each class that was split off as the test set because the data
-            have none of their own; None where they have.
+        num_unlabeled: How many training images carry no label; their class number is -1.
+        held_out: The fraction of each class's labelled images that was split off as the test set
+            because the data have none of their own; None where they have.
         maximum: The largest value of a stored pixel: 255, 16 for digits, 1 for floats.
         size: (height, width) as stored; each None where it differs or is unknown.
         channels: 1 if all images are grey, otherwise 3.
@@ -98,6 +99,7 @@ class Source:
     split_names: tuple[str, ...] = ("train",)
     split: str = "train"
     test_split: str | None = None
+    num_unlabeled: int = 0
     held_out: float | None = None
     maximum: float = 255.0
     size: tuple[int | None, int | None] = (None, None)
@@ -144,8 +146,12 @@ class Source:
         raise NotImplementedError
 
     def labels(self, split: str) -> np.ndarray:
-        """The class numbers of a split, int32 [N]."""
+        """The class numbers of a split, int32 [N]; -1 is unlabelled."""
         return self.arrays(split)[1]
+
+    def file_names(self, split: str) -> Sequence[str]:
+        """The path of each image of a split; empty where the images are no picture files."""
+        return ()
 
     def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """A split in memory: images [N, H, W, C], uint8 or float32 in 0..maximum; labels int32 [N].

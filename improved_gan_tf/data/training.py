@@ -42,9 +42,20 @@ class TrainingData:
         self.num_train, self.num_test, self.batch_size = num_train, num_test, int(batch_size)
         self.steps_per_epoch = num_train // self.batch_size
 
+    def summary(self) -> str:
+        """The counts of labelled, unlabelled and test images, in one line, to show to users."""
+        return (
+            f"{self.name}: {self.num_train:,} training images of {self.num_classes} classes, "
+            f"{self.num_test:,} test images"
+        )
 
-def training_splits(source: Source) -> tuple[str, str | None]:
+
+def training_splits(source: Source, partly: bool = False) -> tuple[str, str | None]:
     """The names of the split to train on and of the one that tests, if there is one.
+
+    Args:
+        source: The data.
+        partly: Whether training images without labels will do.
 
     Raises:
         UserError: The images have no labels, or the chosen split is the one that tests.
@@ -57,6 +68,11 @@ def training_splits(source: Source) -> tuple[str, str | None]:
     if source.split == source.test_split:
         raise UserError(
             f"{source.name}: the split {source.split} is for testing; choose another to train on"
+        )
+    if source.num_unlabeled and not partly:
+        raise UserError(
+            f"{source.name}: {source.num_unlabeled} training images carry no label, which a stream "
+            f"cannot use; remove them, or train semi-supervised (data.load)"
         )
     return source.split, source.test_split
 

@@ -91,6 +91,7 @@ def train(
     if first < recipe.epochs:
         extra = callbacks.standard(folder, first) if chief else [callbacks.StopOnNaN()]
         if chief and verbose:
+            print(data.summary())
             extra.insert(1, callbacks.Progress(first, chosen.title))
         chosen.fit(gan, data, first, extra)
     if not chief:

@@ -32,6 +32,7 @@ class SemiSupervisedExperiment(Experiment):
             recipe.data,
             recipe.labels_per_class,
             data_dir=data_dir,
+            labels_part="test" if recipe.name == "mnist-custom-labels" else "train",
             test_batch_size=recipe.batch_size if coupled else 500,
             **{name: getattr(recipe, name) for name in names},
         )

@@ -31,6 +31,7 @@ def test_chapter(tmp_path, monkeypatch, capsys):
     for block in re.findall(r"^```python\n(.*?)^```", text, re.M | re.S):
         exec(block, names)
     printed = capsys.readouterr().out
+    assert names["own"].summary() + "\n```" in text
     assert "{'train': 1297, 'test': 500} (8, 8, 1)" in printed
     assert "photos 10\nfolder:photos@test 2" in printed
     assert names["x"].shape == (4, 32, 32, 3) and names["stream"].num_test == 2

@@ -270,7 +270,7 @@ def test_load_custom_labels(tmp_path):
     labels = np.full(40, -1)
     labels[:20] = (np.arange(20) + 1) % 5  # not the true ones
     np.save(tmp_path / "labels.npy", labels)
-    d = data.load(name, 3, batch_size=10, labels_file=tmp_path / "labels.npy")
+    d = data.load(name, 3, batch_size=10, labels_file=tmp_path / "labels.npy", labels_part="test")
     np.testing.assert_array_equal(d.train_images, arrays["x_test"][:40])
     np.testing.assert_array_equal(d.test_images, arrays["x_test"][40:])
     np.testing.assert_array_equal(d.test_labels, arrays["y_test"][40:])
@@ -279,7 +279,8 @@ def test_load_custom_labels(tmp_path):
     np.testing.assert_array_equal(labels[d.labeled_indices], np.repeat(np.arange(5), 3))
     for batch in batches(d.train):
         assert batch["labeled"][1].min() >= 0
-    d = data.load(name, None, batch_size=10, labels_file=tmp_path / "labels.npy", balance=False)
+    custom = {"labels_file": tmp_path / "labels.npy", "labels_part": "test"}
+    d = data.load(name, None, batch_size=10, **custom, balance=False)
     np.testing.assert_array_equal(np.sort(d.labeled_indices), np.arange(20))
 
 
@@ -296,7 +297,8 @@ def test_load_custom_labels_of_mnist(shared_data, tmp_path):
         "original": np.concatenate([permuted[truth == j][:10] for j in range(10)]),
     }
     for balance, rows in expected.items():
-        d = data.load(name, 10, labels_file=tmp_path / "labels.npy", balance=balance)
+        custom = {"labels_file": tmp_path / "labels.npy", "labels_part": "test"}
+        d = data.load(name, 10, **custom, balance=balance)
         np.testing.assert_array_equal(d.labeled_indices, rows)
         assert (d.num_train, d.num_test, d.steps_per_epoch) == (8000, 2000, 80)
         np.testing.assert_array_equal(
@@ -309,10 +311,10 @@ def test_load_custom_labels_of_mnist(shared_data, tmp_path):
     [
         (
             {"labels_per_class": 11},
-            "11 labels per class asked for, but class 0 has only 10 examples",
+            "11 labels per class asked for, but class 0 has only 10 labelled examples",
         ),
         ({"labels_per_class": 0}, "0 labels per class given"),
-        ({"labels_per_class": None}, "give labels per class, or a labels file"),
+        ({"labels_part": "all"}, "unknown labels part 'all'; choose train or test"),
         ({"batch_size": 51}, "batch size 51 is more than the 50 training images"),
         ({"batch_size": 0}, "batch size 0 given"),
         ({"seed": -1}, "seed -1 given"),
@@ -324,7 +326,7 @@ def test_load_custom_labels_of_mnist(shared_data, tmp_path):
         ),
         ({"initialization_size": 0}, "initialization size 0 given"),
         ({"test_batch_size": 0}, "test batch size 0 given"),
-        ({"labels_file": "/no/such/file"}, "does not exist; expected 20 integers"),
+        ({"labels_file": "/no/such/file"}, "does not exist; expected 50 integers"),
     ],
 )
 def test_load_refuses(tmp_path, options, message):
@@ -340,7 +342,7 @@ def test_load_a_class_without_example(tmp_path):
     arrays["y_train"] += 1
     arrays["y_test"] += 1
     np.savez(path, **arrays)
-    with pytest.raises(UserError, match="class 0 of 6 has no example"):
+    with pytest.raises(UserError, match="class 0 of 6 has no labelled example"):
         data.load(f"npz:{path}", 1, batch_size=10)
 
 
@@ -349,14 +351,14 @@ def test_load_a_class_without_example(tmp_path):
 
 def test_own_arrays():
     x = made_arrays()
-    source = data.from_arrays(x["x_train"], x["y_train"], x["x_test"], x["y_test"], "mine")
+    source = data.source_from_arrays(x["x_train"], x["y_train"], x["x_test"], x["y_test"], "mine")
     d = data.load(source, 2, batch_size=10)
     assert (d.name, d.num_train, d.num_test, d.image_shape) == ("mine", 50, 23, (4, 5, 1))
     np.testing.assert_array_equal(d.train_images, x["x_train"])
     stream = data.load_stream(source, batch_size=10)
     assert stream.image_shape == (4, 5, 1) and stream.labeled_indices is None
     with pytest.raises(UserError, match="mine: training labels are 49 but the images 50"):
-        data.from_arrays(x["x_train"], x["y_train"][1:], x["x_test"], x["y_test"], "mine")
+        data.source_from_arrays(x["x_train"], x["y_train"][1:], x["x_test"], x["y_test"], "mine")
 
 
 def test_a_split_to_train_on(tmp_path):

@@ -249,7 +249,7 @@ def test_labels_of_one_to_ten_are_refused(tmp_path, capsys):
     arguments = ["train", "svhn-feature-matching", "--data", f"npz:{files[10]}", *TINY]
     assert cli.main([*arguments, "--out", str(out)]) == 2
     shown = capsys.readouterr().err
-    assert "class 0 of 11 has no example" in shown and shown.count("\n") == 1
+    assert "class 0 of 11 has no labelled example" in shown and shown.count("\n") == 1
     assert not out.exists()
     recipe = _tiny("svhn-feature-matching", data=f"npz:{files[0]}")
     assert experiments.load_data(recipe).num_classes == 10

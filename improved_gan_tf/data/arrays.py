@@ -223,7 +223,7 @@ def open_npz(path: str) -> ArraySource:
                     f"{name}: {', '.join(missing)} missing (found: {found}); {expected}"
                 )
             x_train, y_train, x_test, y_test, unlabeled = (
-                archive[key] if key in archive else None for key in (*KEYS, "x_unlabeled")
+                archive.get(key) for key in (*KEYS, "x_unlabeled")
             )
     except UserError:
         raise

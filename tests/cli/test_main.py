@@ -312,7 +312,7 @@ def test_custom_labels_on_mnist(shared_data, tmp_path, monkeypatch, capsys):
     resumed = ["train", "mnist-custom-labels", "--out", str(out), "--resume", "--epochs", "2"]
     assert cli.main(resumed) == 0
     first = "mnist-custom-labels: 2 epochs of 80 steps, continuing after epoch 1"
-    assert capsys.readouterr().out.splitlines()[0] == first
+    assert capsys.readouterr().out.splitlines()[1] == first  # below the counts of the data
     results = json.loads((out / "results.json").read_text())
     assert (results["test_images"], results["steps"], results["labels"]) == (2000, 160, 100)
     assert "baseline" not in capsys.readouterr().out

@@ -46,9 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.arguments = given
     if arguments is not None:
         return _run(options)
-    with process.own(f"improved-gan: stopped{options.stopped}"):
+    with process.own(f"improved-gan: stopped{options.stopped}" if options.keras else None):
         code = _run(options)
-    if code == _STOPPED:
+    if code == _STOPPED and options.keras:
         process.end(code)
     return code
 

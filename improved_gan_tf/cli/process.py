@@ -41,17 +41,17 @@ show(b"".join(left_out))
 
 
 @contextlib.contextmanager
-def own(stopped: str) -> Iterator[None]:
+def own(stopped: str | None) -> Iterator[None]:
     """The process serves one command, within the context.
 
     With TF_CPP_MIN_LOG_LEVEL=0 in the environment the log is shown as it is.
 
     Args:
-        stopped: What is printed if Ctrl-C has to end the process.
+        stopped: What is printed if Ctrl-C has to end the process; None: it never has to.
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "0":
         _filter_log()
-    with _interruptible(stopped):
+    with contextlib.nullcontext() if stopped is None else _interruptible(stopped):
         yield
     finished()
 

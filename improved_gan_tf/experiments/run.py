@@ -201,7 +201,7 @@ def _save_real(data: Any, folder: RunFolder) -> None:
     found: list[Any] = []
     with contextlib.suppress(tf.errors.OpError):  # training names the image that cannot be read
         for batch, _ in data.test or ():
-            found += list(batch.numpy())
+            found += list(np.asarray(batch))
             if len(found) >= _GRID:
                 break
     if found:

@@ -106,8 +106,8 @@ class SemiSupervisedExperiment(Experiment):
     def confusion(self, gan: Any, data: Any) -> np.ndarray:
         counts = np.zeros((data.num_classes, data.num_classes), int)
         for images, labels in data.test:
-            found = self.classify(gan, images.numpy())[0].argmax(axis=1)
-            np.add.at(counts, (labels.numpy(), found), 1)
+            found = self.classify(gan, np.asarray(images))[0].argmax(axis=1)
+            np.add.at(counts, (np.asarray(labels), found), 1)
         return counts
 
     def results(self, gan: Any, data: Any, folder: Any) -> dict[str, Any]:

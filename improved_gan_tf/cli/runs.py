@@ -9,6 +9,7 @@ from typing import Any
 from improved_gan_tf import experiments
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import write_bytes
+from improved_gan_tf.quantities import labels, quantity
 
 # Images that one picture shows, and a GIF with its frames between them; more fit npz and folders.
 _MOST = {".png": 10_000, ".gif": 250}
@@ -18,6 +19,7 @@ _EXPORTED = {"savedmodel": "generator", "onnx": "generator.onnx", "litert": "gen
 def add_commands(commands: Any) -> None:
     """Adds them to the sub-parsers of the command line."""
     evaluate = _add(commands, "evaluate", "error rates on the test set", _evaluate)
+    evaluate.add_argument("more", metavar="RUN", nargs="*", help="others, such as other seeds")
     json_help = "print them, with errors per class and the confusion matrix, as one JSON object"
     evaluate.add_argument("--json", action="store_true", help=json_help)
     confusion = "write a picture of the confusion matrix: which classes are taken for which"
@@ -54,27 +56,40 @@ def _add(commands: Any, name: str, summary: str, command: Callable) -> argparse.
 def _evaluate(options: argparse.Namespace) -> None:
     if options.confusion and Path(options.confusion).suffix != ".png":
         raise UserError(f"--confusion writes a .png file, not {options.confusion}")
-    recipe, data, gan, epochs = experiments.load_run(options.run, options.data_dir)
+    if options.confusion and options.more:
+        raise UserError("--confusion draws one run; evaluate the others without it")
+    found = [_evaluated(run, options) for run in (options.run, *options.more)]
+    if options.json:
+        print(json.dumps(found if options.more else found[0]))
+    elif options.more and len({(each["recipe"], each["epochs"]) for each in found}) == 1:
+        keys = [key for key in found[0] if quantity(key).kind in ("error", "loss")]
+        print(f"mean of {len(found)} runs, and the smallest and the largest")
+        for key, label in labels(keys).items():
+            values, text = [each[key] for each in found], quantity(key).text
+            ends = f"({text(min(values))} to {text(max(values))})"
+            print(f"  {label:60s}{text(sum(values) / len(values)):>9s}  {ends}")
+
+
+def _evaluated(run: str, options: argparse.Namespace) -> dict[str, Any]:
+    """The errors of a run, which are printed unless JSON is wanted."""
+    recipe, data, gan, epochs = experiments.load_run(run, options.data_dir)
     experiment = experiments.experiment(recipe)
     found = {"recipe": recipe.name, "epochs": epochs, **experiment.evaluate(gan, data)}
+    if not options.json:
+        named = f"{run}: " if options.more else ""
+        print(f"{named}{recipe.name} after {epochs} epochs, {found['test_images']} test images")
+        print(*experiment.result_lines(found), sep="\n")
     counts = experiment.confusion(gan, data) if options.json or options.confusion else None
     if options.confusion:
         _write_confusion(options.confusion, recipe, counts, data)
-    if options.json:
-        if counts is not None:
-            found["errors_per_class"] = {
-                name: 1 - line[k] / sum(line) if sum(line) else None
-                for k, (name, line) in enumerate(
-                    zip(data.class_names, counts.tolist(), strict=True)
-                )
-            }
-            found["confusion"] = counts.tolist()
-        print(json.dumps(found))
-        return
-    print(f"{recipe.name} after {epochs} epochs, {found['test_images']} test images")
-    print(*experiment.result_lines(found), sep="\n")
-    if options.confusion:
-        print(options.confusion)
+    if options.json and counts is not None:
+        lines = dict(zip(data.class_names, counts.tolist(), strict=True))
+        found["errors_per_class"] = {
+            name: 1 - line[k] / sum(line) if sum(line) else None
+            for k, (name, line) in enumerate(lines.items())
+        }
+        found["confusion"] = counts.tolist()
+    return found
 
 
 def _write_confusion(path: str, recipe: Any, counts: Any, data: Any) -> None:
@@ -83,6 +98,7 @@ def _write_confusion(path: str, recipe: Any, counts: Any, data: Any) -> None:
     if counts is None:
         raise UserError(f"--confusion: {recipe.name} trains no classifier of single images")
     write_bytes(path, confusion(counts, data.class_names))
+    print(path)
 
 
 def _sample(options: argparse.Namespace) -> None:
@@ -104,12 +120,12 @@ def _sample(options: argparse.Namespace) -> None:
         drawn = gan.images(latents, options.batch_statistics)
     except ValueError as error:
         raise UserError(f"--batch-statistics: {error}") from error
-    labels = {}
+    classes = {}
     if options.by_class:
         probabilities, _ = experiments.experiment(recipe).classify(gan, drawn)
         found = probabilities.argmax(axis=1)
         order = np.lexsort((-probabilities.max(axis=1), found))  # the most certain ones first
-        drawn, labels = drawn[order], {"labels": found[order]}
+        drawn, classes = drawn[order], {"labels": found[order]}
         latents = keras.tree.map_structure(lambda z: np.asarray(z)[order], latents)
     pictures = images.to_uint8(drawn, *gan.image_range)
     if out.suffix == ".gif":
@@ -117,7 +133,7 @@ def _sample(options: argparse.Namespace) -> None:
     elif out.suffix == ".npz":
         names = (z.name for z in gan.generator.inputs)
         flat = keras.tree.flatten(latents)
-        images.save_npz(out, pictures, **labels, **dict(zip(names, flat, strict=True)))
+        images.save_npz(out, pictures, **classes, **dict(zip(names, flat, strict=True)))
     elif out.suffix == ".png":
         images.save_png(out, images.grid(pictures, options.columns))
     else:

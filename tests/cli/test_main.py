@@ -111,6 +111,27 @@ def test_evaluate(run, capsys):
         assert re.search(f"^  {name} +[0-9.]+ %  ", shown, re.M)
 
 
+def test_evaluate_several(run, tmp_path, capsys):
+    """Two seeds: each one's errors, then their mean."""
+    other = tmp_path / "other"
+    options = ["--epochs", "2", "--seed", "2", "--no-baseline", "--quiet", *SMALL]
+    assert cli.main(["train", "digits", "--out", str(other), *options]) == 0
+    capsys.readouterr()
+    assert cli.main(["evaluate", str(run), str(other)]) == 0
+    shown = capsys.readouterr().out
+    errors = [json.loads((out / "results.json").read_text())["test_error"] for out in (run, other)]
+    low, high = sorted(f"{100 * error:.2f} %" for error in errors)
+    mean = f"{50 * sum(errors):.2f} %"
+    assert f"{other}: digits after 2 epochs, 500 test images" in shown.splitlines()
+    last = shown[shown.index("mean of 2 runs") :]
+    assert re.search(rf"test error, averaged parameters +{mean}  \({low} to {high}\)", last)
+    assert cli.main(["evaluate", str(run), str(other), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [each["test_error"] for each in found] == errors
+    assert cli.main(["evaluate", str(run), str(other), "--confusion", "x.png"]) == 2
+    assert "--confusion draws one run" in capsys.readouterr().err
+
+
 def test_sample(run, tmp_path, capsys):
     command = ["sample", str(run), "--count", "6", "--seed", "5", "--out"]
     names = ["grid.png", "images.npz", "path.gif", "folder"]

@@ -4,6 +4,7 @@ import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,13 +12,12 @@ import tensorflow as tf
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import temporary, temporary_folder
-from improved_gan_tf.models import players
-from improved_gan_tf.models.gan import GAN
+from improved_gan_tf.networks import players
 
 FORMATS = ("savedmodel", "onnx", "litert")
 
 
-def export(gan: GAN, path: str | os.PathLike, file_format: str = "savedmodel") -> Path:
+def export(gan: Any, path: str | os.PathLike, file_format: str = "savedmodel") -> Path:
     """Writes a model's generator to a file or, as a SavedModel, to a folder; returns its path.
 
     Running averages normalise, so that an image does not depend on its neighbours and a batch of
@@ -26,7 +26,7 @@ def export(gan: GAN, path: str | os.PathLike, file_format: str = "savedmodel") -
     its signature runners do by themselves.
 
     Args:
-        gan: The model, a `SemiSupervisedGAN`, an `ImageNetGAN` or another `GAN`.
+        gan: The model, a `SemiSupervisedGAN`, an `ImageNetGAN` or another `models.gan.GAN`.
         path: Where to write; an older SavedModel there is replaced, anything else refused. A LiteRT
             model's name ends with .tflite.
         file_format: "savedmodel" (the default, see `saved_model`), "onnx" or "litert"

@@ -1,16 +1,29 @@
 """What the paper's GANs have in common: two networks, an optimizer each, sampling, files."""
 
+import inspect
 import math
+import os
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from improved_gan_tf.export import export
 from improved_gan_tf.keras_compat import require_tensorflow
-from improved_gan_tf.models import players
+from improved_gan_tf.models.optimizers import BothOptimizers
+from improved_gan_tf.networks import players
 
 require_tensorflow("improved_gan_tf's models")
+
+
+# Callbacks that ask whether a quantity should fall; every loss and error of ours should.
+_MONITORS = (
+    keras.callbacks.EarlyStopping,
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.ReduceLROnPlateau,
+)
 
 
 class GAN(keras.Model):
@@ -75,7 +88,12 @@ class GAN(keras.Model):
         raise NotImplementedError
 
     def compile(
-        self, generator_optimizer: Any = None, discriminator_optimizer: Any = None, **kwargs: Any
+        self,
+        generator_optimizer: Any = None,
+        discriminator_optimizer: Any = None,
+        *,
+        metrics: Any = None,
+        **kwargs: Any,
     ) -> None:
         """Sets both optimizers.
 
@@ -83,19 +101,84 @@ class GAN(keras.Model):
             generator_optimizer: A Keras optimizer, or a name or configuration of one; None (the
                 default) for `default_optimizer`.
             discriminator_optimizer: Likewise, another object; a `ValueError` if it is the same.
-            **kwargs: Arguments of `keras.Model.compile`, such as `jit_compile`.
+            metrics: Metrics of Keras, as `keras.Model.compile` takes them, of the labels and the
+                logits of the K classes: in training on the labelled images, in `evaluate` and on
+                validation data with the parameters that `call` uses. None (the default) for none.
+            **kwargs: Arguments of `keras.Model.compile`, such as `jit_compile`. `gan.optimizer` is
+                then a `BothOptimizers`, for callbacks that set the learning rate.
         """
-        players = [
+        if {"optimizer", "loss", "loss_weights"} & set(kwargs):
+            known = ", ".join(list(inspect.signature(self.compile).parameters)[:-1])
+            raise ValueError(
+                "compile takes no optimizer= and no loss=: a GAN has two optimizers, and its "
+                f"losses follow from its objective; the arguments are {known}, metrics, jit_compile"
+            )
+        both = [
             self.default_optimizer() if given is None else keras.optimizers.get(given)
             for given in (generator_optimizer, discriminator_optimizer)
         ]
-        if players[0] is players[1]:
+        if both[0] is both[1]:
             raise ValueError("the generator and the discriminator need an optimizer each")
-        super().compile(optimizer=None, **kwargs)
-        self.generator_optimizer, self.discriminator_optimizer = players
+        super().compile(optimizer=None, metrics=metrics, **kwargs)
+        self.has_metrics = bool(metrics)
+        self.metrics_config = keras.saving.serialize_keras_object(metrics)
+        self.generator_optimizer, self.discriminator_optimizer = both
+        self.optimizer = BothOptimizers(*both)
         # Built now: a state that does not exist when weights are loaded would be left out.
         self.generator_optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    def own_metrics(self) -> list[keras.metrics.Metric]:
+        """Returns the means of the losses and errors; a subclass implements it."""
+        return []
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        given = [x for x in super().metrics if x.name == "compile_metrics"]
+        return [*self.own_metrics(), *(given if self.compiled and self.has_metrics else [])]
+
+    def labelled(self, labels: Any, logits: Any) -> dict[str, Any]:
+        """Updates the metrics of `compile`; returns their results by name."""
+        if not self.has_metrics:
+            return {}
+        own = {metric.name for metric in self.own_metrics()}
+        results = self.compute_metrics(None, labels, logits)
+        return {name: value for name, value in results.items() if name not in own}
+
+    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> keras.callbacks.History:
+        """Trains, as `keras.Model.fit`.
+
+        Callbacks that monitor one of `reported` need no `mode`: it should fall.
+
+        Args:
+            x, y: The training data, see the class.
+            **kwargs: Arguments of `keras.Model.fit`.
+        """
+        given = kwargs.get("callbacks") or []
+        for callback in given if isinstance(given, list | tuple) else [given]:
+            if isinstance(callback, _MONITORS) and callback.mode == "auto":
+                if callback.monitor in self.reported:
+                    callback.mode = "min"
+        return super().fit(x, y, **kwargs)
+
+    def save(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
+        """Saves the whole model as a .keras file, as `keras.Model.save`; HDF5 is refused."""
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(
+                f"a GAN is saved as a .keras file, not {filepath}; its weights alone by "
+                'save_weights("NAME.weights.h5")'
+            )
+        super().save(filepath, *args, **kwargs)
+
+    def export(self, filepath: str | os.PathLike, format: str = "savedmodel") -> Path:
+        """Writes the generator for serving, see `export.export`; returns the path.
+
+        Args:
+            filepath: A folder, or the file of another format.
+            format: "savedmodel" (the default; Keras' "tf_saved_model" is the same), "onnx" or
+                "litert".
+        """
+        return export(self, filepath, "savedmodel" if format == "tf_saved_model" else format)
 
     @property
     def trains_generator(self) -> bool:
@@ -182,6 +265,7 @@ class GAN(keras.Model):
         return {
             **{k: keras.saving.serialize_keras_object(getattr(self, k)) for k in optimizers},
             **{k: getattr(self, k) for k in self.compile_values},
+            **({"metrics": self.metrics_config} if self.has_metrics else {}),
         }
 
     def compile_from_config(self, config: dict[str, Any]) -> None:

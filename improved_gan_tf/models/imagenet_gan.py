@@ -9,8 +9,8 @@ import tensorflow as tf
 from improved_gan_tf import losses, random
 from improved_gan_tf.keras_compat import BuiltInInit
 from improved_gan_tf.layers import VirtualBatchNorm, freeze_reference, walk
-from improved_gan_tf.models import players
 from improved_gan_tf.models.gan import GAN, full, watch
+from improved_gan_tf.networks import players
 
 # First word of the seeds of sampling and testing; training has the model's own, not below 0.
 _SAMPLING, _TESTING = -1, -2
@@ -126,8 +126,7 @@ class ImageNetGAN(BuiltInInit, GAN):
     def default_optimizer() -> keras.optimizers.Optimizer:
         return keras.optimizers.Adam(4e-4, beta_1=0.5, epsilon=1e-8)
 
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
+    def own_metrics(self) -> list[keras.metrics.Metric]:
         return self._means if self.compiled else []
 
     def call(self, inputs: Any, training: bool = False) -> Any:
@@ -154,7 +153,7 @@ class ImageNetGAN(BuiltInInit, GAN):
         )
         self.generator_optimizer.apply(gradients["generator"], self.generator.trainable_variables)
         self._update_running_error(report["error"], step)
-        logs = self._results(report)
+        logs = self._results(report, labels)
         logs["running_error"] = self._log(self.running_error)
         return logs
 
@@ -170,9 +169,10 @@ class ImageNetGAN(BuiltInInit, GAN):
             noise_words: The integers that the noise is a function of; None (the default): no noise.
 
         Returns:
-            (report, gradients): scalars by name, among them "discriminator_loss"; lists of
-            gradients, "discriminator" and "generator", in the order of their trainable variables,
-            divided by the number of replicas and multiplied by the optimizer's loss scale.
+            (report, gradients): scalars by name, among them "discriminator_loss", and "logits", the
+            K classes' of the images; lists of gradients, "discriminator" and "generator", in the
+            order of their trainable variables, divided by the number of replicas and multiplied by
+            the optimizer's loss scale.
         """
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         players = {
@@ -203,6 +203,7 @@ class ImageNetGAN(BuiltInInit, GAN):
             "class_loss": losses.supervised(labels, logits),
             "generator_loss": losses.smoothed_generator(generated, self.generator_target),
             "error": losses.error_rate(labels, logits),
+            "logits": logits[:, :-1],
         }
         whole = report["real_loss"] + report["fake_loss"] + report["class_loss"]
         return {**report, "discriminator_loss": whole}
@@ -217,12 +218,14 @@ class ImageNetGAN(BuiltInInit, GAN):
         images, labels = data
         # The test batches of several replicas may have different, unknown sizes.
         latents = self.latents(keras.ops.shape(images)[0], _TESTING, self.seed)
-        return self._results(self._report(images, labels, latents, training=False))
+        return self._results(self._report(images, labels, latents, training=False), labels)
 
-    def _results(self, report):
-        for metric in self.metrics:
+    def _results(self, report, labels):
+        for metric in self.own_metrics():
             metric.update_state(report[metric.name])
-        return {metric.name: self._log(metric.result()) for metric in self.metrics}
+        logs = {metric.name: metric.result() for metric in self.own_metrics()}
+        logs.update(self.labelled(labels, report["logits"]))
+        return {name: self._log(value) for name, value in logs.items()}
 
     @staticmethod
     def _log(value):

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from improved_gan_tf import losses, random
 from improved_gan_tf.layers import couples_examples
-from improved_gan_tf.models import players
+from improved_gan_tf.models import streams
 from improved_gan_tf.models.gan import GAN, full, watch
+from improved_gan_tf.networks import players
 from improved_gan_tf.optimizers import InnerEpsilonAdam, debiased, update_average
 
 OBJECTIVES = ("feature_matching", "minibatch_discrimination", "supervised")
@@ -23,7 +24,10 @@ _VALUES = ("objective", "feature_distance", "generator_steps", "unlabeled_weight
 class SemiSupervisedGAN(GAN):
     """Trains a classifier on labelled, unlabelled and generated images, by plain `fit`.
 
-    One training step, on a batch {"labeled": (x, y), "unlabeled": u, "unlabeled_generator": v}:
+    `fit` takes arrays of images and labels, -1 where there is none, or a data set of batches.
+    `evaluate` takes images and labels, `predict` images, both as arrays or data sets. One training
+    step, on a batch {"labeled": (x, y), "unlabeled": u, "unlabeled_generator": v} (v is u where it
+    is absent):
 
     1. the discriminator descends `losses.supervised(y, D(x))` +
        unlabeled_weight * `losses.unsupervised(D(u), D(G(z)))`, and the running average of its
@@ -64,11 +68,13 @@ class SemiSupervisedGAN(GAN):
     >>> generator = networks.dense.generator((8, 8, 1), units=(30,))
     >>> gan = SemiSupervisedGAN(generator, networks.dense.discriminator((8, 8, 1), units=(30, 20)))
     >>> gan.compile(objective="feature_matching")
-    >>> x, y = np.random.rand(20, 8, 8, 1).astype("float32"), np.arange(20) % 10
-    >>> streams = {"labeled": (x, y), "unlabeled": x, "unlabeled_generator": x}
-    >>> history = gan.fit(tf.data.Dataset.from_tensors(streams), verbose=0)
+    >>> x, y = np.random.rand(40, 8, 8, 1).astype("float32"), np.arange(40) % 10
+    >>> y[20:] = -1  # not labelled
+    >>> history = gan.fit(x, y, batch_size=20, verbose=0)
+    >>> sorted(gan.evaluate(x[:20], y[:20], verbose=0, return_dict=True))
+    ['error', 'error_current']
     >>> gan.predict(x, verbose=0).shape, gan.sample(4, seed=1).shape
-    ((20, 10), (4, 8, 8, 1))
+    ((40, 10), (4, 8, 8, 1))
 
     Source: train_mnist_feature_matching.py, train_cifar_*.py, train_svhn_*.py (their
     train_batch_disc, train_batch_gen, test_batch).
@@ -168,9 +174,33 @@ class SemiSupervisedGAN(GAN):
     def trains_generator(self) -> bool:
         return self.objective != "supervised"
 
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
+    def own_metrics(self) -> list[keras.metrics.Metric]:
         return [*self._train_metrics, self._error, self._error_current] if self.compiled else []
+
+    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> keras.callbacks.History:
+        """Trains, on a data set of batches or on arrays; see `GAN.fit`.
+
+        Args:
+            x: A data set of batches as the class describes; or all images, a float array
+                (N, H, W, C) in `image_range`.
+            y: With arrays, the classes of the images, N integers, -1 where there is none.
+            **kwargs: Arguments of `keras.Model.fit`, with arrays also `batch_size`, 32 by default
+                (see `streams.from_arrays`).
+
+        Raises:
+            ValueError: Arrays without labels, or with an argument that they cannot have.
+        """
+        if streams.is_array(x):
+            refused = {"validation_split", "sample_weight", "class_weight"} & set(kwargs)
+            if y is None or refused:
+                what = " and ".join(sorted(refused)) or "x without y"
+                raise ValueError(
+                    f"fit of arrays takes no {what}: give images x, labels y with -1 for an image "
+                    "without one, and validation_data=(images, labels)"
+                )
+            x = streams.from_arrays(x, y, kwargs.pop("batch_size", None) or 32, self.seed)
+            y = None
+        return super().fit(x, y, **kwargs)
 
     def latent(self, n: int) -> Any:
         """Returns n fresh latent vectors z, U[0, 1), a float tensor (n, Z)."""
@@ -194,16 +224,18 @@ class SemiSupervisedGAN(GAN):
             return self.discriminator(inputs, training=training)
 
     def train_step(self, data: dict[str, Any]) -> dict[str, Any]:
-        report = self._discriminator_step(data)
+        data = streams.checked(data, self.trains_generator)
+        report, logits = self._discriminator_step(data)
         if self.trains_generator:
             steps = [self._generator_step(data) for _ in range(self.generator_steps)]
             report["generator_loss"] = tf.add_n(steps) / len(steps)
         for metric in (*self._train_metrics, self._error):
             metric.update_state(report[metric.name])
-        return {m.name: m.result() for m in (*self._train_metrics, self._error)}
+        logs = {m.name: m.result() for m in (*self._train_metrics, self._error)}
+        return {**logs, **self.labelled(data["labeled"][1], logits)}
 
     def _discriminator_step(self, data):
-        """Step 1; returns the losses and the error on the labelled examples."""
+        """Step 1; returns losses, error and logits of the labelled examples."""
         x, y = data["labeled"]
         variables = self.discriminator.trainable_variables
         report = {}
@@ -225,7 +257,7 @@ class SemiSupervisedGAN(GAN):
         self.average_steps.assign_add(1)
         self.discriminator_optimizer.apply(tape.gradient(loss, values), variables)
         report["error"] = losses.error_rate(y, logits)
-        return report
+        return report, logits
 
     def _logits(self, *batches):
         """The discriminator's logits on several batches, in one pass where that is the same.
@@ -263,14 +295,16 @@ class SemiSupervisedGAN(GAN):
 
     def test_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
         x, y = data
+        y = tf.reshape(y, [-1])
+        logits = full(self(x, training=False))
         report = {
-            self._error: losses.error_rate(y, full(self(x, training=False))),
+            self._error: losses.error_rate(y, logits),
             self._error_current: losses.error_rate(y, full(self.discriminator(x, training=False))),
         }
         for metric, value in report.items():
             # Every image counts once, also in a smaller last batch (D11).
             metric.update_state(value, sample_weight=tf.shape(y)[0])
-        return {metric.name: metric.result() for metric in report}
+        return {m.name: m.result() for m in report} | self.labelled(y, logits)
 
     def error_rates(self, dataset: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
         """Returns the error rates with each of the three sets of parameters, in one pass.

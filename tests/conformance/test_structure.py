@@ -23,10 +23,10 @@ ALLOWED = {
     "losses": set(),
     "optimizers": {"keras_compat"},
     "images": {"errors", "files"},
-    "export": {"errors", "files", "models"},
+    "export": {"errors", "files", "networks"},
     "layers": {"random", "keras_compat"},
-    "networks": {"layers", "errors"},
-    "models": {"layers", "losses", "networks", "optimizers", "random", "keras_compat"},
+    "networks": {"layers", "errors", "keras_compat"},
+    "models": {"export", "layers", "losses", "networks", "optimizers", "random", "keras_compat"},
     "data": {"errors", "files", "images"},
     "inception": {"errors", "files"},
     "metrics": {

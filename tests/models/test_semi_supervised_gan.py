@@ -100,7 +100,7 @@ def _passes(gan):
     u = np.random.RandomState(4).uniform(size=(7, *discriminator.input_shape[1:]))
     x, y = u[:4] ** 2, np.arange(4, dtype="int32") % 3
     batch = {"labeled": (x, y), "unlabeled": u, "unlabeled_generator": u}
-    report = gan._discriminator_step(keras.tree.map_structure(tf.constant, batch))
+    report, _ = gan._discriminator_step(keras.tree.map_structure(tf.constant, batch))
     return sizes, report, gradients
 
 

@@ -9,6 +9,7 @@ they come in when they are needed.
 """
 
 from improved_gan_tf.data.arrays import source_from_arrays
+from improved_gan_tf.data.datasets import DatasetStreams, from_datasets
 from improved_gan_tf.data.image_arrays import as_pixels
 from improved_gan_tf.data.labels import custom_labeled_indices, labeled_indices, labels_from_file
 from improved_gan_tf.data.names import as_images, open
@@ -19,6 +20,7 @@ from improved_gan_tf.data.source import Images, Source
 from improved_gan_tf.data.stream import ImageStream, load_stream
 
 __all__ = [
+    "DatasetStreams",
     "Epoch",
     "EpochOrder",
     "ImageStream",
@@ -30,6 +32,7 @@ __all__ = [
     "as_pixels",
     "custom_labeled_indices",
     "from_arrays",
+    "from_datasets",
     "labeled_indices",
     "labels_from_file",
     "load",

@@ -333,7 +333,8 @@ def test_custom_labels_on_mnist(shared_data, tmp_path, monkeypatch, capsys):
     resumed = ["train", "mnist-custom-labels", "--out", str(out), "--resume", "--epochs", "2"]
     assert cli.main(resumed) == 0
     first = "mnist-custom-labels: 2 epochs of 80 steps, continuing after epoch 1"
-    assert capsys.readouterr().out.splitlines()[1] == first  # below the counts of the data
+    counts = "mnist: 100 labelled images (10 of each of 10 classes), 7,900 without a label, "
+    assert capsys.readouterr().out.splitlines()[:2] == [f"{counts}2,000 test images", first]
     results = json.loads((out / "results.json").read_text())
     assert (results["test_images"], results["steps"], results["labels"]) == (2000, 160, 100)
     assert "baseline" not in capsys.readouterr().out

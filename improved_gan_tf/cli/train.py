@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -11,10 +12,11 @@ from improved_gan_tf import experiments
 from improved_gan_tf.cli import process
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import recipe as declared
-from improved_gan_tf.experiments import recipes
+from improved_gan_tf.experiments import recipe_file, recipes, template
 from improved_gan_tf.quantities import quantity
 from improved_gan_tf.runs.folder import RunFolder
 
+_OWN = "a file of your own FILE.py, or package.module:recipe"
 _GROUPS = {
     "values of every recipe": declared.Recipe,
     "values of the semi-supervised recipes": declared.SemiSupervisedRecipe,
@@ -26,8 +28,8 @@ def add_commands(commands: Any) -> None:
     """Adds `train` and `recipes` to the sub-parsers of the command line."""
     train = commands.add_parser("train", help="train a recipe", description="Train a recipe.")
     add = train.add_argument
-    add("recipe", metavar="RECIPE", help=", ".join(recipes.RECIPES))
-    add("--out", help="the run's folder (default runs/RECIPE)")
+    add("recipe", metavar="RECIPE", help=f"{', '.join(recipes.RECIPES)}, {_OWN}")
+    add("--out", help="the run's folder (default runs/RECIPE, or runs/RECIPE-seed-N)")
     add("--resume", action="store_true", help="continue the run in --out")
     add("--data-dir", help="TFDS' data folder")
     devices = "train on N GPUs, or without any on N logical CPU devices (imagenet; several machines"
@@ -39,7 +41,10 @@ def add_commands(commands: Any) -> None:
     train.set_defaults(command=_train, stopped="; it continues with --resume")
 
     listing = commands.add_parser("recipes", help="list the recipes, or show one's values")
-    listing.add_argument("recipe", nargs="?")
+    listing.add_argument("recipe", nargs="?", metavar="RECIPE", help=f"a name, {_OWN}")
+    listing.add_argument(
+        "--new", metavar="FILE.py", help="write a recipe of your own to begin with"
+    )
     listing.set_defaults(command=_recipes, keras=False)
 
 
@@ -83,14 +88,8 @@ def given_values(options: argparse.Namespace) -> dict[str, Any]:
     return values
 
 
-def _recipe(options: argparse.Namespace, out: str) -> Any:
-    """The recipe that the options describe; with --resume, on top of the run's own."""
-    recipe = recipes.get(options.recipe)
-    if options.resume:
-        began = recipes.from_config(RunFolder(out).config())
-        if began.name != recipe.name:
-            raise UserError(f"{out} holds a run of {began.name}, not of {recipe.name}")
-        recipe = began
+def _values(options: argparse.Namespace) -> dict[str, Any]:
+    """The values that options and --set give, for `experiments.override`."""
     values = given_values(options)
     for item in options.set:
         key, equals, text = item.partition("=")
@@ -102,12 +101,29 @@ def _recipe(options: argparse.Namespace, out: str) -> Any:
             value = text
         key, dot, inner = key.partition(".")
         values[key] = {**values.get(key, {}), inner: value} if dot else value
-    return experiments.override(recipe, **values)
+    return values
+
+
+def _begun(named: str, folder: RunFolder) -> Any:
+    """The recipe of the run that --resume continues, which is to be the one that is named."""
+    began = recipes.of_run(folder)
+    if named != began.name and (began.code is None or named != began.code.name):
+        recipe = recipes.get(named)
+        if began.name != recipe.name:
+            raise UserError(f"{folder} holds a run of {began.name}, not of {recipe.name}")
+    return began
 
 
 def _train(options: argparse.Namespace) -> None:
-    out = options.out or f"runs/{options.recipe}"
-    recipe = _recipe(options, out)
+    values, out = _values(options), options.out
+    if out is None:
+        recipe = recipes.get(options.recipe)
+        seed = values.get("seed", recipe.seed)
+        out = f"runs/{recipe.name}" + ("" if seed == recipe.seed else f"-seed-{seed}")
+    recipe = (
+        _begun(options.recipe, RunFolder(out)) if options.resume else recipes.get(options.recipe)
+    )
+    recipe = experiments.override(recipe, **values)
     try:
         results = experiments.train(
             recipe, out, options.data_dir, options.resume, not options.quiet, options.devices
@@ -135,14 +151,20 @@ def _start_again(arguments: list[str]) -> None:
 
 
 def _recipes(options: argparse.Namespace) -> None:
+    if options.new is not None:
+        print(template.write(options.new), f"(improved-gan train {options.new})", sep="   ")
+        return
     if options.recipe is None:
         for recipe in recipes.RECIPES.values():
             print(f"{recipe.name:34s}{recipe.summary}")
+        for name, where in recipe_file.installed().items():
+            if name not in recipes.RECIPES:
+                print(f"{name:34s}{where}")
         return
     recipe = recipes.get(options.recipe)
     print(f"{recipe.name}: {recipe.summary}")
-    print(f"command: improved-gan train {recipe.name}")
-    print(f"expected: {recipe.expected}\n")
+    print(f"command: improved-gan train {shlex.quote(options.recipe)}")
+    print(f"expected: {recipe.expected or 'not known'}\n")
     values = declared.values(type(recipe))
     for name, value in declared.flat(recipe).items():
         about = values[name].help if name in values else ""

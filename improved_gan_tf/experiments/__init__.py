@@ -14,7 +14,8 @@ from improved_gan_tf.experiments.recipe import (
     SemiSupervisedRecipe,
     override,
 )
-from improved_gan_tf.experiments.recipes import RECIPES, get
+from improved_gan_tf.experiments.recipe_file import RecipeFile
+from improved_gan_tf.experiments.recipes import RECIPES, get, register
 from improved_gan_tf.experiments.run import (
     evaluate,
     load_generator,
@@ -30,6 +31,7 @@ __all__ = [
     "ImageNetExperiment",
     "ImageNetRecipe",
     "Recipe",
+    "RecipeFile",
     "SemiSupervisedExperiment",
     "SemiSupervisedRecipe",
     "WorkerLost",
@@ -42,5 +44,6 @@ __all__ = [
     "load_run",
     "open_generator",
     "override",
+    "register",
     "train",
 ]

@@ -3,10 +3,11 @@
 import os
 from typing import Any
 
+from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import recipes
 from improved_gan_tf.experiments.experiment import Experiment
 from improved_gan_tf.experiments.imagenet import ImageNetExperiment
-from improved_gan_tf.experiments.recipe import Recipe
+from improved_gan_tf.experiments.recipe import Recipe, override
 from improved_gan_tf.experiments.semi_supervised import SemiSupervisedExperiment
 
 EXPERIMENTS: dict[str, type[Experiment]] = {
@@ -19,7 +20,7 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
 def experiment(recipe: Recipe | str) -> Experiment:
     """What carries out a recipe, given itself or its name."""
     found = recipes.get(recipe)
-    return EXPERIMENTS[found.kind](found)
+    return (found.experiment or EXPERIMENTS[found.kind])(found)
 
 
 def load_data(recipe: Recipe | str, data_dir: str | os.PathLike | None = None) -> Any:
@@ -27,17 +28,18 @@ def load_data(recipe: Recipe | str, data_dir: str | os.PathLike | None = None) -
     return experiment(recipe).load_data(data_dir)
 
 
-def build(recipe: Recipe | str, data: Any = None, seed: int | None = None) -> Any:
+def build(recipe: Recipe | str, data: Any = None, seed: int | None = None, **values: Any) -> Any:
     """Builds the compiled and initialized model of a recipe.
 
     Args:
-        recipe: A recipe or the name of one.
+        recipe: A recipe or what names one, see `get`.
         data: What `load_data`, `data.load` or `data.load_stream` returned. None (default): the
             networks have the recipe's or their own default sizes and are not initialized (see
             `layers.initialize_from_data`), and the learning rate stays constant, since the steps
             per epoch are not known.
         seed: Seed of weights, noise and latent vectors; None (default) takes the recipe's. Keras,
             NumPy and Python's `random` are seeded with it.
+        **values: Values to replace in the recipe, see `override`.
 
     Returns:
         A `models.SemiSupervisedGAN`, or for ImageNet a `models.ImageNetGAN`.
@@ -48,11 +50,11 @@ def build(recipe: Recipe | str, data: Any = None, seed: int | None = None) -> An
     Example:
 
     >>> data = ig.data.load("digits", labels_per_class=10, batch_size=50)
-    >>> gan = ig.experiments.build("digits", data, seed=1)
+    >>> gan = ig.experiments.build("digits", data, seed=1, learning_rate=0.001)
     >>> gan.sample(16, seed=1).shape
     (16, 8, 8, 1)
     """
-    chosen = experiment(recipe)
+    chosen = experiment(override(recipes.get(recipe), **values))
     if data is None:
         return assemble(chosen, seed=seed)
     gan = assemble(chosen, data.image_shape, data.num_classes, data.steps_per_epoch, seed)
@@ -79,6 +81,9 @@ def assemble(
         pair = chosen.networks(image_shape, num_classes)
     finally:
         keras.config.set_dtype_policy(policy)
-    gan = chosen.model(*pair, seed)
+    try:
+        gan = chosen.model(*pair, seed)
+    except ValueError as error:  # the networks do not fit together
+        raise UserError(f"{chosen.recipe.name}: {' '.join(str(error).split())}") from error
     chosen.compile(gan, steps_per_epoch)
     return gan

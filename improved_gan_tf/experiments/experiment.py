@@ -2,7 +2,7 @@
 
 import inspect
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,22 @@ class Experiment:
         """
         raise NotImplementedError
 
+    def source(self, data_dir: str | os.PathLike | None = None) -> Any:
+        """Returns what `load_data` loads: what the recipe file's data() returns, or a name.
+
+        Raises:
+            UserError: There is neither.
+        """
+        code = self.recipe.code
+        if code and "data" in code.functions:
+            return code.functions["data"](self.recipe, data_dir)
+        if self.recipe.data is None:
+            raise UserError(
+                f"{self.recipe.name} has no data; name them by --data (digits, npz:FILE, "
+                "folder:DIR, ...), or define data() in the recipe's file"
+            )
+        return self.recipe.data
+
     def networks(
         self, image_shape: tuple[int, ...] | None = None, num_classes: int | None = None
     ) -> tuple[Any, Any]:
@@ -75,11 +91,8 @@ class Experiment:
         Raises:
             UserError: There are no such networks, or they cannot be made with these values.
         """
-        from improved_gan_tf.networks import NETWORKS
+        import keras
 
-        name = self.recipe.network
-        if name not in NETWORKS:
-            raise unknown("no network", name, NETWORKS)
         generator, discriminator = dict(self.recipe.generator), dict(self.recipe.discriminator)
         if image_shape is not None:
             generator["image_shape"] = discriminator["image_shape"] = tuple(image_shape)
@@ -87,16 +100,37 @@ class Experiment:
             discriminator["num_classes"] = num_classes
         made = []
         for part, given in (("generator", generator), ("discriminator", discriminator)):
-            function = getattr(NETWORKS[name], part)
+            name, function = self._function(part)
             known = inspect.signature(function).parameters
             for key in given:
-                if key not in known:
-                    raise unknown(f"the {name} {part} has no value", key, known)
+                if key not in known and not any(p.kind is p.VAR_KEYWORD for p in known.values()):
+                    raise unknown(f"the {name} has no value", key, known)
             try:
-                made.append(function(**given))
+                network = function(**given)
+            except UserError:
+                raise
             except (TypeError, ValueError) as error:
-                raise UserError(f"the {name} {part} cannot be made: {error}") from error
+                raise UserError(f"the {name} cannot be made: {error}") from error
+            if not isinstance(network, keras.Model):
+                raise UserError(f"the {name} is a {type(network).__name__}; expected a keras.Model")
+            made.append(network)
         return made[0], made[1]
+
+    def _function(self, part: str) -> tuple[str, Callable]:
+        """What makes a network, and what messages call that: the recipe file's, or one of ours."""
+        from improved_gan_tf.networks import NETWORKS
+
+        code, name = self.recipe.code, self.recipe.network
+        if code and part in code.functions:
+            return f"{part} of {code.path}", code.functions[part]
+        if name is None:
+            raise UserError(
+                f"{self.recipe.name} has no {part}; name a network ({', '.join(NETWORKS)}), or "
+                f"define {part}() in the recipe's file"
+            )
+        if name not in NETWORKS:
+            raise unknown("no network", name, NETWORKS)
+        return f"{name} {part}", getattr(NETWORKS[name], part)
 
     def model(self, generator: Any, discriminator: Any, seed: int) -> Any:
         """Makes the model of both networks, not compiled, a `models.GAN`.

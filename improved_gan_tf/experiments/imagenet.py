@@ -15,9 +15,12 @@ class ImageNetExperiment(Experiment):
     distributable = True
 
     def load_data(self, data_dir: str | os.PathLike | None = None) -> Any:
+        source = self.source(data_dir)
+        if isinstance(source, data_sets.ImageStream):
+            return source
         names = ("image_size", "resize", "batch_size", "seed", "skip_unreadable")
         values = {name: getattr(self.recipe, name) for name in names}
-        return data_sets.load_stream(self.recipe.data, data_dir=data_dir, **values)
+        return data_sets.load_stream(source, data_dir=data_dir, **values)
 
     def model(self, generator: Any, discriminator: Any, seed: int) -> Any:
         from improved_gan_tf.models import ImageNetGAN

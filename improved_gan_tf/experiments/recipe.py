@@ -113,6 +113,10 @@ class Recipe:
         name: Name of the recipe.
         summary: One line for `improved-gan recipes`.
         expected: What a run takes and reaches, for `improved-gan recipes NAME`.
+        experiment: The class of `Experiment` that carries the recipe out; None (default): that of
+            its kind.
+        code: The `RecipeFile` that the recipe comes from, whose functions it uses; None (default):
+            none. `experiments.get` sets it.
 
     The other attributes are declared below, with their help.
 
@@ -125,10 +129,14 @@ class Recipe:
     name: str
     summary: str = dataclasses.field(default="", compare=False)
     expected: str = dataclasses.field(default="", compare=False)
-    data: str = value(help="Data set: digits, a TFDS name, npz:FILE, folder:DIR, records:PATH")
+    experiment: Any = dataclasses.field(default=None, compare=False, repr=False)
+    code: Any = dataclasses.field(default=None, compare=False, repr=False)
+    data: str | None = value(
+        None, help="Data set: digits, a TFDS name, npz:FILE, folder:DIR, records:PATH"
+    )
     image_size: int | None = value(None, minimum=1, help="Side that images are resized to, or null")
     resize: str = value("square", choices=RESIZES, help="Resize the middle square, or all of it")
-    network: str = value(help="Networks: dense, convolutional or imagenet")
+    network: str | None = value(None, help="Networks: dense, convolutional or imagenet")
     generator: Mapping[str, Any] = value({}, help="Arguments of the networks' generator()")
     discriminator: Mapping[str, Any] = value({}, help="Arguments of their discriminator()")
     learning_rate: float = value(0.003, above=0, help="Learning rate of both Adam optimizers")

@@ -6,10 +6,12 @@ two cores of an AMD EPYC processor; reference/results/README.md has every figure
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.experiments import recipe_file
 from improved_gan_tf.experiments.recipe import (
     KINDS,
     ImageNetRecipe,
@@ -17,7 +19,10 @@ from improved_gan_tf.experiments.recipe import (
     SemiSupervisedRecipe,
     flat,
     unknown,
+    values,
 )
+from improved_gan_tf.experiments.recipe_file import RecipeFile
+from improved_gan_tf.runs.folder import RunFolder
 
 DIGITS = SemiSupervisedRecipe(
     name="digits",
@@ -157,20 +162,57 @@ IMAGENET = ImageNetRecipe(
 
 _ALL = (DIGITS, MNIST, MNIST_LABELS, MNIST_MBD, CIFAR10, CIFAR10_MBD, SVHN, SVHN_MBD, IMAGENET)
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
-"""The recipes by name."""
+"""The recipes by name; `register` adds to them."""
+_OURS = frozenset(RECIPES)
 
 
-def get(name: str | Recipe) -> Any:
+def get(name: str | os.PathLike | Recipe) -> Any:
     """The recipe of that name; a recipe is returned as it is.
 
+    Args:
+        name: In this order: a name in `RECIPES`, a file FILE.py, package.module:recipe, or the name
+            of an installed package's entry point "improved_gan_tf.recipes". A file is executed.
+
     Raises:
-        UserError: There is none; the message suggests the nearest name and lists all.
+        UserError: There is none; the message suggests the nearest name and lists all. Or a file
+            is not there, raises an error or has no recipe.
     """
     if isinstance(name, Recipe):
         return name
-    if name not in RECIPES:
-        raise unknown("no recipe", name, RECIPES)
-    return RECIPES[name]
+    name = os.fspath(name)
+    if name in RECIPES:
+        return RECIPES[name]
+    if name.endswith(".py") or ":" in name:
+        return recipe_file.load(name)
+    installed = recipe_file.installed()
+    if name in installed:
+        return recipe_file.load(installed[name])
+    raise unknown("no recipe", name, {**RECIPES, **installed})
+
+
+def register(recipe: Recipe, experiment: Any = None) -> None:
+    """Makes a recipe known by its name, in this process.
+
+    A run of it is loaded where it is registered too; to use the commands on it, write it into a
+    file, which the run keeps.
+
+    Args:
+        recipe: A recipe with a name of its own. One that was registered before is replaced.
+        experiment: The class of `Experiment` that carries it out; None (default): the recipe's.
+
+    Raises:
+        UserError: The name is that of a recipe of the package.
+
+    Example:
+
+    >>> recipe = dataclasses.replace(ig.experiments.get("digits"), name="short", epochs=5)
+    >>> ig.experiments.register(recipe)
+    >>> ig.experiments.get("short").epochs
+    5
+    """
+    if recipe.name in _OURS:
+        raise UserError(f"{recipe.name} is a recipe of improved_gan_tf; choose another name")
+    RECIPES[recipe.name] = dataclasses.replace(recipe, experiment=experiment or recipe.experiment)
 
 
 def changed(began: Recipe, now: Recipe) -> dict[str, tuple[Any, Any]]:
@@ -181,29 +223,64 @@ def changed(began: Recipe, now: Recipe) -> dict[str, tuple[Any, Any]]:
 
 def to_config(recipe: Recipe) -> dict[str, Any]:
     """What a run's config.json says of its recipe."""
-    original = RECIPES.get(recipe.name)
+    code, carried_out = recipe.code, recipe.experiment
+    original = code.recipe if code else RECIPES.get(recipe.name)
     differing = changed(original, recipe) if original else flat(recipe)
-    values = dataclasses.asdict(recipe)
-    del values["expected"]  # as the version that reads it knows it
-    return {
+    given = {name: getattr(recipe, name) for name in values(type(recipe))}
+    config = {
         "kind": recipe.kind,
-        "recipe": values,
+        # Without `expected`, which is as the version that reads it knows it.
+        "recipe": {"name": recipe.name, "summary": recipe.summary, **given},
         "overrides": {name: value for name, value in flat(recipe).items() if name in differing},
     }
+    if carried_out is not None:
+        config["experiment"] = f"{carried_out.__module__}.{carried_out.__qualname__}"
+    return {**config, "code": code.described()} if code else config
 
 
-def from_config(config: Mapping[str, Any]) -> Any:
+def from_config(config: Mapping[str, Any], code: RecipeFile | None = None) -> Any:
     """The recipe that `to_config` wrote.
 
+    Args:
+        config: What `to_config` returned.
+        code: The recipe's file, where it has one.
+
     Raises:
-        UserError: There is none, or it has values that this version does not know.
+        UserError: There is none, it has values that this version does not know, or it has an
+            experiment that is not registered here.
     """
-    values = config.get("recipe")
-    values = values if isinstance(values, dict) else {}
-    original = RECIPES.get(str(values.get("name")))
+    given = config.get("recipe")
+    given = given if isinstance(given, dict) else {}
+    original = code.loaded() if code else RECIPES.get(str(given.get("name")))
     kind = str(config.get("kind") or (original and original.kind))  # 0.1.0 wrote no kind
-    if kind in KINDS:
-        with contextlib.suppress(TypeError):
-            # A value that this version has added has its default in an older run.
-            return KINDS[kind](**values)
+    if original and original.kind != kind:
+        original = None
+    if "experiment" in config and not (original and original.experiment):
+        raise UserError(
+            f"the recipe {given.get('name')!r} is carried out by {config['experiment']}; pass both "
+            "to experiments.register first, or train from a recipe file, which the run keeps"
+        )
+    # A value that this version has added has its default in an older run.
+    with contextlib.suppress(TypeError):
+        if original:
+            own = {"experiment": original.experiment, "code": original.code}
+            return type(original)(**given, **own)
+        if kind in KINDS and not code:
+            return KINDS[kind](**given, experiment=None, code=None)
     raise UserError("config.json holds no recipe of this version of improved_gan_tf")
+
+
+def of_run(folder: RunFolder) -> Any:
+    """The recipe that a run began with; executes the run's copy of its file, if it has one.
+
+    Raises:
+        UserError: The folder is not a run's, its file is not the one that the run began with, or
+            see `from_config`.
+    """
+    config, content = folder.config(), folder.code()
+    if content is None:
+        return from_config(config)
+    name, package, attribute = (
+        str(config["code"].get(k)) for k in ("name", "package", "attribute")
+    )
+    return from_config(config, RecipeFile(name, content, folder.recipe, package, attribute))

@@ -10,7 +10,7 @@ from typing import Any
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import distribution, recipes
 from improved_gan_tf.experiments.building import assemble, build, experiment
-from improved_gan_tf.experiments.recipe import Recipe
+from improved_gan_tf.experiments.recipe import Recipe, override
 from improved_gan_tf.runs.folder import RunFolder
 from improved_gan_tf.version import VERSION
 
@@ -26,6 +26,7 @@ def train(
     resume: bool = False,
     verbose: bool = True,
     devices: int = 1,
+    **values: Any,
 ) -> dict[str, Any] | None:
     """Trains a recipe in a folder, and its baseline where the recipe asks for one.
 
@@ -38,7 +39,7 @@ def train(
     of them must be able to read.
 
     Args:
-        recipe: A `Recipe` or the name of one.
+        recipe: A `Recipe` or what names one, see `get`.
         out: The run's folder: absent or empty, or with `resume` that of a run of the same recipe,
             whose number of epochs alone may differ.
         data_dir: TFDS' data folder, see `data.open`. The run's config.json keeps it, for what is
@@ -46,6 +47,7 @@ def train(
         resume: Whether to continue the run in `out`. Default False.
         verbose: Whether to show progress. Default True.
         devices: Replicas in this process. Default 1.
+        **values: Values to replace in the recipe, see `override`.
 
     Returns:
         The run's results, as in results.json; None in a worker that is not the chief.
@@ -55,19 +57,19 @@ def train(
 
     Example:
 
-    >>> recipe = ig.experiments.override(ig.experiments.get("digits"), epochs=1, baseline=False)
-    >>> results = ig.experiments.train(recipe, "runs/short", verbose=False)
+    >>> results = ig.experiments.train("digits", "runs/short", epochs=1, baseline=False)
     >>> results["steps"]
     25
     """
+    recipe = override(recipes.get(recipe), **values)
     chosen, folder = experiment(recipe), RunFolder(out)
-    recipe = recipes.get(recipe)
+    code = recipe.code.content if recipe.code else None
     if resume:
         _check_same_run(folder, recipe)
     strategy = distribution.strategy(chosen, devices)
     chief = distribution.is_chief(strategy)
     if chief and not resume:
-        folder.refuse_if_used()
+        folder.refuse_if_used(code)
 
     from improved_gan_tf import callbacks, export
 
@@ -85,7 +87,8 @@ def train(
         kept = {**folder.config(), **_place(data_dir)}
         folder.write_config({**kept, **recipes.to_config(recipe)})
     elif chief:
-        folder.start({**_config(recipe, data, strategy), **_place(data_dir)}, data.labeled_indices)
+        config = {**_config(recipe, data, strategy), **_place(data_dir)}
+        folder.start(config, data.labeled_indices, code)
     if chief and gan.trains_generator and not folder.real.exists():
         _save_real(data, folder)
     if first < recipe.epochs:
@@ -185,7 +188,7 @@ def open_generator(
 def _checkpointed(out: str | os.PathLike) -> Any:
     """The recipe of the run in the folder `out`, which must have a checkpoint."""
     folder = RunFolder(out)
-    recipe = recipes.from_config(folder.config())
+    recipe = recipes.of_run(folder)
     if folder.latest_checkpoint()[1] is None:
         raise UserError(f"{out} has no checkpoint yet; train it first (--resume)")
     return recipe
@@ -213,14 +216,19 @@ def _baseline(recipe, folder, data_dir, resume, verbose):
     """Results of the baseline; with `resume`, of what is there."""
     resume = resume and folder.begun
     if resume and folder.finished:
-        if not recipes.changed(recipes.from_config(folder.config()), recipe):
+        if not recipes.changed(recipes.of_run(folder), recipe):
             return folder.results()
     return train(recipe, folder, data_dir, resume, verbose)
 
 
 def _check_same_run(folder: RunFolder, recipe: Recipe) -> None:
     """Refuses to resume by another recipe than the run began with; epochs may be added."""
-    began = recipes.from_config(folder.config())
+    began = recipes.of_run(folder)
+    if (began.code and began.code.sha256) != (recipe.code and recipe.code.sha256):
+        raise UserError(
+            f"{folder} was begun with another recipe file; resume by its copy {folder.recipe}, or "
+            "start elsewhere with --out"
+        )
     for name, (before, after) in recipes.changed(began, recipe).items():
         if name != "epochs":
             raise UserError(

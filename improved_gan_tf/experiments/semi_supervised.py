@@ -24,12 +24,15 @@ class SemiSupervisedExperiment(Experiment):
         recipe = self.recipe
         if recipe.name == "mnist-custom-labels" and recipe.labels_file is None:
             raise UserError(f"{recipe.name} needs a file of labels: --labels-file FILE")
+        source = self.source(data_dir)
+        if isinstance(source, data_sets.SemiSupervisedData):
+            return source
         # Minibatch features grow with the examples of a batch: tested at the size of training.
         coupled = bool(recipe.discriminator.get("minibatch_kernels"))
         names = "seed seed_data batch_size image_size resize scaling labels_file balance".split()
         names += ["initialization", "initialization_size"]
         return data_sets.load(
-            recipe.data,
+            source,
             recipe.labels_per_class,
             data_dir=data_dir,
             labels_part="test" if recipe.name == "mnist-custom-labels" else "train",

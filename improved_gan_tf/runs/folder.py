@@ -1,6 +1,7 @@
 """The folder of a run: the only code that knows its files; none is ever half-written.
 
 config.json                         everything it takes to repeat the run
+recipe.py                           the recipe's file, of runs that have one
 labeled_indices.npy                 the labelled images (semi-supervised runs)
 log.csv                             one line per epoch
 samples/epoch-0001.png              grids of generated images
@@ -13,6 +14,7 @@ baseline/                           the same again, of the supervised-only basel
 """
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -24,10 +26,11 @@ from typing import Any
 import numpy as np
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.files import is_temporary, temporary, write_json, write_text
+from improved_gan_tf.files import is_temporary, temporary, write_bytes, write_json, write_text
 from improved_gan_tf.runs import reading
 
 _CONFIG = "config.json"
+_RECIPE = "recipe.py"
 _LABELED = "labeled_indices.npy"
 _LOG = "log.csv"
 _RESULTS = "results.json"
@@ -46,6 +49,7 @@ class RunFolder:
 
     Attributes:
         path: The folder, a `Path`.
+        recipe: Path of its copy of the recipe's file.
         samples, checkpoints, tensorboard, generator, report: Paths of its sub-folders.
         real: Where a grid of real images goes.
 
@@ -60,6 +64,7 @@ class RunFolder:
 
     def __init__(self, path: str | os.PathLike):
         self.path: Path = Path(path)
+        self.recipe: Path = self.path / _RECIPE
         self.samples: Path = self.path / "samples"
         self.real: Path = self.samples / "real.png"
         self.checkpoints: Path = self.path / "checkpoints"
@@ -87,25 +92,39 @@ class RunFolder:
         """Whether the run has its results."""
         return (self.path / _RESULTS).is_file()
 
-    def start(self, config: Mapping, labeled_indices: np.ndarray | None = None) -> None:
+    def start(
+        self,
+        config: Mapping,
+        labeled_indices: np.ndarray | None = None,
+        code: bytes | None = None,
+    ) -> None:
         """Begins a new run, in a folder that must be empty or absent (else `UserError`).
 
         Args:
             config: What `config` is to return, values of JSON.
             labeled_indices: Indices of the labelled training images, int (L,), or None.
+            code: Content of the recipe's file, or None; its SHA-256 is in `config`.
         """
-        self.refuse_if_used()
+        self.refuse_if_used(code)
+        if code is not None:
+            write_bytes(self.recipe, code)
         if labeled_indices is not None:
             with temporary(self.path / _LABELED) as name:
                 np.save(name, np.asarray(labeled_indices))
         self.write_config(config)  # last: see `begun`
 
-    def refuse_if_used(self) -> None:
-        """Raises `UserError` where a new run would mix with files that are already there."""
+    def refuse_if_used(self, code: bytes | None = None) -> None:
+        """Raises `UserError` where a new run would mix with files that are already there.
+
+        What `start` leaves where it is killed may be there; of recipe.py, only the same content.
+        """
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file; name a folder for the run")
         if self.path.is_dir() and any(
-            entry.name != _LABELED and not is_temporary(entry) for entry in self.path.iterdir()
+            entry.name != _LABELED
+            and not is_temporary(entry)
+            and not (entry == self.recipe and entry.is_file() and entry.read_bytes() == code)
+            for entry in self.path.iterdir()
         ):
             raise UserError(
                 f"{self.path} is not empty; name another folder with --out, or go on with the run "
@@ -122,6 +141,29 @@ class RunFolder:
     def write_config(self, config: Mapping) -> None:
         """Writes config.json anew, as where a resumed run is to have more epochs."""
         write_json(self.path / _CONFIG, config)
+
+    def code(self) -> bytes | None:
+        """The content of the recipe's file, which is as the run began; None where it has none.
+
+        Raises:
+            UserError: The file is absent, or not the one whose SHA-256 config.json holds.
+        """
+        stated = self.config().get("code")
+        if not isinstance(stated, dict):
+            return None
+        try:
+            found = self.recipe.read_bytes()
+        except OSError as error:
+            raise UserError(
+                f"{self.recipe} cannot be read: {error.strerror}; the run's networks and data are "
+                "made by it"
+            ) from error
+        if hashlib.sha256(found).hexdigest() != stated.get("sha256"):
+            raise UserError(
+                f"{self.recipe} has been changed since the run began (its SHA-256 is not that in "
+                f"{_CONFIG}) and is not executed; put the file back as it was"
+            )
+        return found
 
     def results(self) -> dict:
         """The results of the finished run; `UserError` where there are none yet."""

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 from improved_gan_tf import experiments
@@ -111,6 +112,11 @@ def _begun(named: str, folder: RunFolder) -> Any:
         recipe = recipes.get(named)
         if began.name != recipe.name:
             raise UserError(f"{folder} holds a run of {began.name}, not of {recipe.name}")
+    file = Path(named)
+    if began.code and file.suffix == ".py" and file.is_file():
+        if file.read_bytes() != began.code.content:
+            note = f"{file} is not as the run began; it continues with its copy {folder.recipe}"
+            print(f"improved-gan: {note}", file=sys.stderr)
     return began
 
 

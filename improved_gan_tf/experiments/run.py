@@ -57,7 +57,8 @@ def train(
 
     Example:
 
-    >>> results = ig.experiments.train("digits", "runs/short", epochs=1, baseline=False)
+    >>> values = {"epochs": 1, "baseline": False}
+    >>> results = ig.experiments.train("digits", "runs/short", verbose=False, **values)
     >>> results["steps"]
     25
     """

@@ -316,7 +316,8 @@ def test_the_experiment_of_a_file(tmp_path):
     text = TINY.replace('name="tiny",', 'name="tiny", experiment=Mine,').replace(
         "recipe = ",
         "class Mine(ig.experiments.SemiSupervisedExperiment):\n"
-        "    def evaluate(self, gan, data):\n        return {'test_images': 1, 'test_error': 0.25}\n"
+        "    def evaluate(self, gan, data):\n"
+        "        return {'test_images': 1, 'test_error': 0.25}\n"
         "recipe = ",
     )
     results = experiments.train(_write(tmp_path / "m.py", text), tmp_path / "run", verbose=False)
@@ -345,7 +346,15 @@ def test_default_folders(tmp_path, monkeypatch, capsys):
     again = ["train", "my_recipe.py", "--quiet", "--resume", "--epochs", "2"]
     assert cli.main([*again, "--seed", "2"]) == 0
     assert RunFolder("runs/tiny-seed-2").latest_checkpoint()[0] == 2
-    assert "run folder: runs/tiny-seed-2 " in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "run folder: runs/tiny-seed-2 " in shown.out and "not as the run began" not in shown.err
+    _write(tmp_path / "my_recipe.py", TINY.replace("(5,)", "(6,)"))
+    again[-1] = "3"
+    assert cli.main([*again, "--seed", "2"]) == 0
+    note = (
+        "my_recipe.py is not as the run began; it continues with its copy runs/tiny-seed-2/recipe"
+    )
+    assert note in capsys.readouterr().err
 
 
 def test_the_template(tmp_path, monkeypatch, capsys):

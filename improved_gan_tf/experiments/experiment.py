@@ -62,21 +62,31 @@ class Experiment:
         """
         raise NotImplementedError
 
-    def source(self, data_dir: str | os.PathLike | None = None) -> Any:
+    def source(
+        self, data_dir: str | os.PathLike | None = None, **options: Any
+    ) -> tuple[Any, dict[str, Any]]:
         """Returns what `load_data` loads: what the recipe file's data() returns, or a name.
+
+        Args:
+            data_dir: TFDS' data folder.
+            **options: Arguments of `data.open`.
+
+        Returns:
+            It, and those of the arguments that apply: all for a name, none for what is open.
 
         Raises:
             UserError: There is neither.
         """
-        code = self.recipe.code
+        found, code = self.recipe.data, self.recipe.code
         if code and "data" in code.functions:
-            return code.functions["data"](self.recipe, data_dir)
-        if self.recipe.data is None:
+            found = code.functions["data"](self.recipe, data_dir)
+        if found is None:
             raise UserError(
                 f"{self.recipe.name} has no data; name them by --data (digits, npz:FILE, "
-                "folder:DIR, ...), or define data() in the recipe's file"
+                "folder:DIR, ...), or let data() in the recipe's file return them"
             )
-        return self.recipe.data
+        named = isinstance(found, str | os.PathLike)
+        return found, {"data_dir": data_dir, **options} if named else {}
 
     def networks(
         self, image_shape: tuple[int, ...] | None = None, num_classes: int | None = None

@@ -15,12 +15,13 @@ class ImageNetExperiment(Experiment):
     distributable = True
 
     def load_data(self, data_dir: str | os.PathLike | None = None) -> Any:
-        source = self.source(data_dir)
+        names = ("image_size", "resize", "skip_unreadable")
+        values = {name: getattr(self.recipe, name) for name in names}
+        source, options = self.source(data_dir, **values)
         if isinstance(source, data_sets.ImageStream):
             return source
-        names = ("image_size", "resize", "batch_size", "seed", "skip_unreadable")
-        values = {name: getattr(self.recipe, name) for name in names}
-        return data_sets.load_stream(source, data_dir=data_dir, **values)
+        batch_size, seed = self.recipe.batch_size, self.recipe.seed
+        return data_sets.load_stream(source, batch_size=batch_size, seed=seed, **options)
 
     def model(self, generator: Any, discriminator: Any, seed: int) -> Any:
         from improved_gan_tf.models import ImageNetGAN

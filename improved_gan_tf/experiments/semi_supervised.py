@@ -24,20 +24,26 @@ class SemiSupervisedExperiment(Experiment):
         recipe = self.recipe
         if recipe.name == "mnist-custom-labels" and recipe.labels_file is None:
             raise UserError(f"{recipe.name} needs a file of labels: --labels-file FILE")
-        source = self.source(data_dir)
+        source, options = self.source(data_dir, image_size=recipe.image_size, resize=recipe.resize)
         if isinstance(source, data_sets.SemiSupervisedData):
+            expected = data_sets.Scaling(recipe.scaling).range
+            if source.image_range != expected:
+                raise UserError(
+                    f"{source.name}: the images are in {source.image_range}, but the recipe's "
+                    f"scaling {recipe.scaling!r} is {expected}; scale both alike"
+                )
             return source
         # Minibatch features grow with the examples of a batch: tested at the size of training.
         coupled = bool(recipe.discriminator.get("minibatch_kernels"))
-        names = "seed seed_data batch_size image_size resize scaling labels_file balance".split()
+        names = "seed seed_data batch_size scaling labels_file balance".split()
         names += ["initialization", "initialization_size"]
         return data_sets.load(
             source,
             recipe.labels_per_class,
-            data_dir=data_dir,
             labels_part="test" if recipe.name == "mnist-custom-labels" else "train",
             test_batch_size=recipe.batch_size if coupled else 500,
             **{name: getattr(recipe, name) for name in names},
+            **options,
         )
 
     def model(self, generator: Any, discriminator: Any, seed: int) -> Any:

@@ -65,8 +65,9 @@ def discriminator(image_shape, num_classes, units, noise):
 
 
 # Images of one's own, in place of `data` in the recipe; data_dir is the command's --data-dir.
+# Arrays (N, height, width, 1 or 3), uint8 or floats 0..1; the label -1 is none.
 # def data(recipe, data_dir):
-#     return ig.data.from_arrays(x_train, y_train, x_test, y_test)
+#     return (x_train, y_train), (x_test, y_test)
 '''
 
 

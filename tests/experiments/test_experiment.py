@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from improved_gan_tf import experiments, images, networks
+from improved_gan_tf import data, experiments, images, networks
 from improved_gan_tf.runs.folder import RunFolder
 from tests.helpers.one_line import refusal_of
 
@@ -183,3 +183,12 @@ def test_load_generator_needs_the_sizes(run, tmp_path):
     refusal_of(experiments.load_generator)(
         "config.json does not say what its data are", folder.path
     )
+
+
+def test_values_as_keywords():
+    loaded = data.load("digits", batch_size=50)
+    sizes = {"generator": {"units": [4]}, "discriminator": {"units": [4, 4]}, "jit_compile": False}
+    gan = experiments.build("digits", loaded, learning_rate=0.001, **sizes)
+    np.testing.assert_allclose(float(gan.discriminator_optimizer.learning_rate), 0.001)
+    assert gan.generator.layers[1].units == 4
+    refusal_of(experiments.build)("did you mean 'learning_rate'", "digits", loaded, learningrate=1)

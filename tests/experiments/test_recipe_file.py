@@ -8,10 +8,9 @@ import sys
 import textwrap
 
 import keras
-import numpy as np
 import pytest
 
-from improved_gan_tf import data, experiments
+from improved_gan_tf import experiments
 from improved_gan_tf.cli import main as cli
 from improved_gan_tf.experiments import recipes
 from improved_gan_tf.runs import RunFolder
@@ -45,9 +44,10 @@ def discriminator(image_shape, num_classes, **values):
 def data(recipe, data_dir):
     x = np.random.RandomState(0).randint(0, 256, (120, 8, 8), np.uint8)
     y = np.arange(120) % 3
-    return ig.data.load(
-        ig.data.from_arrays(x[:100], y[:100], x[100:], y[100:], name="mine"),
-        recipe.labels_per_class, batch_size=recipe.batch_size, seed=recipe.seed, scaling="unit",
+    y[::2] = -1
+    return ig.data.from_arrays(
+        x[:100], y[:100], test=(x[101::2], y[101::2]), labels_per_class=recipe.labels_per_class,
+        name="mine", batch_size=recipe.batch_size, seed=recipe.seed,
     )
 """
 
@@ -107,7 +107,7 @@ def test_commands_need_the_folder_alone(run, tmp_path):
     found = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=found, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "tiny after 1 epochs, 20 test images" in done.stdout
+    assert "tiny after 1 epochs, 10 test images" in done.stdout
     assert RunFolder(copy).latest_checkpoint()[0] == 3 and (tmp_path / "exported").is_dir()
     assert (copy / "recipe.py").read_text() == TINY
     assert experiments.open_generator(copy, 4).count == 4  # what score opens
@@ -222,12 +222,28 @@ def test_networks_that_do_not_fit(tmp_path):
     refused("^tiny: .*9, 9, 1", _write(tmp_path / "mine.py", text), tmp_path / "run")
 
 
-def test_data_may_return_a_source(tmp_path):
-    """Loaded by the recipe's values."""
-    text = re.sub(r"return ig.data.load\(\n( .*name=\"mine\"\)),\n.*\n    \)", r"return (\1)", TINY)
-    assert "ig.data.load" not in text
-    loaded = experiments.load_data(_write(tmp_path / "mine.py", text))
-    assert len(loaded.labeled_indices) == 12 and loaded.batch_size == 20
+@pytest.mark.parametrize(
+    "returned",
+    [
+        "(x[:100], y[:100]), (x[101::2], y[101::2])",
+        "ig.data.source_from_arrays(x[:100], y[:100], x[101::2], y[101::2])",
+        "'digits'",
+    ],
+)
+def test_what_data_may_return(returned, tmp_path):
+    """Arrays, a source or a name, which the recipe's values load."""
+    start = TINY.index("return ig.data.from_arrays")
+    file = _write(tmp_path / "mine.py", f"{TINY[:start]}return {returned}\n")
+    loaded = experiments.load_data(file)
+    assert len(loaded.labeled_indices) == 4 * loaded.num_classes and loaded.batch_size == 20
+
+
+def test_data_in_another_range(tmp_path):
+    recipe = experiments.get(_write(tmp_path / "mine.py", TINY))
+    refusal_of(experiments.load_data)(
+        r"mine: the images are in \(0.0, 1.0\), .* 'symmetric' is \(-1.0, 1.0\); scale both alike",
+        experiments.override(recipe, scaling="symmetric"),
+    )
 
 
 def test_data_of_ones_own_for_imagenet(tmp_path):
@@ -326,15 +342,6 @@ def test_the_experiment_of_a_file(tmp_path):
     assert experiments.evaluate(recipe, loaded, gan)["test_error"] == 0.25
 
 
-def test_values_as_keywords():
-    loaded = data.load("digits", batch_size=50)
-    sizes = {"generator": {"units": [4]}, "discriminator": {"units": [4, 4]}, "jit_compile": False}
-    gan = experiments.build("digits", loaded, learning_rate=0.001, **sizes)
-    np.testing.assert_allclose(float(gan.discriminator_optimizer.learning_rate), 0.001)
-    assert gan.generator.layers[1].units == 4
-    refusal_of(experiments.build)("did you mean 'learning_rate'", "digits", loaded, learningrate=1)
-
-
 def test_default_folders(tmp_path, monkeypatch, capsys):
     """One for each seed; a file's is named by its recipe."""
     monkeypatch.chdir(tmp_path)
@@ -355,44 +362,3 @@ def test_default_folders(tmp_path, monkeypatch, capsys):
         "my_recipe.py is not as the run began; it continues with its copy runs/tiny-seed-2/recipe"
     )
     assert note in capsys.readouterr().err
-
-
-def test_the_template(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    assert cli.main(["recipes", "--new", "My recipe.py"]) == 0
-    assert cli.main(["recipes", "My recipe.py"]) == 0
-    shown = capsys.readouterr().out
-    assert "command: improved-gan train 'My recipe.py'" in shown
-    assert re.search(r"^generator.units +128", shown, re.M)
-    before = (tmp_path / "My recipe.py").read_text()
-    assert cli.main(["recipes", "--new", "My recipe.py"]) == 2
-    assert "My recipe.py is there already" in capsys.readouterr().err
-    assert (tmp_path / "My recipe.py").read_text() == before
-    assert cli.main(["recipes", "--new", "mine.txt"]) == 2
-    assert "does not end in .py" in capsys.readouterr().err
-    short = ["--epochs", "1", "--no-jit-compile", "--quiet", "--set", "generator.units=16"]
-    assert cli.main(["train", "My recipe.py", *short]) == 0
-    assert "supervised-only baseline" in capsys.readouterr().out
-    assert RunFolder("runs/my-recipe").finished
-
-
-def test_fashion_mnist_of_the_chapter(tmp_path):
-    """The chapter's recipe, on synthetic data of the form of Fashion-MNIST."""
-    chapter = (ROOT / "improved_gan_tf/experiments/README.md").read_text()
-    text = re.search(r"`fashion.py`:\n\n```python\n(.*?)^```", chapter, re.M | re.S)[1]
-    assert sum(bool(line.strip()) for line in text.splitlines()) <= 30
-    rng = np.random.RandomState(0)
-    arrays = {
-        f"{name}_{part}": value
-        for part, count in (("train", 120), ("test", 20))
-        for name, value in (
-            ("x", rng.randint(0, 256, (count, 28, 28), np.uint8)),
-            ("y", np.arange(count) % 10),
-        )
-    }
-    np.savez(tmp_path / "fashion.npz", **arrays)
-    values = {"data": f"npz:{tmp_path / 'fashion.npz'}", "batch_size": 20, "labels_per_class": 2}
-    out, file = tmp_path / "run", _write(tmp_path / "fashion.py", text)
-    results = experiments.train(file, out, verbose=False, epochs=1, jit_compile=False, **values)
-    assert results["steps"] == 6 and results["labels"] == 20
-    assert experiments.load_generator(out)[1].sample(3).shape == (3, 28, 28, 1)

@@ -302,7 +302,7 @@ def load(
 
     shape, classes = source.one_shape(), source.class_names or ()
     kept = ArraySource(source.name, counts, read, classes, shape, source.maximum)
-    kept.held_out = source.held_out
+    kept.held_out, kept.num_unlabeled = source.held_out, int(np.count_nonzero(train[1] < 0))
     default = "cifar10" if source.name.startswith("cifar") else "symmetric"
     default = "unit" if source.channels == 1 else default
     chosen_scaling = Scaling(scaling or default, source.maximum)

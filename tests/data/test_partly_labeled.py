@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from improved_gan_tf import data
+from improved_gan_tf import data, experiments
 from tests.helpers.one_line import refusal_of
 
 fails = refusal_of(data.from_arrays)
@@ -199,9 +199,24 @@ def test_labels_file_labels_the_training_images(tmp_path):
     assert (d.num_train, d.num_test) == (1297, 500)
     np.testing.assert_array_equal(np.sort(d.labeled_indices), np.arange(20))
     np.testing.assert_array_equal(d.train_labels, given)
+    assert d.source.num_unlabeled == 1277
     np.save(tmp_path / "labels.npy", np.where(given < 0, np.nan, given))
     again = data.load("digits", 2, labels_file=tmp_path / "labels.npy")
     np.testing.assert_array_equal(again.labeled_indices, d.labeled_indices)
+
+
+def test_labels_file_of_a_recipe(tmp_path):
+    """The original's custom-labels script, which trains on test images, is one recipe alone."""
+    np.savetxt(tmp_path / "labels.txt", np.arange(1297) % 10, "%d")
+    file = str(tmp_path / "labels.txt")
+    recipe = experiments.override(experiments.get("digits"), labels_file=file)
+    d = experiments.experiment(recipe).load_data()
+    np.testing.assert_array_equal(d.train_labels, np.arange(1297) % 10)
+    np.savetxt(file, np.arange(400) % 10, "%d")
+    recipe = experiments.get("mnist-custom-labels")
+    recipe = experiments.override(recipe, labels_file=file, data="digits")
+    d = experiments.experiment(recipe).load_data()
+    assert (d.num_train, d.num_test) == (400, 100)
 
 
 def test_labels_by_name(tmp_path):

@@ -29,9 +29,10 @@ noise = re.compile(
 )
 left_out, show = collections.deque(maxlen=50), sys.stderr.buffer.write
 for line in iter(sys.stdin.buffer.readline, b""):
-    if line == DONE:
+    if line.endswith(DONE):
         left_out = collections.deque(maxlen=0)
-    elif noise.match(line):
+        line = line.removesuffix(DONE)  # a line without its end may stand before it
+    if noise.match(line):
         left_out.append(line)
     else:
         show(line)
@@ -59,7 +60,8 @@ def own(stopped: str | None) -> Iterator[None]:
 def finished() -> None:
     """Tells the filter that the process ends, or replaces itself, in good order."""
     if _filters:
-        os.write(2, _DONE)
+        with contextlib.suppress(OSError):
+            os.write(2, _DONE)
 
 
 _filters: list[subprocess.Popen] = []

@@ -33,6 +33,7 @@ with process.own("stopped"):
     print("python", file=sys.stderr)
     if sys.argv[1] == "abort":
         os.abort()
+    os.write(2, b"no end of line")
 """
 _STUCK = r"""
 import ctypes, signal
@@ -63,6 +64,7 @@ def test_the_log_is_left_out_and_errors_are_not():
     assert sorted(ended.stderr.splitlines()) == [
         "E0000 00:00:1795634401.69 23442 file.cc:5] an error",
         "another warning",
+        "no end of line",
         "python",
     ]
 

@@ -26,18 +26,7 @@ from improved_gan_tf.errors import UserError
 
 UNLABELED = ("unlabeled", "_unlabeled")  # folders that are no class
 FULLY_CHECKED = 20_000  # pictures: folders of more are not decoded before training
-_BEGINNINGS = (
-    b"\xff\xd8\xff",
-    b"\x89PNG",
-    b"GIF8",
-    b"BM",
-    b"RIFF",
-    b"II",
-    b"MM",
-    b"P4",
-    b"P5",
-    b"P6",
-)
+_BEGINNINGS = tuple(b"\xff\xd8\xff \x89PNG GIF8 BM RIFF II MM P4 P5 P6".split())
 
 
 class Pictures(NamedTuple):
@@ -138,7 +127,7 @@ class FolderSource(Source):
         if not counts.any():
             raise UserError(f"{self.name}: no picture can be read; replace the folder's files")
         if not counts.all():
-            missing = sorted(self.class_names or ())[int(np.argmin(counts))]
+            missing = (self.class_names or ())[int(np.argmin(counts))]
             warnings.warn(f"{self.name}: class {missing!r} has no readable picture", stacklevel=3)
         return files
 

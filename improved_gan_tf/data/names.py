@@ -55,9 +55,9 @@ def open(
               Of both, a fifth of each class is held out as the test set where there is none.
             * `records:PATH`: TFRecord files: a folder, one file, or a pattern.
             * a TensorFlow Datasets name, `name[/config][:version]`, such as `mnist`.
-            * the path of images without labels: a folder with all its sub-folders, a .zip or tar
-              archive, a .npy or .npz file (`FILE.npz@ARRAY` names the array). A folder with the
-              name of a data set is written `./mnist`.
+            * the path of images without labels: a folder with all its sub-folders, one picture,
+              a .zip or tar archive, a .npy or .npz file (`FILE.npz@ARRAY` names the array). A
+              folder with the name of a data set is written `./mnist`.
         data_dir: The folder where TFDS keeps prepared data; by default $IMPROVED_GAN_TF_DATA/tfds
             if that variable is set, otherwise TFDS' own default.
         download: Whether TFDS may download and prepare what is not there.

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from PIL import Image
 from improved_gan_tf import data, experiments
 from improved_gan_tf.cli import main as cli
 from improved_gan_tf.images import save_folder, to_uint8
+from improved_gan_tf.runs.folder import RunFolder
 
 SMALL = ["--set", "generator.units=[16,16]", "--set", "discriminator.units=[32,16]", "--no-jit"]
 
@@ -191,6 +193,13 @@ def test_predict_of_pictures(run, tmp_path, capsys):
     assert [row["image"] for row in rows] == [str(path) for path in paths]
     assert cli.main(["predict", str(run), str(paths[1])]) == 0
     assert list(csv.DictReader(capsys.readouterr().out.splitlines())) == rows[1:]
+    named = RunFolder(shutil.copytree(run, tmp_path / "named"))
+    config = named.config()
+    config["data"]["class_names"] = list("abcdefghij")
+    named.write_config(config)
+    assert cli.main(["predict", str(named), str(paths[1])]) == 0
+    expected = "abcdefghij"[int(rows[1]["class"])]
+    assert f"{paths[1]},{expected}," in capsys.readouterr().out
     _, gan, _ = experiments.load_generator(run)
     grey = [Image.open(path).resize((8, 8), Image.Resampling.BILINEAR) for path in paths]
     grey = [np.asarray(picture.convert("L"))[..., None] / np.float32(255) for picture in grey]

@@ -57,6 +57,20 @@ def test_arrays(tmp_path):
         data.as_images(tmp_path / "two.npz")
 
 
+def test_names_and_one_picture(tmp_path):
+    x = _pixels(0)
+    assert list(data.as_images(np.stack([x, x])).names()) == ["0", "1"]
+    (tmp_path / "b.png").write_bytes(_png(x))
+    (tmp_path / "a.png").write_bytes(_png(x))
+    paths = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    assert list(data.as_images(tmp_path, image_size=4).names()) == paths
+    _same(images_of(paths[1]), [x])
+    assert list(data.as_images(paths[1]).names()) == paths[1:]
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("in/one.png", _png(x))
+    assert list(data.as_images(tmp_path / "x.zip").names()) == [f"{tmp_path}/x.zip/in/one.png"]
+
+
 def test_lists_of_several_sizes():
     x = [_pixels(0, (5, 4, 3)), _pixels(1, (7, 9, 1)), np.zeros((3, 3, 3), np.uint8)]
     _same(images_of(x), x)

@@ -1,6 +1,5 @@
 """The commands of the Inception tool, and what they are given: runs, exported generators."""
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -153,6 +152,7 @@ def test_the_script_prints_one_line_for_bad_input(tmp_path):
 def test_generators_and_runs(tmp_path, digits_classifier, capsys):
     """An exported generator, and the folder of a run, drawn from as they are."""
     from improved_gan_tf import experiments, export
+    from improved_gan_tf.experiments import recipes
     from improved_gan_tf.runs.folder import RunFolder
 
     # A run as `train` leaves it, after no step.
@@ -161,7 +161,7 @@ def test_generators_and_runs(tmp_path, digits_classifier, capsys):
     folder, data = RunFolder(run), experiments.load_data(recipe)
     gan = experiments.build(recipe, data)
     sizes = {"image_shape": data.image_shape, "num_classes": data.num_classes}
-    config = {"recipe": dataclasses.asdict(recipe), "data": sizes}
+    config = {**recipes.to_config(recipe), "data": sizes}
     folder.start(config, data.labeled_indices)
     folder.save_checkpoint(gan, 1)
     export.export(gan, folder.generator)

@@ -74,6 +74,7 @@ def unsupervised(logits_unlabeled: Any, logits_fake: Any) -> Any:
     )
 
 
+@keras.saving.register_keras_serializable("improved_gan_tf")
 def feature_matching(features_real: Any, features_fake: Any, distance: str = "squared") -> Any:
     """|| E f(x) - E f(G(z)) ||, the generator's loss of section 3.1.
 
@@ -92,6 +93,7 @@ def feature_matching(features_real: Any, features_fake: Any, distance: str = "sq
     return ops.mean(ops.square(difference) if distance == "squared" else ops.abs(difference))
 
 
+@keras.saving.register_keras_serializable("improved_gan_tf")
 def minibatch_generator(logits_fake: Any) -> Any:
     """-mean softplus(log Z(G(z))), the generator's loss with minibatch discrimination.
 

@@ -28,10 +28,13 @@ CLASSES = {
         "VirtualBatchNorm",
         "WeightNorm",
     ),
-    "models": ("ImageNetGAN", "SemiSupervisedGAN"),
+    "models": ("ImageNetGAN", "Objective", "SemiSupervisedGAN"),
     "optimizers": ("FinalDecay", "InnerEpsilonAdam"),
 }
-FUNCTIONS = {"losses": ("error_rate", "supervised"), "networks.activations": ("leaky_relu",)}
+FUNCTIONS = {
+    "losses": ("error_rate", "feature_matching", "minibatch_generator", "supervised"),
+    "networks.activations": ("leaky_relu",),
+}
 
 Room = Callable[[str], ModuleType]
 

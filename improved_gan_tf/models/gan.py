@@ -262,9 +262,10 @@ class GAN(keras.Model):
         if not self.compiled:
             return None
         optimizers = ("generator_optimizer", "discriminator_optimizer")
+        serialize = keras.saving.serialize_keras_object
         return {
-            **{k: keras.saving.serialize_keras_object(getattr(self, k)) for k in optimizers},
-            **{k: getattr(self, k) for k in self.compile_values},
+            **{k: serialize(getattr(self, k)) for k in optimizers},
+            **{k: serialize(getattr(self, k)) for k in self.compile_values},
             **({"metrics": self.metrics_config} if self.has_metrics else {}),
         }
 

@@ -9,12 +9,11 @@ import tensorflow as tf
 
 from improved_gan_tf import losses, random
 from improved_gan_tf.layers import couples_examples
-from improved_gan_tf.models import streams
+from improved_gan_tf.models import objectives, streams
 from improved_gan_tf.models.gan import GAN, full, watch
 from improved_gan_tf.networks import players
 from improved_gan_tf.optimizers import InnerEpsilonAdam, debiased, update_average
 
-OBJECTIVES = ("feature_matching", "minibatch_discrimination", "supervised")
 AVERAGES = ("debiased", "original", "none")
 _LOSSES = ("supervised_loss", "unsupervised_loss", "generator_loss")
 _VALUES = ("objective", "feature_distance", "generator_steps", "unlabeled_weight")
@@ -33,7 +32,8 @@ class SemiSupervisedGAN(GAN):
        unlabeled_weight * `losses.unsupervised(D(u), D(G(z)))`, and the running average of its
        parameters takes in the values from before this update;
     2. `generator_steps` times the generator, with fresh z and the updated discriminator, descends
-       `losses.feature_matching(f(v), f(G(z)))` or `losses.minibatch_generator(D(G(z)))`.
+       `losses.feature_matching(f(v), f(G(z)))` or `losses.minibatch_generator(D(G(z)))`, or what
+       `compile` is given as objective.
 
     Reported losses are from before the step. z is U[0, 1). All networks run in training mode: noise
     and dropout on, batch statistics in the generator. `call` and `predict` return the logits of the
@@ -124,7 +124,7 @@ class SemiSupervisedGAN(GAN):
         self,
         generator_optimizer: Any = None,
         discriminator_optimizer: Any = None,
-        objective: str = "feature_matching",
+        objective: Any = "feature_matching",
         feature_distance: str = "squared",
         generator_steps: int = 1,
         unlabeled_weight: float = 1.0,
@@ -137,7 +137,9 @@ class SemiSupervisedGAN(GAN):
                 MNIST recipe's `InnerEpsilonAdam(3e-3, beta_1=0.5)`.
             objective: The generator's objective, "feature_matching" (the default) or
                 "minibatch_discrimination"; or "supervised": the discriminator alone is trained, on
-                the labelled examples alone (the supervised-only baseline).
+                the labelled examples alone (the supervised-only baseline). Or a function of some of
+                (features_real, features_fake, logits_real, logits_fake), an `Objective`, or a list
+                of these, whose sum is the loss.
             feature_distance: "squared" (the default) or "absolute", see `losses.feature_matching`.
             generator_steps: Generator updates per discriminator update, an integer; 1 by default.
             unlabeled_weight: The weight of the unsupervised loss, a float, 1.0 by default.
@@ -146,18 +148,19 @@ class SemiSupervisedGAN(GAN):
         Raises:
             ValueError: A value is unknown or out of its range.
         """
-        for name, value, known in (
-            ("objective", objective, OBJECTIVES),
-            ("feature_distance", feature_distance, losses.DISTANCES),
-        ):
-            if value not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
-        if objective == "feature_matching" and self.features is None:
+        if feature_distance not in losses.DISTANCES:
+            known = ", ".join(losses.DISTANCES)
+            raise ValueError(f"feature_distance must be one of {known}, not {feature_distance!r}")
+        terms = objectives.terms(objective, feature_distance)
+        needs = {name for term in terms for name in term.needs}
+        if needs & {"features_real", "features_fake"} and self.features is None:
             raise ValueError(players.no_features(self.discriminator, self.features_layer))
         if generator_steps < 1:
             raise ValueError(f"generator_steps must be at least 1, not {generator_steps!r}")
         super().compile(generator_optimizer, discriminator_optimizer, **kwargs)
         self.objective = objective
+        self.objective_terms = terms
+        self.objective_needs = tuple(sorted(needs))
         self.feature_distance = feature_distance
         self.generator_steps = generator_steps
         self.unlabeled_weight = unlabeled_weight
@@ -279,19 +282,25 @@ class SemiSupervisedGAN(GAN):
         """Step 2, once; returns the generator's loss."""
         variables = self.generator.trainable_variables
         v = data["unlabeled_generator"]
-        if self.objective == "feature_matching":
-            features_real = full(self.features(v, training=True))
+        found = self._quantities("real", v)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            values = watch(tape, variables)
+            watched = watch(tape, variables)
             fake = self._fake(v.shape[0])
-            if self.objective == "feature_matching":
-                features_fake = full(self.features(fake, training=True))
-                loss = losses.feature_matching(features_real, features_fake, self.feature_distance)
-            else:
-                loss = losses.minibatch_generator(*self._logits(fake))
+            found.update(self._quantities("fake", fake))
+            parts = [term(found) for term in self.objective_terms]
+            loss = parts[0] if len(parts) == 1 else tf.add_n(parts)
             scaled = self.generator_optimizer.scale_loss(loss)
-        self.generator_optimizer.apply(tape.gradient(scaled, values), variables)
+        self.generator_optimizer.apply(tape.gradient(scaled, watched), variables)
         return loss
+
+    def _quantities(self, which, images):
+        """What the objective needs of real or fake images, by name."""
+        found = {}
+        if (name := f"features_{which}") in self.objective_needs:
+            found[name] = full(self.features(images, training=True))
+        if (name := f"logits_{which}") in self.objective_needs:
+            (found[name],) = self._logits(images)
+        return found
 
     def test_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
         x, y = data

@@ -8,12 +8,12 @@ from improved_gan_tf.runs import recorded
 @pytest.mark.parametrize(
     "value, expected",
     [
-        ("/root/w/runs/seed-1", "seed-1"),
+        ("/home/somebody/runs/seed-1", "seed-1"),
         ("/home/me/My Runs/seed 1/", "seed 1"),
         ("~/runs/digits", "digits"),
         (r"C:\Users\me\runs\digits", "digits"),
         ("file:///home/me/a.npz", "a.npz"),
-        ("records:/root/w/imagenet_records", "records:imagenet_records"),
+        ("records:/home/somebody/imagenet_records", "records:imagenet_records"),
         ("npz:/home/me/photos.npz@images", "npz:photos.npz@images"),
         ("folder:photos/cats", "folder:photos/cats"),
         ("mnist/3.0.1", "mnist/3.0.1"),

@@ -7,31 +7,29 @@ Run it on a machine that does nothing else. `--json FILE` writes the figures.
 """
 
 import argparse
-import importlib
 import os
-import pkgutil
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import benchmarks
+from benchmarks import inception, minibatch, sampling, train
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import write_json
 from improved_gan_tf.runs import recorded
+
+SUBJECTS = {"inception": inception, "minibatch": minibatch, "sampling": sampling, "train": train}
 
 
 def main():
     """Runs one subject; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     subjects = parser.add_subparsers(required=True, metavar="SUBJECT")
-    for module in pkgutil.iter_modules(benchmarks.__path__):
-        subject = importlib.import_module(f"benchmarks.{module.name}")
-        if hasattr(subject, "SUMMARY"):
-            command = subjects.add_parser(module.name, help=subject.SUMMARY)
-            subject.add_arguments(command)
-            command.add_argument("--json", metavar="FILE", help="write the figures here too")
-            command.set_defaults(run=subject.run)
+    for name, subject in SUBJECTS.items():
+        command = subjects.add_parser(name, help=subject.SUMMARY)
+        subject.add_arguments(command)
+        command.add_argument("--json", metavar="FILE", help="write the figures here too")
+        command.set_defaults(run=subject.run)
     options = parser.parse_args()
     try:
         result = options.run(options)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from improved_gan_tf.cli.score import add_weights_options, weights_arguments
 from improved_gan_tf.errors import UserError
 
 _CONVERT = """Converts class folders of picture files to TFRecord files for --data records:OUT_DIR.
@@ -47,9 +48,7 @@ def add_commands(commands: Any) -> None:
     )
     add = graph.add_argument
     add("out", metavar="OUT", help="the GraphDef to write (.pb)")
-    add("--weights", metavar="FILE", help=".pb, .tgz, .pth or .npz (default: the published ones)")
-    add("--any-weights", action="store_true", help="accept weights other than the published ones")
-    add("--fingerprint", metavar="HEX", help="accept weights whose arrays have this fingerprint")
+    add_weights_options(graph)
     add("--random-weights", type=int, metavar="SEED", help="random weights, to try things out")
     add("--saved-model", metavar="DIR", help="also write a SavedModel: images -> pool_3, logits")
     add("--own", metavar="FILE.npz", help="also write the weights in our own format")
@@ -86,8 +85,7 @@ def _inception_graph(options: argparse.Namespace) -> None:
     if options.random_weights is not None:
         weights = inception.random_weights(options.random_weights)
     else:
-        checks = not options.any_weights, options.fingerprint
-        weights = inception.load_weights(options.weights, *checks)
+        weights = inception.load_weights(*weights_arguments(options))
     print(inception.write_graph(options.out, weights))
     if options.own:
         path = inception.save_weights(options.own, weights)

@@ -3,11 +3,13 @@
 import argparse
 import csv
 import io
+import itertools
 from typing import Any
 
 import numpy as np
 
 from improved_gan_tf import data, experiments
+from improved_gan_tf.data.pictures import with_channels
 from improved_gan_tf.files import write_text
 from improved_gan_tf.runs.folder import RunFolder
 
@@ -46,10 +48,8 @@ def _predict(options: argparse.Namespace) -> None:
     low, high = gan.image_range
 
     def prepare(image: np.ndarray) -> np.ndarray:
-        image = image.astype(np.float32)
-        if image.shape[-1] > channels:  # as Pillow makes colours grey
-            image = image @ np.array([[0.299], [0.587], [0.114]], np.float32)
-        return np.broadcast_to(image, (height, width, channels)) * ((high - low) / 255) + low
+        image = with_channels(image.astype(np.float32), channels)
+        return image * ((high - low) / 255) + low
 
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -62,13 +62,8 @@ def _predict(options: argparse.Namespace) -> None:
             best = int(of_classes.argmax())
             writer.writerow((next(named), names[best], f"{of_classes[best]:.6f}", f"{p:.6f}"))
 
-    batch: list[np.ndarray] = []
-    for image in images.images(prepare, workers=2):
-        batch.append(image)
-        if len(batch) == _AT_ONCE:
-            write(batch)
-            batch = []
-    if batch:
+    stream = images.images(prepare, workers=2)
+    while batch := list(itertools.islice(stream, _AT_ONCE)):
         write(batch)
     if options.out is None:
         print(text.getvalue(), end="")

@@ -39,6 +39,19 @@ def add_command(commands: Any) -> None:
     classifier.set_defaults(command=_classifier)
 
 
+def add_weights_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that name Inception's weights; `weights_arguments` reads them."""
+    add = parser.add_argument
+    add("--weights", metavar="FILE", help="Inception's weights: .pb, .tgz, .pth or our .npz")
+    add("--any-weights", action="store_true", help="take weights that are not the published ones")
+    add("--fingerprint", metavar="HEX", help="what our own .npz of weights must have")
+
+
+def weights_arguments(options: argparse.Namespace) -> tuple[str | None, bool, str | None]:
+    """What the options say, as `inception.load_weights` and `metrics.Inception` take it."""
+    return options.weights, not options.any_weights, options.fingerprint
+
+
 def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
 
@@ -46,9 +59,7 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
         add(name, type=float, nargs=2, metavar=("LOW", "HIGH"), **options)
 
     add("path", metavar="PATH", help="the images: see above")
-    add("--weights", metavar="FILE", help="Inception's weights: .pb, .tgz, .pth or our .npz")
-    add("--any-weights", action="store_true", help="take weights that are not the published ones")
-    add("--fingerprint", metavar="HEX", help="what our own .npz of weights must have")
+    add_weights_options(parser)
     add("--classifier", metavar="FILE", help=".keras file or SavedModel in Inception's place")
     add_range(
         "--classifier-range",
@@ -187,8 +198,7 @@ def _evaluate(options: argparse.Namespace) -> tuple[Any, Any]:
     if options.classifier:
         classifier = metrics.load_classifier(options.classifier, options.classifier_range)
     else:
-        checks = not options.any_weights, options.fingerprint
-        classifier = metrics.Inception(options.weights, *checks)
+        classifier = metrics.Inception(*weights_arguments(options))
     names = [] if options.no_score else ["inception_score"]
     if options.reference:
         names += ["fid", "kid"] if options.kid else ["fid"]

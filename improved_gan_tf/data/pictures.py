@@ -29,10 +29,22 @@ SUFFIXES = frozenset(
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 RESIZES = ("square", "stretch")
 _GREY = frozenset(("1", "L", "LA", "La"))
+_LUMINANCE = np.array([19595, 38470, 7471], np.uint32)  # ITU-R 601 over 2^16, as Pillow has it
 _DEEP = frozenset(("I", "F", "I;16", "I;16L", "I;16B", "I;16N"))
 _JPEG = b"\xff\xd8\xff"
 # Of 8 bits per channel, grey or RGB. \C is any byte.
 _PLAIN_PNG = r"\CPNG\r\n\x1a\n\C{16}\x08[\x00\x02]"
+
+
+def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """An image (H, W, 1 or 3) in 1 or 3 channels: grey repeated, or the luminance of colours."""
+    if image.shape[2] == channels:
+        return image
+    if channels == 3:
+        return np.repeat(image, 3, axis=2)
+    if image.dtype == np.uint8:
+        return ((image.astype(np.uint32) @ _LUMINANCE + 0x8000) >> 16).astype(np.uint8)[..., None]
+    return (image @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
 
 
 class Unreadable(ValueError):

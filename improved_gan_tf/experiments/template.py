@@ -36,7 +36,7 @@ recipe = ig.experiments.SemiSupervisedRecipe(
     # Keyword arguments of the functions below. `--set generator.units=64` changes one.
     generator={{"units": 128}},
     discriminator={{"units": 128, "noise": 0.5}},
-    baseline=True,  # also train the same classifier on the labelled images alone, to compare
+    baseline=True,  # also train the supervised-only baseline, to compare
 )
 
 

@@ -10,13 +10,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from improved_gan_tf.data.pictures import with_channels
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.inception import network, published
 from improved_gan_tf.inception.resize import resize_bilinear
 from improved_gan_tf.inception.weights import Weights, load_weights
 
 _LARGE = 299 * 299 * 4  # pixels from which an image is smaller once it is resized (float32)
-_GREY = np.array([19595, 38470, 7471], np.uint32)  # ITU-R 601 over 2^16, as Pillow has it
 
 
 class Classifier:
@@ -41,13 +41,7 @@ class Classifier:
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         """One image (H, W, 1 or 3) in the classifier's channels. Called by several threads."""
-        if image.shape[2] == self.channels:
-            return image
-        if self.channels == 3:
-            return np.repeat(image, 3, axis=2)
-        if image.dtype == np.uint8:
-            return ((image.astype(np.uint32) @ _GREY + 0x8000) >> 16).astype(np.uint8)[..., None]
-        return (image @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+        return with_channels(image, self.channels)
 
     def resize(self, image: np.ndarray) -> np.ndarray:
         """One prepared image at the classifier's own size, float32."""

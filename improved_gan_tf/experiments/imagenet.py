@@ -91,9 +91,9 @@ class ImageNetExperiment(Experiment):
         return {"test_images": images, "test_error": logs.pop("error"), **logs}
 
     def results(self, gan: Any, data: Any, folder: Any) -> dict[str, Any]:
-        last = {name: folder.rows()[-1][name] for name in gan.reported}
+        last = folder.rows()[-1]
         return {
             **super().results(gan, data, folder),
             "train_images": data.num_train,
-            **{name: float(value) for name, value in last.items() if value},
+            **{name: float(last[name]) for name in gan.reported if last[name]},
         }

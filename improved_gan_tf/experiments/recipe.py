@@ -20,7 +20,7 @@ from typing import Any, ClassVar, TypeVar
 
 from improved_gan_tf.data.pictures import RESIZES
 from improved_gan_tf.data.scaling import NAMES as SCALINGS
-from improved_gan_tf.data.semi_supervised import INITIALIZATIONS
+from improved_gan_tf.data.semi_supervised import INITIALIZATIONS, LABELS_PARTS
 from improved_gan_tf.errors import UserError
 
 _TYPES = {
@@ -177,6 +177,9 @@ class SemiSupervisedRecipe(Recipe):
     )
     labels_per_class: int | None = value(10, minimum=1, help="Labels per class, or null: all")
     labels_file: str | None = value(None, help="File of labels, one per line, -1 for none")
+    labels_part: str = value(
+        "train", choices=LABELS_PARTS, help="Images the file labels (test: see data.load)"
+    )
     balance: bool | str = value(
         True,
         choices=(True, False, "original"),

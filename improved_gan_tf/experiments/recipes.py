@@ -60,6 +60,7 @@ MNIST_LABELS = dataclasses.replace(
     name="mnist-custom-labels",
     summary="MNIST's test set with labels from a file: --labels-file FILE",
     expected="80 steps per epoch in place of 600; the error depends on the labels",
+    labels_part="test",
 )
 
 # Its values (D16): kernels, generator steps and learning rate are those of the CIFAR-10 script, the

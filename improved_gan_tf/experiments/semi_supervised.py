@@ -22,7 +22,7 @@ class SemiSupervisedExperiment(Experiment):
 
     def load_data(self, data_dir: str | os.PathLike | None = None) -> Any:
         recipe = self.recipe
-        if recipe.name == "mnist-custom-labels" and recipe.labels_file is None:
+        if recipe.labels_part == "test" and recipe.labels_file is None:
             raise UserError(f"{recipe.name} needs a file of labels: --labels-file FILE")
         source, options = self.source(data_dir, image_size=recipe.image_size, resize=recipe.resize)
         if isinstance(source, data_sets.SemiSupervisedData):
@@ -35,12 +35,11 @@ class SemiSupervisedExperiment(Experiment):
             return source
         # Minibatch features grow with the examples of a batch: tested at the size of training.
         coupled = bool(recipe.discriminator.get("minibatch_kernels"))
-        names = "seed seed_data batch_size scaling labels_file balance".split()
+        names = "seed seed_data batch_size scaling labels_file labels_part balance".split()
         names += ["initialization", "initialization_size"]
         return data_sets.load(
             source,
             recipe.labels_per_class,
-            labels_part="test" if recipe.name == "mnist-custom-labels" else "train",
             test_batch_size=recipe.batch_size if coupled else 500,
             **{name: getattr(recipe, name) for name in names},
             **options,

@@ -33,7 +33,9 @@ def add_command(commands: Any) -> None:
     add("out", metavar="FILE.keras", help="where it goes; FILE.json says what it is")
     add("--data", default="mnist", help="mnist (default), digits, npz:FILE, folder:DIR...")
     add("--data-dir", help="TFDS' data folder")
-    add("--epochs", type=int, help="default: about 3,000 steps")
+    add("--network", help="convolutional, or residual (default from 32 x 32 pixels on)")
+    add("--mirror", action="store_true", help="mirror images in training: photographs, not digits")
+    add("--epochs", type=int, help="default: about 3,000 steps; of the residual network 20")
     add("--seed", type=int, default=1, help="of weights, dropout and order (default 1)")
     add("--quiet", action="store_true", help="no progress")
     classifier.set_defaults(command=_classifier)
@@ -246,7 +248,9 @@ def _write_best(options: argparse.Namespace, source: Any, chosen: Any) -> None:
 def _classifier(options: argparse.Namespace) -> None:
     from improved_gan_tf.metrics import train_classifier
 
-    same = {name: vars(options)[name] for name in ("epochs", "seed", "data_dir")}
+    same = {
+        name: vars(options)[name] for name in ("epochs", "seed", "data_dir", "network", "mirror")
+    }
     about = train_classifier(options.data, options.out, verbose=not options.quiet, **same)
     print(
         f"{options.out}: error {100 * about['test_error']:.2f} % on {about['test_images']} test "

@@ -1,6 +1,8 @@
-"""A small classifier of small images, to take Inception's place for data like MNIST."""
+"""Trains a small classifier of small images, to take Inception's place for data like MNIST."""
 
+import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,34 +10,12 @@ import keras
 import numpy as np
 
 from improved_gan_tf import data
+from improved_gan_tf.data.order import checked_seed
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import temporary, write_json
+from improved_gan_tf.metrics.classifier_networks import NETWORKS, default_network
 
-
-def build_classifier(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    """Two convolutions with stride 2 and two dense layers: images in 0..255 -> logits.
-
-    The layer "features" (128 numbers after a relu) serves FID and KID. The sizes in the comments
-    are those of 28 x 28 images; any size from 4 x 4 will do.
-
-    Args:
-        image_shape: `(H, W, C)`, three integers.
-        num_classes: Integer, the number of classes.
-    """
-    layers = keras.layers
-    return keras.Sequential(
-        [
-            keras.Input(image_shape, name="images"),
-            layers.Rescaling(1 / 255),
-            layers.Conv2D(32, 5, strides=2, padding="same", activation="relu"),  # 14 x 14 x 32
-            layers.Conv2D(64, 3, strides=2, padding="same", activation="relu"),  # 7 x 7 x 64
-            layers.Flatten(),
-            layers.Dropout(0.25),
-            layers.Dense(128, activation="relu", name="features"),
-            layers.Dropout(0.25),
-            layers.Dense(num_classes, name="logits"),
-        ]
-    )
+_EPOCHS = 20  # of the residual network
 
 
 def train_classifier(
@@ -46,25 +26,35 @@ def train_classifier(
     seed: int = 1,
     data_dir: str | None = None,
     verbose: bool = True,
+    network: str | None = None,
+    mirror: bool = False,
 ) -> dict[str, Any]:
     """Trains a small classifier on all labels of a data set and writes it as a .keras file.
 
-    A file of the same name with the suffix .json says what it is: data, epochs, seed, test error.
+    A file of the same name with the suffix .json says what it is: data, network, epochs, seed, test
+    error. Training that was stopped goes on where it was after its last whole epoch, kept beside
+    `out` until the end, when it is started again with the same arguments.
 
     Args:
         data_name: Name of labelled data with a test set, as in `data.open`: digits, npz:FILE, ...
         out: The .keras file; it replaces one that is there.
-        epochs: Integer. None (default) takes as many as make about 3,000 steps, at most 40.
+        epochs: Integer. None (default): 20 of the residual network; of the convolutional one as
+            many as make about 3,000 steps, at most 40.
         batch_size: Integer, the images of a step. Defaults to 100.
-        seed: Integer, the seed of weights, dropout and order. Defaults to 1.
+        seed: Integer from 0, the seed of weights, dropout and order. Defaults to 1.
         data_dir: TFDS' data folder.
         verbose: Whether to show the progress. Defaults to True.
+        network: "convolutional" or "residual". None (default): the residual one for images of 32 x
+            32 pixels and more.
+        mirror: Whether half of the images are mirrored in training: for photographs, not for
+            digits. Defaults to False.
 
     Returns:
         The dictionary in the .json file.
 
     Raises:
-        UserError: The data are not available, or the file cannot be written.
+        UserError: The data are not available, an argument is out of its range, or the file cannot
+            be written.
 
     Example:
 
@@ -75,34 +65,123 @@ def train_classifier(
     out = Path(out)
     if out.suffix != ".keras":
         raise UserError(f"{out}: the classifier is written as a .keras file; name one")
+    if network is not None and network not in NETWORKS:
+        raise UserError(f"network must be one of {', '.join(NETWORKS)}, not {network!r}")
+    for name, given, least in (("epochs", epochs, 1), ("batch size", batch_size, 1)):
+        if given is not None and given < least:
+            raise UserError(f"{name} must be at least {least}, not {given}")
+    checked_seed(seed)
     found = data.open(data_name, data_dir=data_dir)
     if found.test_split is None or not found.num_classes:
         raise UserError(f"{data_name} has no labels or no test set; name another data set")
-    (x, y), (x_test, y_test) = found.arrays("train"), found.arrays(found.test_split)
-    scale = 255.0 / found.maximum
-    x, x_test = (np.rint(np.asarray(images, np.float32) * scale) for images in (x, x_test))
-    epochs = epochs or max(2, min(40, round(3000 * batch_size / len(x))))
-    keras.utils.set_random_seed(seed)
-    model = build_classifier(x.shape[1:], found.num_classes)
-    model.compile(
-        keras.optimizers.Adam(1e-3),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
-    model.fit(x, y, batch_size, epochs, verbose=2 if verbose else 0, shuffle=True)
-    loss, accuracy = model.evaluate(x_test, y_test, 500, verbose=0)
+    x, y = _bytes(found, "train")
+    network = network or default_network(x.shape[1:])
+    steps = -(-len(x) // batch_size)
+    several = _EPOCHS if network == "residual" else max(2, min(40, round(3000 / steps)))
     about = {
         "data": found.name,
         "train_images": len(x),
-        "test_images": len(x_test),
         "image_shape": list(x.shape[1:]),
         "input": "float 0..255",
-        "epochs": epochs,
+        "network": network,
+        "mirror": mirror,
+        "epochs": epochs or several,
+        "batch_size": batch_size,
         "seed": seed,
+    }
+    model, seconds = _train(x, y, about, found.num_classes, out, verbose)
+    x_test, y_test = _bytes(found, found.test_split)
+    loss, accuracy = model.evaluate(x_test, y_test, 500, verbose=0)
+    about |= {
+        "test_images": len(x_test),
         "test_error": round(1.0 - accuracy, 6),
         "test_loss": round(loss, 6),
+        "seconds": round(seconds, 1),
     }
     with temporary(out) as name:
         model.save(name)
     write_json(out.with_suffix(".json"), about)
+    for path in _kept(out):
+        path.unlink(missing_ok=True)
     return about
+
+
+def _bytes(source: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images in 0..255 and labels of a split."""
+    images, labels = source.arrays(split)
+    scale = 255.0 / source.maximum
+    return np.rint(np.asarray(images, np.float32) * scale).astype(np.uint8), labels
+
+
+def _train(x, y, about, num_classes, out, verbose):
+    """The trained model and the seconds it took, from the last whole epoch that was kept on."""
+    weights, notes = _kept(out)
+    batch_size, epochs, seed = (about[name] for name in ("batch_size", "epochs", "seed"))
+    steps = -(-len(x) // batch_size)
+    model, seconds = _resumed(weights, notes, about)
+    if model is None:
+        weights.unlink(missing_ok=True)
+        write_json(notes, {"about": about, "seconds": 0.0})
+        keras.utils.set_random_seed(seed)
+        model = NETWORKS[about["network"]](x.shape[1:], num_classes, about["mirror"])
+        model.compile(
+            _optimizer(about["network"], steps * epochs),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+    first = int(model.optimizer.iterations) // steps
+    if first and verbose:
+        print(f"continuing after epoch {first}")
+    for epoch in range(first, epochs):
+        start = time.perf_counter()
+        draws = np.random.default_rng((seed, epoch))
+        order = draws.permutation(len(x))
+        for state in _random_states(model):
+            state.assign(draws.integers(2**32, size=state.shape, dtype=np.uint32))
+        model.fit(
+            x[order],
+            y[order],
+            batch_size,
+            epochs=epoch + 1,
+            initial_epoch=epoch,
+            verbose=2 if verbose else 0,
+            shuffle=False,
+        )
+        with temporary(weights) as name:
+            model.save(name)
+        seconds += time.perf_counter() - start
+        write_json(notes, {"about": about, "seconds": seconds})
+    return model, seconds
+
+
+def _kept(out: Path) -> tuple[Path, Path]:
+    """The files that keep an unfinished training: the model, and what it is."""
+    return out.with_suffix(".partial.keras"), out.with_suffix(".partial.json")
+
+
+def _resumed(weights: Path, notes: Path, about: dict[str, Any]) -> tuple[Any, float]:
+    """The model and the seconds of a training with the same arguments, or None and 0."""
+    try:
+        before = json.loads(notes.read_text())
+        if before["about"] == about:
+            return keras.saving.load_model(weights), float(before["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # absent or damaged: training begins anew
+    return None, 0.0
+
+
+def _random_states(model: keras.Model) -> list[Any]:
+    """The states of its seed generators, which .keras files do not hold."""
+    saved = {id(variable) for variable in model.weights}
+    return [v for v in model.variables if id(v) not in saved and "seed" in v.path]
+
+
+def _optimizer(network: str, steps: int) -> keras.optimizers.Optimizer:
+    """Adam; of the residual network momentum with a rate that rises to 0.1 and falls to 0."""
+    if network == "convolutional":
+        return keras.optimizers.Adam(1e-3)
+    warmup = max(1, steps // 10)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, steps - warmup), warmup_target=0.1, warmup_steps=warmup
+    )
+    return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=5e-3)

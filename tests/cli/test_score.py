@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -38,6 +39,47 @@ def test_the_classifier_command_records_what_it_made(digits_classifier, tmp_path
     # Its path will do where a classifier is expected.
     found = metrics.inception_score("digits@test", 2, classifier=path)
     assert found.protocol["classifier"] == "digits.keras"
+
+
+def test_a_stopped_classifier_is_trained_on(tmp_path, monkeypatch):
+    same = {"epochs": 3, "network": "residual", "mirror": True, "verbose": False}
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), np.uint8)
+    arrays = {"x_train": images, "y_train": np.arange(60) % 2}
+    arrays |= {"x_test": images[:8], "y_test": np.arange(8) % 2}
+    np.savez(tmp_path / "images.npz", **arrays)
+    name = f"npz:{tmp_path / 'images.npz'}"
+    whole = metrics.train_classifier(name, tmp_path / "whole.keras", **same)
+
+    fit, epochs = keras.Model.fit, []
+
+    def stopped(self, *arguments, **values):
+        epochs.append(values["initial_epoch"])
+        if len(epochs) == 3:
+            raise KeyboardInterrupt
+        return fit(self, *arguments, **values)
+
+    monkeypatch.setattr(keras.Model, "fit", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        metrics.train_classifier(name, tmp_path / "stopped.keras", **same)
+    resumed = metrics.train_classifier(name, tmp_path / "stopped.keras", **same)
+    assert epochs == [0, 1, 2, 2]
+    assert {**resumed, "seconds": 0} == {**whole, "seconds": 0}
+    for a, b in zip(
+        *(
+            keras.saving.load_model(tmp_path / f"{x}.keras").get_weights()
+            for x in ("whole", "stopped")
+        ),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+    assert not list(tmp_path.glob("*.partial.*"))
+    for bad, words in (
+        ({"network": "resnet"}, "network must be one of convolutional, residual"),
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"seed": -1}, "expected an integer from 0"),
+    ):
+        with pytest.raises(UserError, match=words):
+            metrics.train_classifier(name, tmp_path / "x.keras", **{**same, **bad})
 
 
 def _command(*arguments):

@@ -1,7 +1,9 @@
 """The commands on a run's folder: `improved-gan evaluate`, `sample`, `export`, `report`."""
 
 import argparse
+import gc
 import json
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,9 @@ _EXPORTED = {"savedmodel": "generator", "onnx": "generator.onnx", "litert": "gen
 def add_commands(commands: Any) -> None:
     """Adds them to the sub-parsers of the command line."""
     evaluate = _add(commands, "evaluate", "error rates on the test set", _evaluate)
-    evaluate.add_argument("more", metavar="RUN", nargs="*", help="others, such as other seeds")
+    evaluate.add_argument(
+        "more", metavar="RUN", nargs="*", help="others, such as other seeds: also an ensemble"
+    )
     json_help = "print them, with errors per class and the confusion matrix, as one JSON object"
     evaluate.add_argument("--json", action="store_true", help=json_help)
     confusion = "write a picture of the confusion matrix: which classes are taken for which"
@@ -58,20 +62,41 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise UserError(f"--confusion writes a .png file, not {options.confusion}")
     if options.confusion and options.more:
         raise UserError("--confusion draws one run; evaluate the others without it")
-    found = [_evaluated(run, options) for run in (options.run, *options.more)]
+    if options.more:
+        _evaluate_several([options.run, *options.more], options)
+        return
+    found = _evaluated(options.run, options)
     if options.json:
-        print(json.dumps(found if options.more else found[0]))
-    elif options.more and len({(each["recipe"], each["epochs"]) for each in found}) == 1:
-        keys = [key for key in found[0] if quantity(key).kind in ("error", "loss")]
-        print(f"mean of {len(found)} runs, and the smallest and the largest")
-        for key, label in labels(keys).items():
-            values, text = [each[key] for each in found], quantity(key).text
-            ends = f"({text(min(values))} to {text(max(values))})"
-            print(f"  {label:60s}{text(sum(values) / len(values)):>9s}  {ends}")
+        print(json.dumps(found))
 
 
-def _evaluated(run: str, options: argparse.Namespace) -> dict[str, Any]:
-    """The errors of a run, which are printed unless JSON is wanted."""
+def _evaluate_several(runs: list[str], options: argparse.Namespace) -> None:
+    """Each of the runs, their means and standard deviations, and their ensemble."""
+    ensemble, found = experiments.Ensemble(runs), []
+    for run in runs:
+        found.append(_evaluated(run, options, ensemble))
+        gc.collect()  # one model in memory at a time: Keras' models refer to themselves
+    common = set.intersection(*(set(each) for each in found))
+    keys = [key for key in found[0] if key in common and quantity(key).kind == "error"]
+    values = {key: [each[key] for each in found] for key in keys}
+    means = {key: statistics.mean(values[key]) for key in keys}
+    deviations = {key: statistics.stdev(values[key]) for key in keys}
+    whole = ensemble.results()
+    if options.json:
+        summary = {"mean": means, "standard_deviation": deviations, "ensemble": whole}
+        print(json.dumps({"runs": found, **summary}))
+        return
+    print(f"{len(runs)} runs: mean +- standard deviation (smallest to largest)")
+    for key, label in labels(keys).items():
+        ends = [f"{100 * end:.2f}" for end in (min(values[key]), max(values[key]))]
+        spread = f"+- {100 * deviations[key]:.2f}  ({' to '.join(ends)})"
+        print(f"  {label:60s}{quantity(key).text(means[key]):>9s}  {spread}")
+    print("their ensemble, by the mean of their class probabilities")
+    print(*experiments.Experiment.result_lines(whole), sep="\n")
+
+
+def _evaluated(run: str, options: argparse.Namespace, ensemble: Any = None) -> dict[str, Any]:
+    """The errors of a run, which are printed unless JSON is wanted, and added to `ensemble`."""
     recipe, data, gan, epochs = experiments.load_run(run, options.data_dir)
     experiment = experiments.experiment(recipe)
     found = {"recipe": recipe.name, "epochs": epochs, **experiment.evaluate(gan, data)}
@@ -89,6 +114,9 @@ def _evaluated(run: str, options: argparse.Namespace) -> dict[str, Any]:
             for k, (name, line) in enumerate(lines.items())
         }
         found["confusion"] = counts.tolist()
+    if ensemble is not None:
+        found = {"run": run, **found}
+        ensemble.add(run, recipe, data, gan)
     return found
 
 

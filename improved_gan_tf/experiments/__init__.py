@@ -6,6 +6,7 @@ here, so that the command line's help does not wait for it.
 
 from improved_gan_tf.experiments.building import build, experiment, load_data
 from improved_gan_tf.experiments.distribution import WorkerLost
+from improved_gan_tf.experiments.ensemble import Ensemble, ensemble
 from improved_gan_tf.experiments.experiment import Experiment
 from improved_gan_tf.experiments.imagenet import ImageNetExperiment
 from improved_gan_tf.experiments.recipe import (
@@ -27,6 +28,7 @@ from improved_gan_tf.experiments.semi_supervised import SemiSupervisedExperiment
 
 __all__ = [
     "RECIPES",
+    "Ensemble",
     "Experiment",
     "ImageNetExperiment",
     "ImageNetRecipe",
@@ -36,6 +38,7 @@ __all__ = [
     "SemiSupervisedRecipe",
     "WorkerLost",
     "build",
+    "ensemble",
     "evaluate",
     "experiment",
     "get",

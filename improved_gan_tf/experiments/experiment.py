@@ -35,6 +35,7 @@ class Experiment:
     Attributes:
         recipe: The recipe.
         distributable: Whether it trains on several devices and in several workers too.
+        classifies: Whether its models classify single images, see `classify`.
 
     Example:
 
@@ -45,6 +46,7 @@ class Experiment:
     """
 
     distributable: bool = False
+    classifies: bool = False
 
     def __init__(self, recipe: Any):
         self.recipe: Any = recipe
@@ -222,12 +224,15 @@ class Experiment:
         """Returns `test_images`, the errors and the losses, if any, of the test set by name."""
         raise NotImplementedError
 
-    def classify(self, gan: Any, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def classify(
+        self, gan: Any, images: np.ndarray, averaged: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Returns the probabilities of the classes, float (N, K), and of being real, float (N,).
 
         Args:
             gan: The model.
             images: float (N, H, W, C) in `gan.image_range`.
+            averaged: Whether by the averaged parameters, the default, or by the current ones.
 
         Raises:
             UserError: The model is no classifier of single images.
@@ -252,7 +257,8 @@ class Experiment:
             "seconds": round(folder.seconds(), 1),
         }
 
-    def result_lines(self, results: Mapping[str, Any]) -> Iterator[str]:
+    @staticmethod
+    def result_lines(results: Mapping[str, Any]) -> Iterator[str]:
         """Yields a line for each error and loss in what `results` or `evaluate` returned."""
         for whose, found in (("", results), (f"{BASELINE}: ", results.get("baseline") or {})):
             reported = [key for key in found if quantity(key).kind in ("error", "loss")]

@@ -16,6 +16,8 @@ from improved_gan_tf.quantities import BASELINE
 class SemiSupervisedExperiment(Experiment):
     """Carries out a `SemiSupervisedRecipe`, by a `models.SemiSupervisedGAN`; see `Experiment`."""
 
+    classifies = True
+
     @property
     def title(self) -> str:
         return BASELINE if self.recipe.objective == "supervised" else self.recipe.name
@@ -98,8 +100,10 @@ class SemiSupervisedExperiment(Experiment):
         found = gan.error_rates(data.test)
         return {"test_images": found.pop("images"), **{f"test_{k}": v for k, v in found.items()}}
 
-    def classify(self, gan: Any, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities by the averaged parameters, see `Experiment`.
+    def classify(
+        self, gan: Any, images: np.ndarray, averaged: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities of the classes and of being real, see `Experiment`.
 
         With Z the sum of the exponentials of an image's logits, p(real) is Z / (Z + 1). Where
         minibatch features couple the images of a batch, they are classified as they come, in
@@ -107,7 +111,9 @@ class SemiSupervisedExperiment(Experiment):
         """
         size = self.recipe.batch_size if gan.couples_examples else 500
         parts = [images[start : start + size] for start in range(0, len(images), size)]
-        logits = np.concatenate([gan(part, training=False) for part in parts]).astype(np.float64)
+        network = gan if averaged else gan.discriminator
+        found = [network(part, training=False) for part in parts]
+        logits = np.concatenate(found).astype(np.float64)
         total = np.logaddexp.reduce(logits, axis=1)
         return np.exp(logits - total[:, None]), 1 / (1 + np.exp(-total))
 

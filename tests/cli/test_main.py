@@ -114,7 +114,7 @@ def test_evaluate(run, capsys):
 
 
 def test_evaluate_several(run, tmp_path, capsys):
-    """Two seeds: each one's errors, then their mean."""
+    """Two seeds: each one's errors, their mean and standard deviation, and their ensemble."""
     other = tmp_path / "other"
     options = ["--epochs", "2", "--seed", "2", "--no-baseline", "--quiet", *SMALL]
     assert cli.main(["train", "digits", "--out", str(other), *options]) == 0
@@ -122,14 +122,26 @@ def test_evaluate_several(run, tmp_path, capsys):
     assert cli.main(["evaluate", str(run), str(other)]) == 0
     shown = capsys.readouterr().out
     errors = [json.loads((out / "results.json").read_text())["test_error"] for out in (run, other)]
-    low, high = sorted(f"{100 * error:.2f} %" for error in errors)
-    mean = f"{50 * sum(errors):.2f} %"
+    low, high = sorted(f"{100 * error:.2f}" for error in errors)
+    mean, deviation = 50 * sum(errors), 100 * abs(errors[0] - errors[1]) / 2**0.5
     assert f"{other}: digits after 2 epochs, 500 test images" in shown.splitlines()
-    last = shown[shown.index("mean of 2 runs") :]
-    assert re.search(rf"test error, averaged parameters +{mean}  \({low} to {high}\)", last)
+    last = shown[shown.index("2 runs: mean +- standard deviation") :]
+    line = (
+        rf"test error, averaged parameters +{mean:.2f} %  \+- {deviation:.2f}  \({low} to {high}\)"
+    )
+    assert re.search(line, last)
     assert cli.main(["evaluate", str(run), str(other), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert [each["test_error"] for each in found] == errors
+    assert [each["test_error"] for each in found["runs"]] == errors
+    assert [each["run"] for each in found["runs"]] == [str(run), str(other)]
+    assert found["mean"]["test_error"] == pytest.approx(mean / 100)
+    assert found["standard_deviation"]["test_error"] == pytest.approx(deviation / 100)
+    assert found["ensemble"] == experiments.ensemble([run, other])
+    count = round(500 * found["ensemble"]["test_error"])
+    ensemble = last[last.index("their ensemble") :]
+    assert re.search(
+        rf"^  test error, averaged parameters +[0-9.]+ %  \({count} errors\)$", ensemble, re.M
+    )
     assert cli.main(["evaluate", str(run), str(other), "--confusion", "x.png"]) == 2
     assert "--confusion draws one run" in capsys.readouterr().err
 

@@ -4,6 +4,7 @@ import doctest
 import importlib
 import pkgutil
 import re
+import shutil
 
 import pytest
 
@@ -16,10 +17,12 @@ MODULES = [module.name for module in pkgutil.iter_modules(experiments.__path__)]
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """A folder with a short run in runs/digits."""
+    """A folder with a short run in runs/digits, and copies of it in the place of two seeds."""
     folder = tmp_path_factory.mktemp("examples")
     recipe = experiments.override(experiments.get("digits"), epochs=1, baseline=False)
     experiments.train(recipe, folder / "runs/digits", verbose=False)
+    for copy in ("seed-1", "seed-2"):
+        shutil.copytree(folder / "runs/digits", folder / "runs" / copy)
     return folder
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # so that editors and type checkers know the rooms
         networks,
         optimizers,
         random,
+        regularizers,
         runs,
     )
 
@@ -48,6 +49,7 @@ __all__ = [
     "optimizers",
     "quantities",
     "random",
+    "regularizers",
     "runs",
 ]
 

@@ -51,6 +51,17 @@ def variable_index(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
     return optimizer._get_variable_index(variable)
 
 
+class BuiltFromVariables:
+    """Mixin for a layer whose `build` takes variables that are another's.
+
+    `Layer.__new__` wraps `build` to keep its arguments, meant to be shapes, in `_build_shapes_dict`
+    (3.12 to 3.15), where variables would be tracked as weights of the layer itself.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, None if name == "_build_shapes_dict" else value)
+
+
 class BuiltInInit:
     """Mixin for a model whose `__init__` builds everything, so that `fit` need not try it first.
 

@@ -30,6 +30,7 @@ CLASSES = {
     ),
     "models": ("ImageNetGAN", "Objective", "SemiSupervisedGAN"),
     "optimizers": ("FinalDecay", "InnerEpsilonAdam"),
+    "regularizers": ("HistoricalAveraging",),
 }
 FUNCTIONS = {
     "losses": ("error_rate", "feature_matching", "minibatch_generator", "supervised"),

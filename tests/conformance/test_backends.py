@@ -13,7 +13,7 @@ import pytest
 
 from tests.helpers.paths import ROOT
 
-CHECKS = 12
+CHECKS = 13
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of layers, losses, optimizers, models and random numbers run."""
+"""The examples in the docstrings of layers, models and their parts run."""
 
 import doctest
 import importlib
@@ -12,7 +12,7 @@ import tensorflow as tf
 import improved_gan_tf
 from improved_gan_tf import layers, models, networks
 
-PARTS = ("export", "layers", "losses", "models", "optimizers", "random")
+PARTS = ("export", "layers", "losses", "models", "optimizers", "random", "regularizers")
 # What an example may use without importing it, apart from what its own module has.
 NAMES = {
     "keras": keras,

@@ -22,11 +22,15 @@ ALLOWED = {
     "random": set(),
     "losses": set(),
     "optimizers": {"keras_compat"},
+    "regularizers": {"keras_compat"},
     "images": {"errors", "files"},
     "export": {"errors", "files", "networks"},
     "layers": {"random", "keras_compat"},
     "networks": {"layers", "errors", "keras_compat"},
-    "models": {"export", "layers", "losses", "networks", "optimizers", "random", "keras_compat"},
+    "models": {
+        "export", "keras_compat", "layers", "losses", "networks", "optimizers", "random",
+        "regularizers",
+    },
     "data": {"errors", "files", "images"},
     "inception": {"errors", "files"},
     "metrics": {

@@ -24,7 +24,7 @@ def _environment(**values):
 @pytest.mark.parametrize(
     "precision, checks",
     [
-        ("float64", ["two_towers", "mean_of_the_halves"]),
+        ("float64", ["two_towers", "mean_of_the_halves", "historical_averaging"]),
         ("float32", ["twenty_steps", "runs_resume_exactly", "refusals"]),
     ],
 )

@@ -16,7 +16,9 @@ from keras import ops
 from improved_gan_tf import layers as ours
 from improved_gan_tf import losses, networks
 from improved_gan_tf.optimizers import InnerEpsilonAdam, debiased, update_average
-from reference import averaging, layouts
+from improved_gan_tf.regularizers import HistoricalAveraging
+from reference import averaging as averages
+from reference import historical_averaging, layouts
 from tests.helpers.golden import close, load, load_imagenet
 
 # float32, as in tests.helpers.golden.
@@ -241,7 +243,39 @@ def check_optimizer():
     for p in history:
         variable.assign(f32(p))
         update_average([mean], [variable], 0.01)
-    check(debiased([mean], [variable], 0.01, 10)[0], averaging.debiased(history, 0.01))
+    check(debiased([mean], [variable], 0.01, 10)[0], averages.debiased(history, 0.01))
+
+
+def check_historical_averaging():
+    """A layer's weights that `fit` pulls to their past, whose mean a callback updates."""
+    averaging = HistoricalAveraging(0.3)
+    layer = keras.layers.Dense(2)
+    model = model_of((3,), layer)
+    averaging.build(layer.trainable_variables)
+    past = [[f32(np.random.RandomState(t).randn(*s)) for s in ((3, 2), (2,))] for t in range(4)]
+    for values in past:
+        averaging.update([ops.convert_to_tensor(x) for x in values])
+    now = [value(v) for v in layer.trainable_variables]
+    pairs = list(zip(now, zip(*past, strict=True), strict=True))
+    expected = sum(historical_averaging.penalty(x, list(xs), 0.3) for x, xs in pairs)
+    check(averaging.penalty(layer.trainable_variables), expected)
+
+    def loss(r, y):
+        return averaging.penalty(layer.trainable_variables) + 0 * ops.sum(y)
+
+    model.compile(keras.optimizers.SGD(1.0), loss=loss)
+    model.fit(np.zeros((1, 3), "float32"), np.zeros((1, 2), "float32"), verbose=0)
+    for variable, (x, xs) in zip(layer.trainable_variables, pairs, strict=True):
+        gradient = historical_averaging.gradient(x, list(xs), 0.3)
+        # A difference of parameters, rounded to 6e-8 of their size.
+        close(x - value(variable), gradient, RTOL)
+    model.averaging = averaging
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_weights(f"{folder}/model.weights.h5")
+        averaging.update(layer.trainable_variables)
+        model.load_weights(f"{folder}/model.weights.h5")
+    assert int(averaging.count) == 4
+    check(averaging.means[1], np.mean([x[1] for x in past], axis=0))
 
 
 def check_networks():

@@ -15,7 +15,9 @@ import tensorflow as tf
 from improved_gan_tf import data, experiments, models
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import distribution
+from improved_gan_tf.regularizers import HistoricalAveraging
 from improved_gan_tf.runs.folder import RunFolder
+from reference import historical_averaging
 from tests.helpers.imagenet_golden import (
     HYPER,
     Comparison,
@@ -125,6 +127,28 @@ def check_mean_of_the_halves():
             assert np.abs(moved - mean).max() <= 1e-6 * max(np.abs(mean).max(), 1e-6), v.path
 
 
+def check_historical_averaging():
+    """Penalty and update on two replicas: one mean and one count, as on one device."""
+    rng = np.random.RandomState(0)
+    with STRATEGY.scope():
+        theta = keras.Variable(np.zeros(3))
+        averaging = HistoricalAveraging(0.3)
+        averaging.build([theta])
+    past = list(rng.randn(5, 3))
+    for t, value in enumerate(past):
+        theta.assign(value)
+
+        def step(replica):
+            penalty = averaging.penalty([theta])
+            averaging.update([theta])
+            return penalty
+
+        expected = historical_averaging.penalty(value, past[:t], 0.3) if t else 0
+        np.testing.assert_allclose(whole_step(step), [expected, expected], rtol=1e-12)
+    for v, wanted in ((averaging.count, 5), (averaging.means[0], np.mean(past, axis=0))):
+        np.testing.assert_allclose(replicas(v), [wanted, wanted], rtol=1e-12)
+
+
 def check_twenty_steps():
     """`fit` on two replicas: all variables stay identical on both, and the metrics are means."""
     chosen = recipe()
@@ -187,7 +211,7 @@ def check_refusals():
 
 
 CHECKS = {
-    "float64": (check_two_towers, check_mean_of_the_halves),
+    "float64": (check_two_towers, check_mean_of_the_halves, check_historical_averaging),
     "float32": (check_twenty_steps, check_runs_resume_exactly, check_refusals),
 }
 

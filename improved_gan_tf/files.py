@@ -114,4 +114,5 @@ def cannot_write(path: str | os.PathLike, error: OSError) -> UserError:
 
 
 def _neighbour(path: Path, kind: str) -> Path:
-    return path.with_name(f".{os.getpid()}.{kind}.{path.name}")
+    # Not the process's number: machines that share a folder have equal ones.
+    return path.with_name(f".{int.from_bytes(os.urandom(6))}.{kind}.{path.name}")

@@ -23,7 +23,7 @@ def train(
     recipe: Any,
     out: str | os.PathLike,
     data_dir: str | os.PathLike | None = None,
-    resume: bool = False,
+    resume: bool | None = False,
     verbose: bool = True,
     devices: int = 1,
     **values: Any,
@@ -31,7 +31,8 @@ def train(
     """Trains a recipe in a folder, and its baseline where the recipe asks for one.
 
     A run that was stopped at any moment continues with `resume=True`, from its last finished epoch,
-    to the same weights bit for bit that it would have ended with.
+    to the same weights bit for bit that it would have ended with. One process at a time writes a
+    folder: see `RunFolder.lock`.
 
     The ImageNet recipe can train on several devices, or in several workers (see
     `distribution.strategy`, which comes before anything else that uses TensorFlow): every worker
@@ -44,7 +45,8 @@ def train(
             whose number of epochs alone may differ.
         data_dir: TFDS' data folder, see `data.open`. The run's config.json keeps it, for what is
             done with the run later.
-        resume: Whether to continue the run in `out`. Default False.
+        resume: Whether to continue the run in `out`. None: begin it, continue it, or return the
+            results that it has, whichever is left to do. Default False.
         verbose: Whether to show progress. Default True.
         devices: Replicas in this process. Default 1.
         **values: Values to replace in the recipe, see `override`.
@@ -53,6 +55,7 @@ def train(
         The run's results, as in results.json; None in a worker that is not the chief.
 
     Raises:
+        Locked: Another process writes the folder.
         UserError: Something makes the run impossible; nothing is then written.
 
     Example:
@@ -63,17 +66,28 @@ def train(
     25
     """
     recipe = override(recipes.get(recipe), **values)
-    chosen, folder = experiment(recipe), RunFolder(out)
-    code = recipe.code.content if recipe.code else None
+    folder = RunFolder(out)
     if resume:
         _check_same_run(folder, recipe)
-    strategy = distribution.strategy(chosen, devices)
+    strategy = distribution.strategy(experiment(recipe), devices)
     chief = distribution.is_chief(strategy)
-    if chief and not resume:
-        folder.refuse_if_used(code)
+    if chief and not (folder.begun if resume is None else resume):
+        folder.refuse_if_used(recipe.code.content if recipe.code else None)
+    with folder.lock() if chief else contextlib.nullcontext():
+        if resume is None:
+            resume = folder.begun
+            if folder.finished and not recipes.changed(recipes.of_run(folder), recipe):
+                return folder.results()
+            if resume:
+                _check_same_run(folder, recipe)
+        return _train(recipe, folder, data_dir, resume, verbose, strategy, chief)
 
+
+def _train(recipe, folder, data_dir, resume, verbose, strategy, chief):
+    """The same, once it is known what there is to do, and the folder is this process's own."""
     from improved_gan_tf import callbacks, export
 
+    chosen = experiment(recipe)
     if resume:
         data_dir = data_dir or folder.config().get("data_dir")
     data = chosen.load_data(data_dir)
@@ -83,12 +97,13 @@ def train(
         gan = build(recipe, data)
     first = folder.restore(gan) if resume else 0
     if recipe.epochs < first:
-        raise UserError(f"{out} has {first} epochs already; --epochs {recipe.epochs} is fewer")
+        raise UserError(f"{folder} has {first} epochs already; --epochs {recipe.epochs} is fewer")
     if chief and resume:
         kept = {**folder.config(), **_place(data_dir)}
         folder.write_config({**kept, **recipes.to_config(recipe)})
     elif chief:
         config = {**_config(recipe, data, strategy), **_place(data_dir)}
+        code = recipe.code.content if recipe.code else None
         folder.start(config, data.labeled_indices, code)
     if chief and gan.trains_generator and not folder.real.exists():
         _save_real(data, folder)
@@ -103,10 +118,10 @@ def train(
     results = chosen.results(gan, data, folder)
     baseline = chosen.baseline()
     if baseline is not None:
-        results["baseline"] = _baseline(baseline, folder.baseline, data_dir, resume, verbose)
-    folder.write_results(results)
+        results["baseline"] = train(baseline, folder.baseline, data_dir, None, verbose)
     if gan.trains_generator:
         export.export(gan, folder.generator)
+    folder.write_results(results)  # last: the run is finished
     return results
 
 
@@ -211,15 +226,6 @@ def _save_real(data: Any, folder: RunFolder) -> None:
     if found:
         pictures = images.to_uint8(np.stack(found[:_GRID]), *data.image_range)
         images.save_png(folder.real, images.grid(pictures))
-
-
-def _baseline(recipe, folder, data_dir, resume, verbose):
-    """Results of the baseline; with `resume`, of what is there."""
-    resume = resume and folder.begun
-    if resume and folder.finished:
-        if not recipes.changed(recipes.of_run(folder), recipe):
-            return folder.results()
-    return train(recipe, folder, data_dir, resume, verbose)
 
 
 def _check_same_run(folder: RunFolder, recipe: Recipe) -> None:

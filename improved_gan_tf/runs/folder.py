@@ -11,8 +11,10 @@ tensorboard/, generator/            TensorBoard's events; the exported generator
 results.json                        of a finished run
 report/                             curves and the page
 baseline/                           the same again, of the supervised-only baseline
+lock                                while a process writes the run
 """
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -28,12 +30,14 @@ import numpy as np
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import is_temporary, temporary, write_bytes, write_json, write_text
 from improved_gan_tf.runs import reading
+from improved_gan_tf.runs.lock import lock
 
 _CONFIG = "config.json"
 _RECIPE = "recipe.py"
 _LABELED = "labeled_indices.npy"
 _LOG = "log.csv"
 _RESULTS = "results.json"
+_LOCK = "lock"
 _CHECKPOINT = "epoch-{:04d}.weights.h5"
 _GRID = "epoch-{:04d}.png"
 
@@ -92,6 +96,13 @@ class RunFolder:
         """Whether the run has its results."""
         return (self.path / _RESULTS).is_file()
 
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """A context in which this process alone writes the run; `Locked` where another does.
+
+        See `runs.lock.lock`.
+        """
+        return lock(self.path / _LOCK)
+
     def start(
         self,
         config: Mapping,
@@ -121,7 +132,7 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file; name a folder for the run")
         if self.path.is_dir() and any(
-            entry.name != _LABELED
+            entry.name not in (_LABELED, _LOCK)
             and not is_temporary(entry)
             and not (entry == self.recipe and entry.is_file() and entry.read_bytes() == code)
             for entry in self.path.iterdir()

@@ -188,6 +188,32 @@ def test_used_folder_is_refused_and_untouched(run):
     assert _tree(run[0]) == before
 
 
+def test_a_folder_that_is_being_written_is_refused_and_untouched(run, tmp_path):
+    with RunFolder(run[0]).lock():
+        before = _tree(run[0])
+        with pytest.raises(UserError, match=rf"is being written by process {os.getpid()} on "):
+            experiments.train(_recipe(), run[0], resume=True)
+        assert _tree(run[0]) == before
+    with RunFolder(tmp_path / "new").lock():
+        with pytest.raises(UserError, match="is being written by process"):
+            experiments.train(_recipe(), tmp_path / "new")
+        assert os.listdir(tmp_path / "new") == ["lock"]
+
+
+def test_as_far_as_it_is(run, tmp_path):
+    """resume=None begins a run, continues it, or returns its results; of this recipe alone."""
+    out = tmp_path / "run"
+    experiments.train(_recipe(epochs=1), out, resume=None, verbose=False)
+    results = experiments.train(_recipe(), out, resume=None, verbose=False)
+    last = "checkpoints/epoch-0003.weights.h5"
+    checkpoints.assert_same(out / last, run[0] / last)
+    before = _tree(out / "checkpoints")
+    assert experiments.train(_recipe(), out, resume=None, verbose=False) == results
+    assert _tree(out / "checkpoints") == before
+    with pytest.raises(UserError, match="was begun with learning_rate = 0.003, not 0.1"):
+        experiments.train(_recipe(learning_rate=0.1), out, resume=None)
+
+
 def test_resume_needs_a_run(tmp_path):
     with pytest.raises(UserError, match="no config.json"):
         experiments.train(_recipe(), tmp_path / "absent", resume=True)

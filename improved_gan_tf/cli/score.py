@@ -86,7 +86,8 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
     add("--no-score", action="store_true", help="only FID, KID or statistics")
     add("--per-image", metavar="FILE.csv", help="write each image's contribution to the score")
     add("--best", type=float, metavar="FRACTION", help="e.g. 0.01: select the best 1 %% by score")
-    add("--best-out", metavar="DIR|FILE.npz", help="where the selected images go, best first")
+    best = "where they go, best first; may be repeated: a picture of all, a folder"
+    add("--best-out", action="append", metavar="DIR|FILE.png|FILE.npz", help=best)
     add("--skip-unreadable", action="store_true", help="leave out pictures that cannot be read")
     add("--batch-size", type=int, default=32, help="images of a batch (default 32)")
     add("--workers", type=int, help="threads that decode pictures (default: the processors)")
@@ -99,9 +100,11 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
 def _score(options: argparse.Namespace) -> None:
     """Prints figures and protocol, then writes the files that were asked for."""
     _check(options)
-    for path in (options.out, options.save_statistics, options.per_image, options.best_out):
+    for path in (options.out, options.save_statistics, options.per_image):
         if path is not None:
-            _make_place(Path(path), folder=path == options.best_out and Path(path).suffix != ".npz")
+            _make_place(Path(path), folder=False)
+    for path in options.best_out or ():
+        _make_place(Path(path), folder=not Path(path).suffix)
     with warnings.catch_warnings():
         warnings.showwarning = _one_line
         warnings.simplefilter("always", UserWarning)
@@ -122,7 +125,7 @@ def _score(options: argparse.Namespace) -> None:
         }
         kl = f"mean KL {mean:.4f} nats (all: {all_mean:.4f})"
         title = f"best {100 * options.best:g} %"
-        lines.append(f"{title:17s}{len(best)} images in {options.best_out}, {kl}")
+        lines.append(f"{title:17s}{len(best)} images in {', '.join(options.best_out)}, {kl}")
     if options.save_statistics:
         figures["statistics"] = options.save_statistics
         lines.append(f"{'statistics':17s}{options.save_statistics}")
@@ -149,6 +152,14 @@ def _check(options: argparse.Namespace) -> None:
         raise UserError("--best FRACTION and --best-out go together")
     if options.best is not None and not 0 < options.best <= 1:
         raise UserError(f"--best is a fraction in (0, 1], not {options.best}")
+    for path in options.best_out or ():
+        if Path(path).suffix not in ("", ".png", ".npz"):
+            raise UserError(
+                f"--best-out {path}: unknown suffix {Path(path).suffix}; choose .png, .npz, or a "
+                "name without suffix for a folder of PNG files"
+            )
+    if len(set(options.best_out or ())) < len(options.best_out or ()):
+        raise UserError("--best-out names one place twice")
     if options.kid and not (options.reference or options.save_statistics):
         raise UserError("--kid needs --reference (or --save-statistics)")
     if options.no_score and (options.best or options.per_image):
@@ -234,15 +245,18 @@ def _write_best(options: argparse.Namespace, source: Any, chosen: Any) -> None:
             if i == chosen.max():
                 break
     same_size = len({image.shape for image in found}) == 1
-    if options.best_out.endswith(".npz"):
-        if not same_size:
+    for out in sorted(map(Path, options.best_out), key=lambda out: out.suffix):  # folders first
+        if not same_size and out.suffix:
             raise UserError("the best images have several sizes; name a folder with --best-out")
-        images.save_npz(options.best_out, np.stack(found), index=np.asarray(chosen))
-    elif same_size:
-        images.save_folder(options.best_out, np.stack(found))
-    else:
-        for rank, image in enumerate(found):
-            images.save_png(Path(options.best_out) / f"{rank:05d}.png", image)
+        if out.suffix == ".npz":
+            images.save_npz(out, np.stack(found), index=np.asarray(chosen))
+        elif out.suffix == ".png":
+            images.save_png(out, images.grid(np.stack(found)))
+        elif same_size:
+            images.save_folder(out, np.stack(found))
+        else:
+            for rank, image in enumerate(found):
+                images.save_png(out / f"{rank:05d}.png", image)
 
 
 def _classifier(options: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from improved_gan_tf import data, metrics
+from improved_gan_tf import data, images, metrics
 from improved_gan_tf.cli import score as command
 from improved_gan_tf.errors import UserError
 from tests.helpers.paths import ROOT
@@ -109,6 +109,10 @@ def test_score_command(digits_classifier, tmp_path, capsys):
         0.01,
         "--best-out",
         tmp_path / "best",
+        "--best-out",
+        tmp_path / "best.png",
+        "--best-out",
+        tmp_path / "best.npz",
         "--per-image",
         tmp_path / "p.csv",
         "--shuffle",
@@ -134,6 +138,15 @@ def test_score_command(digits_classifier, tmp_path, capsys):
     best = np.asarray(Image.open(tmp_path / "best" / "00000.png"))
     originals = list(data.as_images("digits").images(lambda image: image, 1))
     np.testing.assert_array_equal(best, originals[int(kl.argmax())][..., 0])
+    with np.load(tmp_path / "best.npz") as arrays:
+        order = arrays["index"]
+        np.testing.assert_allclose(kl[order], np.sort(kl)[::-1][:13], atol=2e-6)
+        np.testing.assert_array_equal(arrays["images"], np.stack([originals[i] for i in order]))
+        expected = images.grid(arrays["images"])[..., 0]
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "best.png")), expected)
+    assert printed["best"]["images"] == [
+        str(tmp_path / n) for n in ("best", "best.png", "best.npz")
+    ]
     _command(tmp_path / "best", *model, "--splits", 1)
     text = capsys.readouterr().out
     for word in ("Inception score", "digits.keras", "1 splits, in order", "13"):
@@ -146,6 +159,8 @@ def test_score_command(digits_classifier, tmp_path, capsys):
         (["digits", "--splits", "0"], "splits is a whole number from 1, not 0"),
         (["digits", "--best", "0.1"], "go together"),
         (["digits", "--best", "2", "--best-out", "x"], "fraction in .0, 1."),
+        (["digits", "--best", ".1", "--best-out", "x.jpg"], "unknown suffix .jpg; choose .png"),
+        (["digits", "--best", ".1", *["--best-out", "x.png"] * 2], "names one place twice"),
         (
             ["digits", "--out", "/dev/null/x.json", "--weights", "/y"],
             "cannot write /dev/null/x.json",

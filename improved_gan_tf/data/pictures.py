@@ -94,6 +94,8 @@ def read(stream: str | os.PathLike | BinaryIO, use: Callable[[Any], Any]) -> Any
     """
     from PIL import Image, UnidentifiedImageError
 
+    if isinstance(stream, str | os.PathLike) and not os.path.isfile(stream):
+        raise Unreadable("not a file")  # to open a named pipe would wait for ever
     try:
         with Image.open(stream, formats=FORMATS) as picture:
             if picture.mode in _DEEP or ";16" in str(picture.tile):  # Pillow cuts 48 bits to 24

@@ -110,11 +110,14 @@ def gan_logits(class_logits: Any) -> Any:
     """log Z(x) - l_{K+1}(x), the logit of D(x) = 1 - p(y = K+1 | x), where l has K+1 logits.
 
     Args:
-        class_logits: A float tensor (N, K + 1), the generated class last.
+        class_logits: A float tensor (N, K + 1), the generated class last; or (N, 1), the logit of D
+            itself, of a GAN without classes.
 
     Returns:
         A float tensor (N,).
     """
+    if class_logits.shape[-1] == 1:
+        return class_logits[..., 0]
     return log_sum_exp(class_logits[..., :-1]) - class_logits[..., -1]
 
 

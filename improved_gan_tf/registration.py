@@ -24,6 +24,7 @@ CLASSES = {
         "JointMinibatchDiscrimination",
         "MinibatchDiscrimination",
         "ReferenceBatch",
+        "SplitBatchNorm",
         "UnbiasedBatchNormalization",
         "VirtualBatchNorm",
         "WeightNorm",

@@ -23,10 +23,20 @@ class ImageNetExperiment(Experiment):
         batch_size, seed = self.recipe.batch_size, self.recipe.seed
         return data_sets.load_stream(source, batch_size=batch_size, seed=seed, **options)
 
+    def networks(
+        self, image_shape: tuple[int, ...] | None = None, num_classes: int | None = None
+    ) -> tuple[Any, Any]:
+        """Makes the networks, see `Experiment`; without labels there are 0 classes."""
+        return super().networks(image_shape, num_classes if self.recipe.labels else 0)
+
     def model(self, generator: Any, discriminator: Any, seed: int) -> Any:
         from improved_gan_tf.models import ImageNetGAN
 
-        return ImageNetGAN(generator, discriminator, seed=seed, noise=self.recipe.noise)
+        gan = ImageNetGAN(generator, discriminator, seed=seed, noise=self.recipe.noise)
+        if gan.labels != self.recipe.labels:
+            expected = "as many logits as classes and one" if self.recipe.labels else "one logit"
+            raise UserError(f"{self.recipe.name}: the discriminator must have {expected}")
+        return gan
 
     def optimizers(self, steps_per_epoch: int | None) -> tuple[Any, Any]:
         import keras
@@ -76,7 +86,7 @@ class ImageNetExperiment(Experiment):
         return self.recipe.steps_per_epoch
 
     def evaluate(self, gan: Any, data: Any) -> dict[str, Any]:
-        """Losses and top-1 error on the test set, with generated images and without noise.
+        """Losses and top-1 error (with labels) on the test set and generated images, without noise.
 
         Raises:
             UserError: The data have no test set, or less than a batch of it.
@@ -88,7 +98,8 @@ class ImageNetExperiment(Experiment):
             )
         logs = gan.evaluate(data.test, verbose=0, return_dict=True)
         images = data.num_test // data.batch_size * data.batch_size
-        return {"test_images": images, "test_error": logs.pop("error"), **logs}
+        errors = {"test_error": logs.pop("error")} if self.recipe.labels else {}
+        return {"test_images": images, **errors, **logs}
 
     def results(self, gan: Any, data: Any, folder: Any) -> dict[str, Any]:
         last = folder.rows()[-1]

@@ -202,6 +202,7 @@ class ImageNetRecipe(Recipe):
 
     skip_unreadable: bool = value(False, help="Leave out damaged images instead of stopping")
     steps_per_epoch: int = value(1000, minimum=1, help="Steps from one checkpoint to the next")
+    labels: bool = value(True, help="Train on the labels; without, the discriminator has one logit")
     smoothing: float = value(0.25, minimum=0, below=1, help="Real images have the target 1 - this")
     generator_target: float = value(
         0.375, above=0, maximum=1, help="Target of generated images in the generator's loss"

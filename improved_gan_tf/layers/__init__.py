@@ -13,6 +13,7 @@ from improved_gan_tf.layers.hashed_gaussian_noise import HashedGaussianNoise
 from improved_gan_tf.layers.joint_minibatch_discrimination import JointMinibatchDiscrimination
 from improved_gan_tf.layers.minibatch_discrimination import MinibatchDiscrimination
 from improved_gan_tf.layers.reference_batch import DropReference, ReferenceBatch
+from improved_gan_tf.layers.split_batch_norm import SplitBatchNorm
 from improved_gan_tf.layers.unbiased_batch_normalization import UnbiasedBatchNormalization
 from improved_gan_tf.layers.virtual_batch_norm import VirtualBatchNorm
 from improved_gan_tf.layers.weight_norm import WeightNorm
@@ -26,6 +27,7 @@ __all__ = [
     "JointMinibatchDiscrimination",
     "MinibatchDiscrimination",
     "ReferenceBatch",
+    "SplitBatchNorm",
     "UnbiasedBatchNormalization",
     "VirtualBatchNorm",
     "WeightNorm",

@@ -8,13 +8,14 @@ import tensorflow as tf
 
 from improved_gan_tf import losses, random
 from improved_gan_tf.keras_compat import BuiltInInit
-from improved_gan_tf.layers import VirtualBatchNorm, freeze_reference, walk
+from improved_gan_tf.layers import VirtualBatchNorm, couples_examples, freeze_reference, walk
 from improved_gan_tf.models.gan import GAN, full, watch
 from improved_gan_tf.networks import players
 
 # First word of the seeds of sampling and testing; training has the model's own, not below 0.
 _SAMPLING, _TESTING = -1, -2
 _LOSSES = ("real_loss", "fake_loss", "class_loss", "generator_loss")
+_OF_LABELS = ("class_loss", "error")
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
@@ -32,6 +33,9 @@ class ImageNetGAN(BuiltInInit, GAN):
     of z and noise; then both players move. z is U[-1, 1). `call` is the generator; `sample` draws
     images without the cost of the reference batch.
 
+    A discriminator with one logit makes an ordinary GAN of two classes: u is its logit, there is no
+    class loss and no error, and labels are not looked at. `fit` takes images alone then, too.
+
     Under a `tf.distribute` strategy every replica has its own z, noise, statistics and minibatch
     features; the gradients and the reported figures are averaged over the replicas (D23). Draws are
     a function of (seed, step, replica) (D9), so there is no random state, and a reloaded model
@@ -40,10 +44,13 @@ class ImageNetGAN(BuiltInInit, GAN):
     Args:
         generator: A `keras.Model` from one or more latent inputs (N, ...) to images (N, H, W, C).
         discriminator: A `keras.Model` from a joint batch, real images first, to logits (2B, K + 1),
-            that of "generated" last.
+            that of "generated" last; or (2B, 1).
         seed: The seed of latent vectors and noise, an integer from 0; see `GAN`.
         image_range: See `GAN`; (-1.0, 1.0) by default.
         noise: The standard deviation of the noise on all images in training, 0.1 by default.
+
+    Attributes:
+        labels: Whether there are classes, from the number of logits.
 
     Raises:
         ValueError: The networks do not fit together, or `seed` or `noise` is negative.
@@ -59,7 +66,6 @@ class ImageNetGAN(BuiltInInit, GAN):
     """
 
     latent_range = (-1.0, 1.0)
-    reported = (*_LOSSES, "error", "running_error", *(f"val_{k}" for k in _LOSSES), "val_error")
     compile_values = (*GAN.compile_values, "smoothing", "generator_target")
     images_at_once = 16
 
@@ -77,8 +83,14 @@ class ImageNetGAN(BuiltInInit, GAN):
         if seed < 0 or noise < 0:
             raise ValueError(f"seed and noise must be at least 0, not {seed!r} and {noise!r}")
         self.noise = noise
-        one = {"trainable": False, "aggregation": "mean", "name": "running_error"}
-        self.running_error = self.add_weight((), "zeros", **one)
+        self.labels: bool = players.output_shape(discriminator)[-1] != 1
+        names = [k for k in (*_LOSSES, "error") if self.labels or k not in _OF_LABELS]
+        self.mean_names = tuple(names)
+        running = ("running_error",) if self.labels else ()
+        self.reported = (*names, *running, *(f"val_{name}" for name in names))
+        if self.labels:
+            one = {"trainable": False, "aggregation": "mean", "name": "running_error"}
+            self.running_error = self.add_weight((), "zeros", **one)
         self.built = True
 
     def compile(
@@ -101,14 +113,17 @@ class ImageNetGAN(BuiltInInit, GAN):
             **kwargs: Arguments of `keras.Model.compile`; `jit_compile` is False by default.
 
         Raises:
-            ValueError: A target is out of its range, or `jit_compile` or `steps_per_execution` is
-                asked for with several replicas on CPU devices, where TensorFlow can do neither.
+            ValueError: A target is out of its range, metrics are given without classes, or
+                `jit_compile` or `steps_per_execution` is asked for with several replicas on CPU
+                devices, where TensorFlow can do neither.
         """
         if not 0 <= smoothing < 1 or not 0 < generator_target <= 1:
             raise ValueError(
                 "smoothing must be in [0, 1) and generator_target in (0, 1], not "
                 f"{smoothing!r} and {generator_target!r}"
             )
+        if kwargs.get("metrics") and not self.labels:
+            raise ValueError("metrics are of the classes; the discriminator has one logit and none")
         kwargs.setdefault("jit_compile", False)
         strategy = tf.distribute.get_strategy()
         if strategy.num_replicas_in_sync > 1 and "CPU" in strategy.extended.worker_devices[0]:
@@ -120,7 +135,7 @@ class ImageNetGAN(BuiltInInit, GAN):
         super().compile(generator_optimizer, discriminator_optimizer, **kwargs)
         self.smoothing = smoothing
         self.generator_target = generator_target
-        self._means = [keras.metrics.Mean(name=name) for name in (*_LOSSES, "error")]
+        self._means = [keras.metrics.Mean(name=name) for name in self.mean_names]
 
     @staticmethod
     def default_optimizer() -> keras.optimizers.Optimizer:
@@ -140,8 +155,8 @@ class ImageNetGAN(BuiltInInit, GAN):
         ]
         return found if len(found) > 1 else found[0]
 
-    def train_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
-        images, labels = data
+    def train_step(self, data: Any) -> dict[str, Any]:
+        images, labels = self._unpacked(data)
         step = tf.identity(self.discriminator_optimizer.iterations)  # before it is counted up
         context = tf.distribute.get_replica_context()
         words = (self.seed, step, context.replica_id_in_sync_group)
@@ -152,10 +167,21 @@ class ImageNetGAN(BuiltInInit, GAN):
             gradients["discriminator"], self.discriminator.trainable_variables
         )
         self.generator_optimizer.apply(gradients["generator"], self.generator.trainable_variables)
-        self._update_running_error(report["error"], step)
         logs = self._results(report, labels)
-        logs["running_error"] = self._log(self.running_error)
+        if self.labels:
+            self._update_running_error(report["error"], step)
+            logs["running_error"] = self._log(self.running_error)
         return logs
+
+    def _unpacked(self, data):
+        """Images and labels of a batch; there need be no labels where there are no classes."""
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        if self.labels and labels is None:
+            raise ValueError(
+                "training needs batches (images, labels); without labels give a discriminator of "
+                "one logit"
+            )
+        return images, labels
 
     def gradients(
         self, images: Any, labels: Any, latents: Any, noise_words: tuple | None = None
@@ -164,15 +190,15 @@ class ImageNetGAN(BuiltInInit, GAN):
 
         Args:
             images: x, a float tensor (B, H, W, C).
-            labels: y, an integer tensor (B,) of classes in 0..K-1.
+            labels: y, an integer tensor (B,) of classes in 0..K-1; None without classes.
             latents: The generator's inputs for B images.
             noise_words: The integers that the noise is a function of; None (the default): no noise.
 
         Returns:
-            (report, gradients): scalars by name, among them "discriminator_loss", and "logits", the
-            K classes' of the images; lists of gradients, "discriminator" and "generator", in the
-            order of their trainable variables, divided by the number of replicas and multiplied by
-            the optimizer's loss scale.
+            (report, gradients): scalars by name, among them "discriminator_loss", and with classes
+            "logits", theirs of the images; lists of gradients, "discriminator" and "generator", in
+            the order of their trainable variables, divided by the number of replicas and multiplied
+            by the optimizer's loss scale.
         """
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         players = {
@@ -200,12 +226,14 @@ class ImageNetGAN(BuiltInInit, GAN):
         report = {
             "real_loss": tf.reduce_mean(losses.sigmoid_kl(real, 1.0 - self.smoothing)),
             "fake_loss": tf.reduce_mean(losses.sigmoid_kl(generated, 0.0)),
-            "class_loss": losses.supervised(labels, logits),
             "generator_loss": losses.smoothed_generator(generated, self.generator_target),
-            "error": losses.error_rate(labels, logits),
-            "logits": logits[:, :-1],
         }
-        whole = report["real_loss"] + report["fake_loss"] + report["class_loss"]
+        whole = report["real_loss"] + report["fake_loss"]
+        if self.labels:
+            report["class_loss"] = losses.supervised(labels, logits)
+            report["error"] = losses.error_rate(labels, logits)
+            report["logits"] = logits[:, :-1]
+            whole += report["class_loss"]
         return {**report, "discriminator_loss": whole}
 
     def _update_running_error(self, error, step):
@@ -214,8 +242,8 @@ class ImageNetGAN(BuiltInInit, GAN):
         error = tf.cast(error, self.running_error.dtype)
         self.running_error.assign((1.0 - rate) * self.running_error + rate * error)
 
-    def test_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
-        images, labels = data
+    def test_step(self, data: Any) -> dict[str, Any]:
+        images, labels = self._unpacked(data)
         # The test batches of several replicas may have different, unknown sizes.
         latents = self.latents(keras.ops.shape(images)[0], _TESTING, self.seed)
         return self._results(self._report(images, labels, latents, training=False), labels)
@@ -224,7 +252,8 @@ class ImageNetGAN(BuiltInInit, GAN):
         for metric in self.own_metrics():
             metric.update_state(report[metric.name])
         logs = {metric.name: metric.result() for metric in self.own_metrics()}
-        logs.update(self.labelled(labels, report["logits"]))
+        if self.labels:
+            logs.update(self.labelled(labels, report["logits"]))
         return {name: self._log(value) for name, value in logs.items()}
 
     @staticmethod
@@ -240,12 +269,12 @@ class ImageNetGAN(BuiltInInit, GAN):
         return keras.tree.map_structure(np.asarray, self.latents(n, _SAMPLING, seed))
 
     def images(self, latents: Any, batch_statistics: bool = False) -> np.ndarray:
-        if batch_statistics:
+        if batch_statistics and not couples_examples(self.generator):
             raise ValueError(
                 "virtual batch normalization never uses the other images of a draw: leave out "
                 "batch_statistics"
             )
-        return super().images(latents)
+        return super().images(latents, batch_statistics)
 
     def serving_generator(self) -> keras.Model:
         """Returns the generator without its reference batch, where it has one."""

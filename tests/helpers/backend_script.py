@@ -187,6 +187,14 @@ def check_cross_batch_norm():
         close(found[name], a[f"d_{name}"], RTOL)
 
 
+def check_split_batch_norm():
+    x, layer = np.random.RandomState(0).randn(6, 3, 3, 4), ours.SplitBatchNorm()
+    model = model_of(x.shape[1:], layer)
+    layer.gamma.assign(np.ones(4))
+    halves = [(half - half.mean((0, 1, 2))) / half.std((0, 1, 2)) for half in np.split(x, 2)]
+    close(value(model(f32(x))), np.concatenate(halves), 1e-4, atol=1e-4)
+
+
 def check_joint_minibatch_discrimination():
     a = load_imagenet("d_minibatch_b3_dup")
     rows, kernels, dims = a["activation"].shape

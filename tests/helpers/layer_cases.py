@@ -58,6 +58,8 @@ LAYERS = {
     "drop_reference": (lambda **k: ours.DropReference(2, **k), (5,)),
     "cross_batch_norm": (lambda **k: ours.CrossBatchNorm(**k), (6,)),
     "cross_batch_norm_of_images": (lambda **k: ours.CrossBatchNorm(epsilon=0.1, **k), (3, 4, 2)),
+    "split_batch_norm": (lambda **k: ours.SplitBatchNorm(**k), (5,)),
+    "split_batch_norm_of_images": (lambda **k: ours.SplitBatchNorm(epsilon=0.1, **k), (3, 4, 2)),
     "joint_minibatch_discrimination": (
         lambda **k: ours.JointMinibatchDiscrimination(4, 3, **k),
         (5,),
@@ -74,7 +76,7 @@ def sizes(which):
     """
     if which == "drop_reference" or (which.startswith("virtual") and "frozen" not in which):
         return 3, 4, 6
-    if which.startswith(("cross", "joint")):
+    if which.startswith(("cross", "split", "joint")):
         return 2, 4, 6
     return 1, 2, 5
 

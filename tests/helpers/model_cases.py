@@ -35,6 +35,21 @@ def imagenet_gan(seed=3, image_range=(-1.0, 1.0), **compile_arguments):
     return gan
 
 
+def plain_gan(seed=3, image_range=(-1.0, 1.0), **compile_arguments):
+    """Two classes, one logit, ordinary batch normalization in both players: a DCGAN."""
+    keras.utils.set_random_seed(seed)
+    size = {"width": 0.0625, "image_shape": SHAPE, "normalization": "batch"}
+    gan = models.ImageNetGAN(
+        networks.imagenet.generator(noise_maps=False, **size),
+        networks.imagenet.discriminator(num_classes=0, minibatch_kernels=0, **size),
+        seed=seed,
+        image_range=image_range,
+        noise=0.0,
+    )
+    gan.compile(**{"smoothing": 0.0, "generator_target": 1.0, **compile_arguments})
+    return gan
+
+
 def labelled(examples=4 * BATCH, seed=0):
     rng = np.random.RandomState(seed)
     x = rng.uniform(size=(examples, *SHAPE)).astype("float32")
@@ -57,6 +72,7 @@ def three_streams(seed=0):
 MODELS = {
     "semi-supervised": (semi_supervised_gan, three_streams),
     "imagenet": (imagenet_gan, lambda seed=0: batches(labelled(seed=seed))),
+    "plain": (plain_gan, lambda seed=0: batches(labelled(seed=seed))),
 }
 
 

@@ -123,6 +123,7 @@ def test_a_layer_of_the_users_own():
         (keras.layers.BatchNormalization, True),
         (ours.UnbiasedBatchNormalization, True),
         (ours.CrossBatchNorm, True),
+        (ours.SplitBatchNorm, True),
         (lambda: ours.MinibatchDiscrimination(2), True),
         (lambda: ours.JointMinibatchDiscrimination(2, 2), True),
     ],

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from improved_gan_tf.cli import convert, predict, process, runs, score, train
+from improved_gan_tf.cli import convert, predict, process, reproduce, runs, score, train
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments.recipe import unknown
 from improved_gan_tf.version import VERSION
@@ -19,10 +19,12 @@ _STOPPED = 130  # by SIGINT, as shells have it
 class _Parser(argparse.ArgumentParser):
     """argparse with one line for a mistake, without the usage, and with what was meant."""
 
+    choosing = "command"  # what its sub-parsers are
+
     def error(self, message: str) -> NoReturn:
         if choice := re.search(r"invalid choice: '?([^' ]*)'? \(choose from (.*)\)", message):
             known = re.findall(r"[\w-]+", choice[2])
-            message = f"{unknown('no command', choice[1], known)}"
+            message = f"{unknown(f'no {self.choosing}', choice[1], known)}"
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
@@ -93,6 +95,7 @@ def parser() -> argparse.ArgumentParser:
     runs.add_commands(commands)
     predict.add_command(commands)
     score.add_command(commands)
+    reproduce.add_command(commands)
     convert.add_commands(commands)
     for command in commands.choices.values():
         command.set_defaults(parser=command)

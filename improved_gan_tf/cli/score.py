@@ -106,7 +106,7 @@ def _score(options: argparse.Namespace) -> None:
     for path in options.best_out or ():
         _make_place(Path(path), folder=not Path(path).suffix)
     with warnings.catch_warnings():
-        warnings.showwarning = _one_line
+        warnings.showwarning = one_line
         warnings.simplefilter("always", UserWarning)
         images, result = _evaluate(options)
     figures, lines = result.to_json(), result.lines()
@@ -142,7 +142,8 @@ def _score(options: argparse.Namespace) -> None:
         _write_best(options, images, best)
 
 
-def _one_line(message: Any, *ignored: Any, **also: Any) -> None:
+def one_line(message: Any, *ignored: Any, **also: Any) -> None:
+    """Shows a warning in one line, in place of `warnings.showwarning`."""
     print(f"warning: {message}", file=sys.stderr)
 
 

@@ -37,8 +37,6 @@ def add_commands(commands: Any) -> None:
     add("--devices", type=int, default=1, metavar="N", help=f"{devices} by TF_CONFIG)")
     add("--quiet", action="store_true", help="no progress")
     add_value_options(train)
-    every = "any value of the recipe, for example discriminator.input_noise=0.2"
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help=every)
     train.set_defaults(command=_train, stopped="; it continues with --resume")
 
     listing = commands.add_parser("recipes", help="list the recipes, or show one's values")
@@ -50,7 +48,7 @@ def add_commands(commands: Any) -> None:
 
 
 def add_value_options(parser: argparse.ArgumentParser, names: Collection[str] = ()) -> None:
-    """Adds an option for each value of the recipes, as it is declared, and --width.
+    """Adds an option for each value of the recipes, as it is declared, --width and --set.
 
     Args:
         parser: Where they are added. `given_values` reads what it parsed.
@@ -64,6 +62,8 @@ def add_value_options(parser: argparse.ArgumentParser, names: Collection[str] = 
                 added.add(name)
                 _add_option(group, name, value)
     parser.add_argument("--width", type=float, help="factor of both networks' channels or units")
+    every = "any value of the recipe, for example discriminator.input_noise=0.2"
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=every)
 
 
 def _add_option(group: Any, name: str, value: declared.Value) -> None:
@@ -81,17 +81,11 @@ def _add_option(group: Any, name: str, value: declared.Value) -> None:
 
 
 def given_values(options: argparse.Namespace) -> dict[str, Any]:
-    """{name: value} for `experiments.override`: the values whose options were given."""
+    """The values whose options were given, and those of --set, for `experiments.override`."""
     known = {name for kind in _GROUPS.values() for name in declared.values(kind)}
     values = {name: value for name, value in vars(options).items() if name in known}
     if options.width is not None:
         values["generator"] = values["discriminator"] = {"width": options.width}
-    return values
-
-
-def _values(options: argparse.Namespace) -> dict[str, Any]:
-    """The values that options and --set give, for `experiments.override`."""
-    values = given_values(options)
     for item in options.set:
         key, equals, text = item.partition("=")
         if not equals:
@@ -121,7 +115,7 @@ def _begun(named: str, folder: RunFolder) -> Any:
 
 
 def _train(options: argparse.Namespace) -> None:
-    values, out = _values(options), options.out
+    values, out = given_values(options), options.out
     if out is None:
         recipe = recipes.get(options.recipe)
         seed = values.get("seed", recipe.seed)

@@ -8,7 +8,7 @@ samples/epoch-0001.png              grids of generated images
 samples/real.png                    a grid of real images, to compare them with
 checkpoints/epoch-0001.weights.h5   weights, optimizers, averages, random states
 tensorboard/, generator/            TensorBoard's events; the exported generator
-results.json                        of a finished run
+results.json, scores.json           of a finished run, and of its generator
 report/                             curves and the page
 baseline/                           the same again, of the supervised-only baseline
 lock                                while a process writes the run
@@ -18,7 +18,6 @@ import contextlib
 import csv
 import hashlib
 import io
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -37,6 +36,7 @@ _RECIPE = "recipe.py"
 _LABELED = "labeled_indices.npy"
 _LOG = "log.csv"
 _RESULTS = "results.json"
+_SCORES = "scores.json"
 _LOCK = "lock"
 _CHECKPOINT = "epoch-{:04d}.weights.h5"
 _GRID = "epoch-{:04d}.png"
@@ -183,6 +183,14 @@ class RunFolder:
             raise UserError(f"{self.path} has no {_RESULTS} yet; train it to its end (--resume)")
         return reading.current_names(found)
 
+    def scores(self) -> dict | None:
+        """The scores of the generator, see `write_scores`; None where there are none."""
+        return self._object(_SCORES)
+
+    def write_scores(self, scores: Mapping) -> None:
+        """Writes scores.json: figures of generated images, and what they depend on."""
+        write_json(self.path / _SCORES, scores)
+
     def write_results(self, results: Mapping) -> None:
         """Writes results.json: the run is finished."""
         write_json(self.path / _RESULTS, results)
@@ -316,19 +324,7 @@ class RunFolder:
 
     def _object(self, name: str) -> dict | None:
         """The JSON object in a file of the run; None where the file is absent."""
-        path = self.path / name
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, RecursionError) as error:
-            reason = reading.one_line(error)
-            raise UserError(
-                f"{path} cannot be read as JSON: {reason}; mend or remove it"
-            ) from error
-        if not isinstance(found, dict):
-            raise UserError(f"{path} holds no JSON object; mend or remove it")
-        return found
+        return reading.read_json(self.path / name)
 
 
 def load_weights(model: Any, path: str | os.PathLike) -> None:

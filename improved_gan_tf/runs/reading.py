@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,25 @@ def is_png(path: Path) -> bool:
     except (OSError, SyntaxError, ValueError):  # Pillow raises each of them for broken PNGs
         return False
     return True
+
+
+def read_json(path: Path) -> dict | None:
+    """The JSON object in a file; None where the file is absent.
+
+    Raises:
+        UserError: The file cannot be read, or holds something else.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path} cannot be read as JSON: {one_line(error)}; mend or remove it"
+        ) from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds no JSON object; mend or remove it")
+    return found
 
 
 def current_names(value: Any) -> Any:

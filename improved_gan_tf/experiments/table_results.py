@@ -1,0 +1,246 @@
+"""What a table says: means over seeds, ensembles, the paper's figures; as JSON, text and a page."""
+
+import os
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from improved_gan_tf.experiments.ensemble import ensemble
+from improved_gan_tf.experiments.tables import Plan, Row
+from improved_gan_tf.files import write_json, write_text
+from improved_gan_tf.quantities import BASELINE
+from improved_gan_tf.runs.reading import read_json
+from improved_gan_tf.runs.recorded import recorded
+
+_JSON, _TEXT, _PAGE = "table.json", "table.md", "table.html"
+_ERRORS = ("test_error", "test_error_current")
+# What of a run's results is no time and no place: the same for the same run, bit for bit.
+_KEPT = ("epochs", "steps", "labels", "test_images", *_ERRORS, "inception_score", "fid")
+
+
+def summary(
+    plan: Plan,
+    finished: Mapping[str, Mapping[str, Any]],
+    scored_by: Mapping[str, Any] | None = None,
+    real: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The content of table.json, without ensembles.
+
+    It depends on the runs alone, not on when, where and how often they were stopped.
+
+    Args:
+        plan: The table.
+        finished: {name: results, and scores where the table has them} of the finished runs.
+        scored_by: What the scores were computed by and of.
+        real: The score of the real test images.
+    """
+    return {
+        "table": plan.table.name,
+        "title": plan.table.title,
+        "recipe": plan.recipe.name,
+        "reduced": list(plan.reduced),
+        "others": list(plan.others),
+        "scored_by": scored_by,
+        "real": real,
+        "runs": len(plan.runs),
+        "unfinished": [run.name for run in plan.runs if run.name not in finished],
+        "rows": [_row(plan, row, finished) for row in plan.rows],
+    }
+
+
+def _row(plan: Plan, row: Row, finished: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    runs: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
+    for run in plan.runs:
+        if run.row == row and run.name in finished:
+            kept = {key: finished[run.name][key] for key in _KEPT if key in finished[run.name]}
+            runs[run.baseline].append({"name": run.name, "seed": run.seed, **kept})
+    return {
+        "name": row.name,
+        "summary": row.summary,
+        "paper": {key: dict(zip(("mean", "std"), p, strict=True)) for key, p in row.paper.items()},
+        "planned": [run.name for run in plan.runs if run.row == row and not run.baseline],
+        "labels": max((run.get("labels", 0) for run in runs[False]), default=0) or None,
+        "single": _means(runs[False]),
+        "ensemble": None,
+        "baseline": _means(runs[True]),
+        "runs": runs[False],
+        "baseline_runs": runs[True],
+    }
+
+
+def _means(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """{"count", key: {"mean", "std"}} over runs; std is of a sample, None of a single run."""
+    if not runs:
+        return None
+    found: dict[str, Any] = {"count": len(runs)}
+    for key in (*_ERRORS, "inception_score", "fid"):
+        if all(key in run for run in runs):
+            each = [run[key]["mean"] if key == "inception_score" else run[key] for run in runs]
+            spread = statistics.stdev(each) if len(each) > 1 else None
+            found[key] = {"mean": statistics.mean(each), "std": spread}
+    return found
+
+
+def add_ensembles(
+    table: dict[str, Any], out: str | os.PathLike, data_dir: str | None, evaluate: bool
+) -> None:
+    """Adds the ensembles of the rows of test errors whose runs are all finished.
+
+    One that is known, of the same runs, is taken from table.json.
+
+    Args:
+        table: What `summary` returned.
+        out: The table's folder.
+        data_dir: TFDS' data folder.
+        evaluate: Whether to evaluate those that are not known.
+    """
+    before = read_json(Path(out) / _JSON) or {}
+    known = {row["name"]: row for row in before.get("rows", ())}
+    for row in table["rows"]:
+        names = [run["name"] for run in row["runs"]]
+        if table["scored_by"] is not None or len(names) < 2 or names != row["planned"]:
+            continue
+        old = known.get(row["name"], {})
+        if old.get("runs") == row["runs"] and old.get("ensemble"):
+            row["ensemble"] = old["ensemble"]
+        elif evaluate:
+            found = ensemble([Path(out) / name for name in names], data_dir)
+            labels = _labels_in_all(out, names)
+            row["ensemble"] = {"count": len(names), "labels": labels}
+            row["ensemble"] |= {key: found[key] for key in _ERRORS}
+
+
+def _labels_in_all(out: str | os.PathLike, names: Sequence[str]) -> int | None:
+    """How many images were labelled in one run or another."""
+    from improved_gan_tf.runs.folder import RunFolder
+
+    found = [RunFolder(Path(out) / name).labeled_indices() for name in names]
+    return len(set().union(*(each.tolist() for each in found if each is not None)))
+
+
+def headline(plan: Plan) -> list[str]:
+    """The title of a table, and what is otherwise than in the paper."""
+    return [_title(plan.table.name, plan.table.title, plan.reduced)] + _differences(
+        plan.reduced, plan.others
+    )
+
+
+def _title(name: str, title: str, reduced: Sequence[str]) -> str:
+    return f"{name}{' (reduced)' if reduced else ''}: {title}"
+
+
+def _differences(reduced: Sequence[str], others: Sequence[str]) -> list[str]:
+    said = [f"Reduced: {', '.join(reduced)}."] if reduced else []
+    return said + ([f"Other than in the paper: {', '.join(others)}."] if others else [])
+
+
+def notes(table: Mapping[str, Any]) -> list[str]:
+    """Sentences that belong to every form of the table."""
+    said = _differences(table["reduced"], table["others"])
+    by = table["scored_by"]
+    if by:
+        digest = str(by["classifier_digest"])[:19]
+        said.append(f"Scored by {by['classifier']} ({digest}...), {by['images']:,} images a model.")
+        if not by["classifier"].startswith("inception"):
+            said[-1] += " These scores are not comparable with those of Inception, the paper's."
+    if table["unfinished"]:
+        left = len(table["unfinished"])
+        said.append(f"Not finished: {left} of the {table['runs']} runs.")
+    seen = [row for row in table["rows"] if row["ensemble"] and row["ensemble"]["labels"]]
+    if any(row["ensemble"]["labels"] > row["labels"] for row in seen):
+        said.append(
+            "The runs of an ensemble have other labelled images each, so that together they know "
+            "more labels than one; --seed-data gives all of them the same."
+        )
+    return said
+
+
+def cells(table: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """The heads of the columns, and the rows, as people read them."""
+    if table["scored_by"] is not None:
+        return _score_cells(table)
+    head = ["labels", "paper", "paper, ensemble of 10", "ours", "ours, ensemble"]
+    rows = []
+    for row in table["rows"]:
+        paper, single = row["paper"], row["single"]
+        cell = [f"{row['labels']:,}" if row["labels"] else row["name"]]
+        cell += [_error(paper.get(key)) for key in ("single", "ensemble")]
+        cell.append(_error(single and single["test_error"], single and single["count"]))
+        cell.append(_ensemble(row))
+        cell.append(_error(row["baseline"] and row["baseline"]["test_error"]))
+        rows.append(cell)
+    if any(row["baseline"] for row in table["rows"]):
+        return [*head, BASELINE], rows
+    return head, [cell[:-1] for cell in rows]
+
+
+def _score_cells(table: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    real = table["real"]
+    rows = [["real test images", "11.24 +- 0.12", _score(real and real["inception_score"]), ""]]
+    for row in table["rows"]:
+        single = row["single"] or {}
+        count = single.get("count")
+        score, distance = single.get("inception_score"), single.get("fid")
+        if count == 1:  # its spread over the parts of its images, as the paper's
+            score = row["runs"][0]["inception_score"]
+        cell = [row["name"], _score(row["paper"].get("inception_score")), _score(score, count)]
+        rows.append([*cell, _score(distance)])
+    return ["model", "paper, Inception score", "ours, score", "ours, FID"], rows
+
+
+def _score(figure: Mapping[str, Any] | None, count: int | None = None) -> str:
+    if not figure:
+        return ""
+    text = f"{figure['mean']:.2f}"
+    text += "" if figure.get("std") is None else f" +- {figure['std']:.2f}"
+    return text + (f" ({count} runs)" if count and count > 1 else "")
+
+
+def _error(figure: Mapping[str, Any] | None, count: int | None = None) -> str:
+    if not figure:
+        return ""
+    text = _per_cent(figure["mean"])
+    text += "" if figure["std"] is None else f" +- {_per_cent(figure['std'])}"
+    return f"{text} %" + (f" ({count})" if count else "")
+
+
+def _ensemble(row: Mapping[str, Any]) -> str:
+    found = row["ensemble"]
+    if not found:
+        return ""
+    labels = (
+        f", {found['labels']:,} labels" if (found["labels"] or 0) > (row["labels"] or 0) else ""
+    )
+    return f"{_per_cent(found['test_error'])} % ({found['count']} runs{labels})"
+
+
+def _per_cent(value: float) -> str:
+    """Two digits after the point, and the third where the paper has it: 0.065."""
+    text = f"{100 * value:.3f}"
+    return text[:-1] if text.endswith("0") else f"{100 * value:.2f}" if value >= 0.001 else text
+
+
+def lines(table: Mapping[str, Any]) -> list[str]:
+    """The table as lines of plain text."""
+    head, rows = cells(table)
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    found = [_title(table["table"], table["title"], table["reduced"])]
+    for row in (head, *rows):
+        found.append("  ".join(text.ljust(w) for text, w in zip(row, widths, strict=True)).rstrip())
+    return found + notes(table)
+
+
+def markdown(table: Mapping[str, Any]) -> str:
+    """The content of table.md."""
+    head, rows = cells(table)
+    parts = [f"# {_title(table['table'], table['title'], table['reduced'])}", *notes(table)]
+    written = [head, ["---"] * len(head), *rows]
+    parts.append("\n".join("| " + " | ".join(row) + " |" for row in written))
+    return "\n\n".join(parts) + "\n"
+
+
+def write(table: Mapping[str, Any], out: str | os.PathLike) -> list[Path]:
+    """Writes table.json and table.md; returns their paths."""
+    out = Path(out)
+    return [write_json(out / _JSON, recorded(table)), write_text(out / _TEXT, markdown(table))]

@@ -4,6 +4,7 @@ import math
 import os
 import sys
 import time
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,40 +14,116 @@ import tqdm
 
 from improved_gan_tf import images
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.files import temporary
 from improved_gan_tf.quantities import QUANTITIES
-from improved_gan_tf.runs.folder import RunFolder
+from improved_gan_tf.runs.folder import WITHOUT_RECIPE, RunFolder
+from improved_gan_tf.runs.software import software
 
 Folder = str | os.PathLike  # a `RunFolder` is one
 Logs = Mapping[str, float] | None
 
 
 def standard(
-    out: Folder, first_epoch: int = 0, samples: int = 100
+    out: Folder, resume: bool = False, samples: int = 100
 ) -> list[keras.callbacks.Callback]:
-    """The callbacks of a run that is kept in the folder `out`.
+    """The callbacks of a run that is kept in the folder `out`, for one `fit`.
+
+    The folder is that of a run as `improved-gan train` makes it, and the commands work on it:
+    `sample`, `export`, `report`, `score`, `predict`, and `evaluate --data NAME`. In place of a
+    recipe it holds the model.
 
     Args:
-        out: The run's folder.
-        first_epoch: Epochs that are done already, where a run is resumed. Default 0.
+        out: The run's folder: absent or empty, or with `resume` that of a run.
+        resume: Whether to go on with the run in `out`, if there is one, whose newest checkpoint the
+            model has been given by `RunFolder.restore`. Default False.
         samples: Images in a sample grid. Default 100.
 
     Returns:
         List of callbacks for `fit`, in the order in which they must run: the checkpoint is last, so
         that an epoch that has one has its log line and its grid too.
 
-    Example:
+    Raises:
+        UserError: Without `resume`, the folder is used. With it, `fit` raises one where it does not
+            begin with the epoch after the newest checkpoint.
 
-    >>> gan.fit(data.train, epochs=200, validation_data=data.test,
-    ...         callbacks=callbacks.standard("runs/digits"))
+    Example: a script that goes on where it was stopped, to the same weights bit for bit.
+
+    >>> first = runs.RunFolder("runs/digits").restore(gan)  # epochs done, 0 at the beginning
+    >>> data.start_epoch = first
+    >>> gan.fit(data.train, initial_epoch=first, epochs=200, validation_data=data.test,
+    ...         callbacks=callbacks.standard("runs/digits", resume=True))
     """
     folder = RunFolder(out)
+    if not resume:
+        folder.refuse_if_used()
     return [
+        Begin(folder),
         StopOnNaN(),
         SampleGrid(folder, samples),
-        RunLog(folder, first_epoch),
+        RunLog(folder, folder.latest_checkpoint()[0]),
         keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
         Checkpoint(folder),
     ]
+
+
+class Begin(keras.callbacks.Callback):
+    """Begins the folder of a run before the first epoch of `fit`: config.json and the model.
+
+    A folder that `experiments.train` has begun stays as it is.
+
+    Args:
+        folder: The run's folder.
+
+    Raises:
+        UserError: `fit` does not begin with the epoch after the folder's newest checkpoint, or the
+            model has never been trained and has not been given that checkpoint.
+    """
+
+    def __init__(self, folder: Folder):
+        super().__init__()
+        self.folder = RunFolder(folder)
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self._begun = False
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        if self._begun:
+            return
+        self._begun = True
+        folder, (done, _) = self.folder, self.folder.latest_checkpoint()
+        new = int(keras.ops.convert_to_numpy(self.model.discriminator_optimizer.iterations)) == 0
+        if epoch != done or (done and new):
+            begins = "a model without its weights" if epoch == done else f"epoch {epoch + 1}"
+            raise UserError(
+                f"{folder} has {done} epochs, but fit begins with {begins}; name another folder, "
+                "or go on with RunFolder(...).restore(gan), standard(..., resume=True) and "
+                f"fit(initial_epoch={done})"
+            )
+        if folder.begun and not folder.without_recipe:
+            return
+        config = folder.config() if folder.begun else self._config()
+        config["recipe"] |= {"epochs": self.params["epochs"]}
+        folder.write_config(config)
+
+    def _config(self) -> dict[str, Any]:
+        """What config.json says of a model without a recipe, which is kept beside it."""
+        try:
+            with temporary(self.folder.model) as name:
+                self.model.save(name)
+        except (TypeError, ValueError, NotImplementedError) as error:
+            reason = " ".join(str(error).split())[:200]
+            text = f"{self.folder.model} cannot be written, so that the commands `sample`, `export`"
+            warnings.warn(f"{text} and others will not work on the run: {reason}", stacklevel=2)
+        return {
+            "kind": WITHOUT_RECIPE,
+            "recipe": {"name": self.folder.path.resolve().name},
+            "data": {
+                "image_shape": list(self.model.image_shape),
+                "num_classes": self.model.num_classes,
+                "image_range": list(self.model.image_range),
+            },
+            **software(),
+        }
 
 
 class StopOnNaN(keras.callbacks.Callback):

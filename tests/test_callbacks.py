@@ -18,6 +18,8 @@ class Model:
     reported = ("supervised_loss", "error", "val_error")
     trains_generator = True
     image_range = (-1.0, 1.0)
+    image_shape = (2, 3, 1)
+    num_classes = None
     stop_training = False
     optimizer = None  # Keras' TensorBoard asks for one
 
@@ -29,6 +31,9 @@ class Model:
 
     def sample(self, n, seed):
         return np.full((n, 2, 3, 1), self.value + seed, np.float32)
+
+    def save(self, path):
+        path.write_text("model")
 
     def save_weights(self, path, overwrite):
         path.write_text("weights")
@@ -59,6 +64,26 @@ def test_standard_keeps_everything_in_the_folder(tmp_path):
     assert [epoch for epoch, _ in folder.grids()] == [1, 2, 3]
     assert folder.latest_checkpoint()[0] == 3
     assert list(folder.tensorboard.rglob("events*"))
+
+
+def test_standard_refuses_a_used_folder_and_resumes(tmp_path):
+    """Nothing is overwritten, also where the callbacks of one `fit` are given to another."""
+    found = callbacks.standard(tmp_path, samples=4)
+    train(found, epochs=2)
+    folder = RunFolder(tmp_path)
+    with pytest.raises(UserError, match="is not empty; name another folder"):
+        callbacks.standard(tmp_path)
+    with pytest.raises(UserError, match=r"has 2 epochs, but .* epoch 1; .*initial_epoch=2\)"):
+        train(found, epochs=2)
+    config = folder.config()
+    assert config["kind"] == "model" and config["recipe"]["epochs"] == 2
+    folder.model.write_text("as it began")
+    model = Model()
+    model.discriminator_optimizer.iterations.assign(4)
+    train(callbacks.standard(tmp_path, resume=True), epochs=3, first=2, model=model)
+    assert [row["epoch"] for row in folder.rows()] == ["1", "2", "3"]
+    config["recipe"]["epochs"] = 3
+    assert folder.config() == config and folder.model.read_text() == "as it began"
 
 
 def test_the_checkpoint_is_last(tmp_path):

@@ -11,9 +11,10 @@ from improved_gan_tf.errors import UserError
 
 _CONVERT = """Converts class folders of picture files to TFRecord files for --data records:OUT_DIR.
 SOURCE_DIR has one sub-folder per class; labels count from 0 in the order of the sorted folder
-names. The middle square of every picture is resized and stored as a JPEG, in shuffled order. A
-conversion that was stopped continues when the same command is run again. Pictures that could not be
-used, and those that were not what their names say, are listed in OUT_DIR/skipped.txt."""
+names. Pictures without a label, in a folder "unlabeled" or "_unlabeled", are left out. The middle
+square of every picture is resized and stored as a JPEG, in shuffled order. A conversion that was
+stopped continues when the same command is run again. Pictures that could not be used, and those
+that were not what their names say, are listed in OUT_DIR/skipped.txt."""
 
 _GRAPH = """Writes the Inception network of 2015-12-05 as a frozen GraphDef with the original's node
 names: a program that imports it, feeds ExpandDims:0 (one image or many, values 0..255) and fetches

@@ -37,7 +37,7 @@ def _predict(options: argparse.Namespace) -> None:
     recipe, gan, _ = experiments.load_generator(options.run)
     experiment, config = experiments.experiment(recipe), RunFolder(options.run).config()
     height, width, channels = config["data"]["image_shape"]
-    names = config["data"].get("class_names") or range(config["data"]["num_classes"])
+    names = config["data"].get("class_names") or range(config["data"]["num_classes"] or 0)
     images = data.as_images(
         options.images,
         options.range,

@@ -28,6 +28,10 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument("--json", action="store_true", help=json_help)
     confusion = "write a picture of the confusion matrix: which classes are taken for which"
     evaluate.add_argument("--confusion", metavar="FILE.png", help=confusion)
+    other = (
+        "the data whose test set counts (default: the recipe's; a GAN without a recipe has none)"
+    )
+    evaluate.add_argument("--data", metavar="NAME", help=other)
     evaluate.add_argument("--data-dir", help="TFDS' data folder (default: that of the training)")
 
     sample = _add(commands, "sample", "draw images from the trained generator", _sample)
@@ -97,7 +101,7 @@ def _evaluate_several(runs: list[str], options: argparse.Namespace) -> None:
 
 def _evaluated(run: str, options: argparse.Namespace, ensemble: Any = None) -> dict[str, Any]:
     """The errors of a run, which are printed unless JSON is wanted, and added to `ensemble`."""
-    recipe, data, gan, epochs = experiments.load_run(run, options.data_dir)
+    recipe, data, gan, epochs = experiments.load_run(run, options.data_dir, options.data)
     experiment = experiments.experiment(recipe)
     found = {"recipe": recipe.name, "epochs": epochs, **experiment.evaluate(gan, data)}
     if not options.json:

@@ -9,10 +9,13 @@ from improved_gan_tf.experiments.experiment import Experiment
 from improved_gan_tf.experiments.imagenet import ImageNetExperiment
 from improved_gan_tf.experiments.recipe import Recipe, override
 from improved_gan_tf.experiments.semi_supervised import SemiSupervisedExperiment
+from improved_gan_tf.experiments.without_recipe import ModelExperiment
+from improved_gan_tf.runs.folder import WITHOUT_RECIPE
 
 EXPERIMENTS: dict[str, type[Experiment]] = {
     "semi_supervised": SemiSupervisedExperiment,
     "imagenet": ImageNetExperiment,
+    WITHOUT_RECIPE: ModelExperiment,
 }
 """What carries out the recipes of each kind."""
 

@@ -56,21 +56,23 @@ class Experiment:
         """What the progress bar calls it."""
         return self.recipe.name
 
-    def load_data(self, data_dir: str | os.PathLike | None = None) -> Any:
+    def load_data(self, data_dir: str | os.PathLike | None = None, data: Any = None) -> Any:
         """Opens the recipe's data, as `data.load` or `data.load_stream` returns them.
 
         Args:
             data_dir: TFDS' data folder, see `data.open`.
+            data: Other data in their place: a name, or what these functions take or return.
         """
         raise NotImplementedError
 
     def source(
-        self, data_dir: str | os.PathLike | None = None, **options: Any
+        self, data_dir: str | os.PathLike | None = None, data: Any = None, **options: Any
     ) -> tuple[Any, dict[str, Any]]:
         """Returns what `load_data` loads: what the recipe file's data() returns, or a name.
 
         Args:
             data_dir: TFDS' data folder.
+            data: Other data in their place.
             **options: Arguments of `data.open`.
 
         Returns:
@@ -79,8 +81,8 @@ class Experiment:
         Raises:
             UserError: There is neither.
         """
-        found, code = self.recipe.data, self.recipe.code
-        if code and "data" in code.functions:
+        found, code = self.recipe.data if data is None else data, self.recipe.code
+        if data is None and code and "data" in code.functions:
             found = code.functions["data"](self.recipe, data_dir)
         if found is None:
             raise UserError(

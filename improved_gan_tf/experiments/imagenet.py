@@ -14,10 +14,10 @@ class ImageNetExperiment(Experiment):
 
     distributable = True
 
-    def load_data(self, data_dir: str | os.PathLike | None = None) -> Any:
+    def load_data(self, data_dir: str | os.PathLike | None = None, data: Any = None) -> Any:
         names = ("image_size", "resize", "skip_unreadable")
         values = {name: getattr(self.recipe, name) for name in names}
-        source, options = self.source(data_dir, **values)
+        source, options = self.source(data_dir, data, **values)
         if isinstance(source, data_sets.ImageStream):
             return source
         batch_size, seed = self.recipe.batch_size, self.recipe.seed

@@ -22,7 +22,7 @@ from improved_gan_tf.experiments.recipe import (
     values,
 )
 from improved_gan_tf.experiments.recipe_file import RecipeFile
-from improved_gan_tf.runs.folder import RunFolder
+from improved_gan_tf.runs.folder import WITHOUT_RECIPE, RunFolder
 
 DIGITS = SemiSupervisedRecipe(
     name="digits",
@@ -271,9 +271,14 @@ def from_config(config: Mapping[str, Any], code: RecipeFile | None = None) -> An
         code: The recipe's file, where it has one.
 
     Raises:
-        UserError: There is none, it has values that this version does not know, or it has an
-            experiment that is not registered here.
+        UserError: There is none (see `callbacks.standard`), it has values that this version does
+            not know, or it has an experiment that is not registered here.
     """
+    if config.get("kind") == WITHOUT_RECIPE:
+        raise UserError(
+            "the run has no recipe: its model was made and trained in Python, where it goes on by "
+            "callbacks.standard(..., resume=True)"
+        )
     given = config.get("recipe")
     given = given if isinstance(given, dict) else {}
     original = code.loaded() if code else RECIPES.get(str(given.get("name")))

@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import platform
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,12 +9,12 @@ from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import distribution, recipes
 from improved_gan_tf.experiments.building import assemble, build, experiment
 from improved_gan_tf.experiments.recipe import Recipe, override
+from improved_gan_tf.experiments.without_recipe import recipe_of
 from improved_gan_tf.runs.folder import RunFolder
-from improved_gan_tf.version import VERSION
+from improved_gan_tf.runs.software import software
 
 _NAMED = 100  # classes whose names the config keeps
 _GRID = 100  # real images in samples/real.png
-_PACKAGES = ("keras", "numpy", "tensorflow", "tensorflow-datasets")
 
 
 def train(
@@ -108,10 +106,10 @@ def _train(recipe, folder, data_dir, resume, verbose, strategy, chief):
     if chief and gan.trains_generator and not folder.real.exists():
         _save_real(data, folder)
     if first < recipe.epochs:
-        extra = callbacks.standard(folder, first) if chief else [callbacks.StopOnNaN()]
+        extra = callbacks.standard(folder, resume=True) if chief else [callbacks.StopOnNaN()]
         if chief and verbose:
             print(data.summary())
-            extra.insert(1, callbacks.Progress(first, chosen.title))
+            extra.insert(2, callbacks.Progress(first, chosen.title))
         chosen.fit(gan, data, first, extra)
     if not chief:
         return None
@@ -131,20 +129,27 @@ def evaluate(recipe: Recipe | str, data: Any, gan: Any) -> dict[str, Any]:
 
 
 def load_run(
-    out: str | os.PathLike, data_dir: str | os.PathLike | None = None
+    out: str | os.PathLike, data_dir: str | os.PathLike | None = None, data: Any = None
 ) -> tuple[Any, Any, Any, int]:
     """Loads the run in a folder: its recipe, data, model at the last checkpoint, epochs done.
 
-    The data are looked for in `data_dir`, by default in the folder that training was given.
+    Args:
+        out: The run's folder.
+        data_dir: Where the data are looked for; None (default): in the folder that training was
+            given.
+        data: Data in place of the recipe's, a name or what `data.load` takes or returns; a run
+            that `callbacks.standard` began needs them. None (default): the recipe's.
 
     Raises:
         UserError: The folder is not a run's, has no checkpoint yet or a damaged one, or the data
             are absent.
     """
     recipe = _checkpointed(out)
-    data = experiment(recipe).load_data(data_dir or RunFolder(out).config().get("data_dir"))
-    gan = build(recipe, data)
-    return recipe, data, gan, RunFolder(out).restore(gan)
+    place = data_dir or RunFolder(out).config().get("data_dir")
+    other = {} if data is None else {"data": data}  # an experiment of one's own may not take it
+    loaded = experiment(recipe).load_data(place, **other)
+    gan = build(recipe, loaded)
+    return recipe, loaded, gan, RunFolder(out).restore(gan)
 
 
 def load_generator(out: str | os.PathLike) -> tuple[Any, Any, int]:
@@ -204,7 +209,7 @@ def open_generator(
 def _checkpointed(out: str | os.PathLike) -> Any:
     """The recipe of the run in the folder `out`, which must have a checkpoint."""
     folder = RunFolder(out)
-    recipe = recipes.of_run(folder)
+    recipe = recipe_of(folder) if folder.without_recipe else recipes.of_run(folder)
     if folder.latest_checkpoint()[1] is None:
         raise UserError(f"{out} has no checkpoint yet; train it first (--resume)")
     return recipe
@@ -274,21 +279,11 @@ def _description(data: Any) -> dict[str, Any]:
 
 
 def _config(recipe: Recipe, data: Any, strategy: Any) -> Mapping[str, Any]:
-    from importlib.metadata import version
-
-    import keras
-
     config = recipes.to_config(recipe)
     return {
         **config,
         "seeds": {k: config["recipe"][k] for k in ("seed", "seed_data") if k in config["recipe"]},
         "data": _description(data),
         "replicas": strategy.num_replicas_in_sync,
-        "versions": {
-            "improved_gan_tf": VERSION,
-            "python": platform.python_version(),
-            **{package: version(package) for package in _PACKAGES},
-        },
-        "backend": keras.backend.backend(),
-        "command": " ".join(sys.argv),
+        **software(),
     }

@@ -22,11 +22,12 @@ class SemiSupervisedExperiment(Experiment):
     def title(self) -> str:
         return BASELINE if self.recipe.objective == "supervised" else self.recipe.name
 
-    def load_data(self, data_dir: str | os.PathLike | None = None) -> Any:
+    def load_data(self, data_dir: str | os.PathLike | None = None, data: Any = None) -> Any:
         recipe = self.recipe
         if recipe.labels_part == "test" and recipe.labels_file is None:
             raise UserError(f"{recipe.name} needs a file of labels: --labels-file FILE")
-        source, options = self.source(data_dir, image_size=recipe.image_size, resize=recipe.resize)
+        size = {"image_size": recipe.image_size, "resize": recipe.resize}
+        source, options = self.source(data_dir, data, **size)
         if isinstance(source, data_sets.SemiSupervisedData):
             expected = data_sets.Scaling(recipe.scaling).range
             if source.image_range != expected:

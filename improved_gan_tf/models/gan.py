@@ -43,6 +43,8 @@ class GAN(keras.Model):
             full brightness; (0.0, 1.0) by default. It is saved with the model and exported.
 
     Attributes:
+        image_shape: (height, width, channels) of the images.
+        num_classes: The number of classes that `call` tells apart; None where it is no classifier.
         latent_range: The ends of the uniform distribution of the latent vectors.
         reported: The names of the losses and errors in the logs of `fit`, in the log's order.
         compile_values: The names of the arguments of `compile` that are saved with the model.
@@ -52,6 +54,7 @@ class GAN(keras.Model):
         ValueError: The networks do not fit together, or `image_range` is empty.
     """
 
+    num_classes: int | None = None
     latent_range: tuple[float, float] = (0.0, 1.0)
     reported: tuple[str, ...] = ()
     compile_values: tuple[str, ...] = ("jit_compile",)
@@ -81,6 +84,7 @@ class GAN(keras.Model):
         self.discriminator = discriminator
         self.seed = seed
         self.image_range = (low, high)
+        self.image_shape = tuple(drawn[1:])
 
     @staticmethod
     def default_optimizer() -> keras.optimizers.Optimizer:

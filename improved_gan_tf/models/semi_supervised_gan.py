@@ -105,6 +105,7 @@ class SemiSupervisedGAN(GAN):
                 f"the discriminator must return logits of shape (N, K), not {logits}; end it with "
                 "a Dense layer of as many units as there are classes"
             )
+        self.num_classes = logits[1]
         self.latent_shape = tuple(latents[0].shape[1:])
         self.features_layer = features
         self.features: Any = players.features(discriminator, features)

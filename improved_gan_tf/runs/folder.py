@@ -2,6 +2,7 @@
 
 config.json                         everything it takes to repeat the run
 recipe.py                           the recipe's file, of runs that have one
+model.keras                         the model as it began, of runs without a recipe
 labeled_indices.npy                 the labelled images (semi-supervised runs)
 log.csv                             one line per epoch
 samples/epoch-0001.png              grids of generated images
@@ -33,6 +34,7 @@ from improved_gan_tf.runs.lock import lock
 
 _CONFIG = "config.json"
 _RECIPE = "recipe.py"
+_MODEL = "model.keras"
 _LABELED = "labeled_indices.npy"
 _LOG = "log.csv"
 _RESULTS = "results.json"
@@ -40,6 +42,8 @@ _SCORES = "scores.json"
 _LOCK = "lock"
 _CHECKPOINT = "epoch-{:04d}.weights.h5"
 _GRID = "epoch-{:04d}.png"
+WITHOUT_RECIPE = "model"
+"""The "kind" in config.json of a run that `callbacks.standard` began, whose model is kept."""
 
 
 class RunFolder:
@@ -54,6 +58,7 @@ class RunFolder:
     Attributes:
         path: The folder, a `Path`.
         recipe: Path of its copy of the recipe's file.
+        model: Path of the model as it began, where that was made without a recipe.
         samples, checkpoints, tensorboard, generator, report: Paths of its sub-folders.
         real: Where a grid of real images goes.
 
@@ -69,6 +74,7 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike):
         self.path: Path = Path(path)
         self.recipe: Path = self.path / _RECIPE
+        self.model: Path = self.path / _MODEL
         self.samples: Path = self.path / "samples"
         self.real: Path = self.samples / "real.png"
         self.checkpoints: Path = self.path / "checkpoints"
@@ -90,6 +96,11 @@ class RunFolder:
     def begun(self) -> bool:
         """Whether a run has begun in the folder; one without config.json was killed before it."""
         return (self.path / _CONFIG).is_file()
+
+    @property
+    def without_recipe(self) -> bool:
+        """Whether the run that has begun is one of a model that was made without a recipe."""
+        return self.config().get("kind") == WITHOUT_RECIPE
 
     @property
     def finished(self) -> bool:
@@ -132,14 +143,14 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file; name a folder for the run")
         if self.path.is_dir() and any(
-            entry.name not in (_LABELED, _LOCK)
+            entry.name not in (_LABELED, _LOCK, _MODEL)
             and not is_temporary(entry)
             and not (entry == self.recipe and entry.is_file() and entry.read_bytes() == code)
             for entry in self.path.iterdir()
         ):
             raise UserError(
-                f"{self.path} is not empty; name another folder with --out, or go on with the run "
-                "in it by --resume"
+                f"{self.path} is not empty; name another folder (--out), or go on with the run in "
+                "it (--resume, in Python resume=True)"
             )
 
     def config(self) -> dict:

@@ -40,7 +40,7 @@ def test_chapter(work, monkeypatch):
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
     assert sum("def generator" in block for block in blocks) == 1  # see test_recipe_file.py
     blocks = [block for block in blocks if "def generator" not in block]
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     narrow = {"generator": {"width": 0.0625}, "discriminator": {"width": 0.0625}}
     names = {"narrow": experiments.override(experiments.get("imagenet"), **narrow)}
     for old, new in (
@@ -57,7 +57,11 @@ def test_chapter(work, monkeypatch):
     assert names["epochs"] == 1 and names["images"].shape == (16, 8, 8, 1)
     exec(blocks[1], names)
     assert names["gan"].generator.input_shape == (None, 50)
-    exec(blocks[2], names)
+    exec(blocks[2], names)  # a new folder, of one epoch
+    assert names["first"] == 0 and names["run"].latest_checkpoint()[0] == 1
+    exec(blocks[2].replace("epochs=1,", "epochs=2,"), names)
+    assert names["first"] == 1 and [row["epoch"] for row in names["run"].rows()] == ["1", "2"]
+    exec(blocks[3], names)
     assert names["images"].shape == (16, 8, 8, 1)
     assert names["frozen"].output_shape == (None, 8, 8, 1)
 

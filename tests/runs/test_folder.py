@@ -69,7 +69,7 @@ def test_used_folders_are_refused(tmp_path):
     np.save(folder.path / "labeled_indices.npy", [1])  # of a start that was killed
     (folder.path / ".12.tmp.log.csv").touch()
     folder.start(CONFIG)
-    with pytest.raises(UserError, match="is not empty; name another folder with --out"):
+    with pytest.raises(UserError, match="is not empty; name another folder"):
         folder.start(CONFIG)
     with pytest.raises(UserError, match="is a file; name a folder"):
         RunFolder(folder.path / "config.json").refuse_if_used()

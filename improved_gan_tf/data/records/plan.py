@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from improved_gan_tf.data.folders import UNLABELED
 from improved_gan_tf.data.pictures import class_folders
 from improved_gan_tf.errors import UserError
 
@@ -66,7 +67,8 @@ def plan_conversion(
     original shuffles before it writes, too.
 
     Args:
-        source: A folder with one sub-folder of pictures per class.
+        source: A folder with one sub-folder of pictures per class. A sub-folder of pictures
+            without a label (`folders.UNLABELED`) is left out: every record has a label.
         size: The side of the written pictures, 1 to 4096. Defaults to 128.
         shards: The number of files. By default one per 256 pictures, at most 1,024.
         quality: The quality of the JPEGs, 1 to 100. Defaults to 95.
@@ -96,7 +98,7 @@ def plan_conversion(
             f"{source}: there is no such folder; expected one sub-folder of pictures per class"
         )
     _check_classes(source, _read_synsets(synsets) if synsets is not None else None, classes)
-    class_names, pictures = class_folders(source, str(source))
+    class_names, pictures = class_folders(source, str(source), without=UNLABELED)
     files = [f"{class_names[k]}/{path.name}" for k in sorted(pictures) for path in pictures[k]]
     labels = np.repeat(
         np.arange(len(class_names), dtype=np.int32), [len(pictures[k]) for k in sorted(pictures)]
@@ -132,7 +134,8 @@ def _read_synsets(path: str | os.PathLike) -> list[str]:
 
 
 def _check_classes(source: Path, wanted: list[str] | None, classes: int | None) -> None:
-    found = sorted(p.name for p in source.iterdir() if p.is_dir() and p.name[0] != ".")
+    names = (p.name for p in source.iterdir() if p.is_dir())
+    found = sorted(name for name in names if name[0] != "." and name not in UNLABELED)
     if wanted is not None:
         missing, extra = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
         what = " and ".join(

@@ -152,6 +152,17 @@ def test_listed_classes_pass(tmp_path, source):
     assert command(source, tmp_path / "out", *options) == 0
 
 
+@pytest.mark.parametrize("name", ["unlabeled", "_unlabeled"])
+def test_pictures_without_a_label_are_left_out(tmp_path, source, name):
+    """As in training from the folder itself; records carry a label each."""
+    class_folders(source, {name: 3})
+    (source / "synsets.txt").write_text("n01\nn02\nn03\n")
+    options = {"classes": 3, "synsets": source / "synsets.txt"}
+    done = convert(source, tmp_path / "out", size=8, workers=1, progress=False, **options)
+    assert (done.records, done.classes) == (34, 3)
+    assert data.open(f"records:{tmp_path / 'out'}").class_names == ("n01", "n02", "n03")
+
+
 def test_folders_in_use(tmp_path, source, refused):
     out = tmp_path / "out"
     out.mkdir()

@@ -1,0 +1,26 @@
+"""What config.json says of the programs that made a run."""
+
+import platform
+import sys
+from typing import Any
+
+from improved_gan_tf.version import VERSION
+
+_PACKAGES = ("keras", "numpy", "tensorflow", "tensorflow-datasets")
+
+
+def software() -> dict[str, Any]:
+    """Returns the versions of the packages, Keras' backend and the command of this process."""
+    from importlib.metadata import version
+
+    import keras
+
+    return {
+        "versions": {
+            "improved_gan_tf": VERSION,
+            "python": platform.python_version(),
+            **{package: version(package) for package in _PACKAGES},
+        },
+        "backend": keras.backend.backend(),
+        "command": " ".join(sys.argv),
+    }

@@ -48,7 +48,7 @@ def _add_table(tables: Any, table: Table) -> None:
         help="the seeds of one row, in place of --seeds",
     )
     if table.scored:
-        add("--rows", nargs="+", metavar="ROW", help=f"of {', '.join(r.name for r in table.rows)}")
+        add("--rows", nargs="+", metavar="ROW", help=f"of {', '.join(r.stem for r in table.rows)}")
         _add_scoring(parser)
         parser.set_defaults(counts=None, labeled_by=None, baselines=False)
     else:

@@ -177,7 +177,8 @@ def cells(table: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 def _score_cells(table: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     real = table["real"]
-    rows = [["real test images", "11.24 +- 0.12", _score(real and real["inception_score"]), ""]]
+    paper = "11.24 +- 0.12" if any(row["paper"] for row in table["rows"]) else ""
+    rows = [["real test images", paper, _score(real and real["inception_score"]), ""]]
     for row in table["rows"]:
         single = row["single"] or {}
         count = single.get("count")

@@ -179,9 +179,9 @@ class Order:
         values: Values to replace in it, for `override`. Default none.
         seeds: The seeds; None (default) for 1 to as many as the paper has. A seed also chooses the
             labelled images.
-        row_seeds: The seeds of some rows by their names, in place of `seeds`. Default none.
+        row_seeds: The seeds of some rows by names or stems, in place of `seeds`. Default none.
         labels_per_class: The rows of a table of labels; None (default) for the paper's.
-        rows: Names of the rows of another table; None (default) for all.
+        rows: Names or stems of the rows of another table; None (default) for all.
         seed_data: The seed of the labelled images, the same ones for all runs; None (default): the
             run's seed.
         baseline: Whether to train the supervised-only baselines too. Default False.
@@ -270,12 +270,9 @@ def _rows(table: Table, order: Order) -> tuple[Row, ...]:
     if table.scored and order.labels_per_class is not None:
         raise UserError(f"{table.name} has no rows by labels; leave out --labels-per-class")
     if order.rows is not None:
-        _refuse_twice("row", order.rows)
-        known = {row.name: row for row in table.rows}
-        for name in order.rows:
-            if name not in known:
-                raise unknown(f"{table.name} has no row", name, known)
-        return tuple(known[name] for name in order.rows)
+        rows = tuple(_named(table, table.rows, name) for name in order.rows)
+        _refuse_twice("row", [row.stem for row in rows])
+        return rows
     if order.labels_per_class is None:
         return table.rows
     _refuse_twice("number of labels", order.labels_per_class)
@@ -283,14 +280,20 @@ def _rows(table: Table, order: Order) -> tuple[Row, ...]:
     return tuple(paper.get(labels, _labels_row(labels)) for labels in order.labels_per_class)
 
 
+def _named(table: Table, rows: Sequence[Row], name: str) -> Row:
+    """The row of that name or stem."""
+    for row in rows:
+        if name in (row.name, row.stem):
+            return row
+    raise unknown(f"{table.name} has no row", name, [row.stem for row in rows])
+
+
 def _seeds(table: Table, rows: Sequence[Row], order: Order) -> dict[str, tuple[int, ...]]:
     """The seeds of each row."""
-    known = {row.name: row for row in rows}
-    common = range(1, table.seeds + 1) if order.seeds is None else order.seeds
-    for name in order.row_seeds:
-        if name not in known:
-            raise unknown(f"{table.name} has no row", name, known)
-    found = {name: tuple(order.row_seeds.get(name, common)) for name in known}
+    common = tuple(range(1, table.seeds + 1) if order.seeds is None else order.seeds)
+    found = dict.fromkeys((row.name for row in rows), common)
+    for name, seeds in order.row_seeds.items():
+        found[_named(table, rows, name).name] = tuple(seeds)
     for seeds in found.values():
         _refuse_twice("seed", seeds)
     return found

@@ -75,6 +75,9 @@ def test_runs():
     assert {run.recipe.seed_data for run in same.runs} == {8}
     assert "labelled images" in same.others[0]
     some = _plan("table-3", seeds=[1], row_seeds={"ours": [1, 2]}, rows=["-VBN+BN", "ours"])
+    assert some == _plan(
+        "table-3", seeds=[1], row_seeds={"ours": [1, 2]}, rows=["minus-VBN-plus-BN", "ours"]
+    )
     assert [run.name for run in some.runs] == [
         "minus-VBN-plus-BN-seed-1",
         "ours-seed-1",
@@ -103,7 +106,7 @@ def test_refusals():
     fails(r"no table 'tabel-1' \(did you mean 'table-1'\?\); choose one of table-1, ", "tabel-1")
     fails("the seed 2 is there twice; name each once", seeds=[2, 1, 2])
     fails("the number of labels 5 is there twice", labels_per_class=[5, 5])
-    fails("the row ours is there twice", "table-3", rows=["ours", "ours"])
+    fails("the row minus-L is there twice", "table-3", rows=["-L", "ours", "minus-L"])
     fails("table-3 has no row 'our' .did you mean 'ours'", "table-3", rows=["our"])
     fails("table-3 has no row 'our' .did you mean 'ours'", "table-3", row_seeds={"our": [1]})
     fails("table-3 has no rows by labels", "table-3", labels_per_class=[5])

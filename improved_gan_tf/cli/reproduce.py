@@ -1,4 +1,4 @@
-"""`improved-gan reproduce TABLE`: the paper's tables, each by one command."""
+"""`improved-gan reproduce TABLE`: the paper's tables and games, each by one command."""
 
 import argparse
 import functools
@@ -6,6 +6,7 @@ import shlex
 import warnings
 from typing import Any
 
+from improved_gan_tf.cli import minimax
 from improved_gan_tf.cli.score import add_weights_options, one_line, weights_arguments
 from improved_gan_tf.cli.train import add_value_options, given_values
 from improved_gan_tf.errors import UserError
@@ -28,6 +29,7 @@ def add_command(commands: Any) -> None:
     tables = parser.add_subparsers(required=True, metavar="TABLE")
     for table in TABLES.values():
         _add_table(tables, table)
+    minimax.add_command(tables)
     for each in tables.choices.values():
         each.set_defaults(parser=each)
 

@@ -115,20 +115,34 @@ class Experiment:
         made = []
         for part, given in (("generator", generator), ("discriminator", discriminator)):
             name, function = self._function(part)
-            known = inspect.signature(function).parameters
-            for key in given:
-                if key not in known and not any(p.kind is p.VAR_KEYWORD for p in known.values()):
-                    raise unknown(f"the {name} has no value", key, known)
-            try:
-                network = function(**given)
-            except UserError:
-                raise
-            except (TypeError, ValueError) as error:
-                raise UserError(f"the {name} cannot be made: {error}") from error
+            network = self.called(name, function, given)
             if not isinstance(network, keras.Model):
                 raise UserError(f"the {name} is a {type(network).__name__}; expected a keras.Model")
             made.append(network)
         return made[0], made[1]
+
+    @staticmethod
+    def called(name: str, function: Callable, given: Mapping[str, Any]) -> Any:
+        """Returns what a function makes of a recipe's values.
+
+        Args:
+            name: What messages call it.
+            function: The function, which takes the values by keyword.
+            given: The values.
+
+        Raises:
+            UserError: It takes no such value, or makes nothing of them.
+        """
+        known = inspect.signature(function).parameters
+        for key in given:
+            if key not in known and not any(p.kind is p.VAR_KEYWORD for p in known.values()):
+                raise unknown(f"the {name} has no value", key, known)
+        try:
+            return function(**given)
+        except UserError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise UserError(f"the {name} cannot be made: {error}") from error
 
     def _function(self, part: str) -> tuple[str, Callable]:
         """What makes a network, and what messages call that: the recipe file's, or one of ours."""

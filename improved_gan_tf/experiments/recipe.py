@@ -164,6 +164,7 @@ class SemiSupervisedRecipe(Recipe):
     objective: str = value(
         "feature_matching", choices=_OBJECTIVES, help="The generator's objective"
     )
+    losses: Mapping[str, Any] = value({}, help="Arguments of the recipe file's losses()")
     feature_distance: str = value("squared", choices=_DISTANCES, help="Distance of the features")
     generator_steps: int = value(1, minimum=1, help="Generator updates per discriminator update")
     unlabeled_weight: float = value(1.0, minimum=0, help="Weight of the unsupervised loss")

@@ -18,7 +18,7 @@ from typing import Any
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments.recipe import Recipe
 
-FUNCTIONS = ("generator", "discriminator", "data")
+FUNCTIONS = ("generator", "discriminator", "data", "losses")
 """The functions that a file may have beside its recipe."""
 GROUP = "improved_gan_tf.recipes"
 """The entry points by which an installed package names its recipes."""
@@ -29,8 +29,10 @@ class RecipeFile:
 
     A function that the file defines is used in place of what the recipe's values name:
     `generator(image_shape)` and `discriminator(image_shape, num_classes)`, which return a
-    `keras.Model` and also take the recipe's `generator` and `discriminator` by keyword, and
-    `data(recipe, data_dir)`, which returns what `data.load` takes or returns.
+    `keras.Model` and also take the recipe's `generator` and `discriminator` by keyword,
+    `data(recipe, data_dir)`, which returns what `data.load` takes or returns, and `losses()`, which
+    takes the recipe's `losses` by keyword and returns the generator's objective as
+    `SemiSupervisedGAN.compile` takes it.
 
     Args:
         name: The file as the user named it: a path or package.module:recipe.
@@ -92,7 +94,7 @@ class RecipeFile:
         module = sys.modules[name] = types.ModuleType(name)
         module.__file__, module.__package__ = self.path, self.package
         try:
-            with self._errors():
+            with self.errors():
                 exec(compile(self.content, self.path, "exec", dont_inherit=True), vars(module))
         except BaseException:
             del sys.modules[name]
@@ -100,8 +102,8 @@ class RecipeFile:
         return module
 
     @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Turns an error of the user's code into one line that names where it was raised."""
+    def errors(self) -> Iterator[None]:
+        """Turns an error of the file's code into a `UserError` that names where it was raised."""
         try:
             yield
         except (Exception, SystemExit) as error:
@@ -117,7 +119,7 @@ class RecipeFile:
 
         @functools.wraps(function)
         def reporting(*args: Any, **kwargs: Any) -> Any:
-            with self._errors():
+            with self.errors():
                 return function(*args, **kwargs)
 
         return reporting

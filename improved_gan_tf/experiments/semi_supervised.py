@@ -70,9 +70,42 @@ class SemiSupervisedExperiment(Experiment):
 
         return adam(recipe.generator_steps), adam(1)
 
+    @property
+    def _own_losses(self) -> bool:
+        """Whether losses() of the recipe's file is the generator's objective."""
+        recipe = self.recipe
+        found = recipe.code is not None and "losses" in recipe.code.functions
+        if recipe.losses and not found:
+            raise UserError(f"{recipe.name} has values of losses(), which its file does not define")
+        return found and recipe.objective != "supervised"
+
     def objective(self) -> dict[str, Any]:
         names = ("objective", "feature_distance", "generator_steps", "unlabeled_weight")
-        return {name: getattr(self.recipe, name) for name in names}
+        found = {name: getattr(self.recipe, name) for name in names}
+        if self._own_losses:
+            code = self.recipe.code
+            function = code.functions["losses"]
+            found["objective"] = self.called(f"losses of {code.path}", function, self.recipe.losses)
+        return found
+
+    def compile(self, gan: Any, steps_per_epoch: int | None = None) -> None:
+        """Compiles the model, see `Experiment.compile`; losses of one's own are tried at once."""
+        super().compile(gan, steps_per_epoch)
+        if not self._own_losses:
+            return
+
+        import keras
+
+        images, found = keras.ops.zeros((2, *gan.image_shape)), {}
+        for name in gan.objective_needs:
+            part = gan.features if name.startswith("features") else gan.discriminator
+            found[name] = part(images, training=False)
+        with self.recipe.code.errors():
+            for term in gan.objective_terms:
+                shape = tuple(keras.ops.shape(term(found)))
+                if shape:
+                    name = getattr(term.loss, "__name__", "a loss")
+                    raise UserError(f"{name} returns shape {shape}; expected a scalar")
 
     def initialize(self, gan: Any, data: Any) -> None:
         from improved_gan_tf.layers import initialize_from_data
@@ -128,7 +161,7 @@ class SemiSupervisedExperiment(Experiment):
     def results(self, gan: Any, data: Any, folder: Any) -> dict[str, Any]:
         return {
             **super().results(gan, data, folder),
-            "objective": self.recipe.objective,
+            "objective": "losses()" if self._own_losses else self.recipe.objective,
             "labels": len(data.labeled_indices),
             **self.evaluate(gan, data),
             "baseline": None,

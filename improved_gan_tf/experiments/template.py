@@ -64,6 +64,19 @@ def discriminator(image_shape, num_classes, units, noise):
     return keras.Model(images, ig.layers.WeightNorm(layers.Dense(num_classes))(x))
 
 
+# An objective of one's own for the generator, in place of feature matching: functions of some of
+# features_real, features_fake, logits_real and logits_fake, or such terms with a weight.
+# `losses={{"certainty": 0.1}}` in the recipe, or `--set losses.certainty=0.1`, gives the value.
+# def losses(certainty=0.01):
+#     def uncertain(logits_fake):
+#         return -keras.ops.mean(keras.ops.max(logits_fake, axis=1))
+#
+#     return [
+#         ig.models.Objective(ig.losses.feature_matching),
+#         ig.models.Objective(uncertain, weight=certainty),
+#     ]
+
+
 # Images of one's own, in place of `data` in the recipe; data_dir is the command's --data-dir.
 # Arrays (N, height, width, 1 or 3), uint8 or floats 0..1; the label -1 is none.
 # def data(recipe, data_dir):

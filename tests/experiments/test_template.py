@@ -1,11 +1,13 @@
 """Recipe files to begin with: the template of the command, and the chapter's."""
 
 import re
+import textwrap
 
 import numpy as np
 
 from improved_gan_tf import experiments
 from improved_gan_tf.cli import main as cli
+from improved_gan_tf.experiments import building, template
 from improved_gan_tf.runs import RunFolder
 from tests.helpers.paths import ROOT
 
@@ -27,6 +29,27 @@ def test_the_template(tmp_path, monkeypatch, capsys):
     assert cli.main(["train", "My recipe.py", *short]) == 0
     assert "supervised-only baseline" in capsys.readouterr().out
     assert RunFolder("runs/my-recipe").finished
+
+
+def test_losses_of_the_template_and_the_chapter(tmp_path):
+    """The template's commented ones as they are without the signs; the chapter says the same."""
+    file = tmp_path / "mine.py"
+    template.write(file)
+    start, end = (file.read_text().index(f"# {part}(") for part in ("def losses", "def data"))
+    commented = file.read_text()[start:end].split("\n\n\n")[0]
+    losses = re.sub("^# ?", "", commented, flags=re.M)
+    file.write_text(f"{file.read_text()}\n\n{losses}\n")
+
+    def weights(**values):
+        recipe = experiments.override(experiments.get(file), **values)
+        gan = building.assemble(experiments.experiment(recipe), (8, 8, 1), 10)
+        return [term.weight for term in gan.objective_terms]
+
+    assert weights(losses={"certainty": 0.5}) == [1.0, 0.5]
+    chapter = (ROOT / "improved_gan_tf/experiments/README.md").read_text()
+    shown = textwrap.dedent("  " + re.search(r"def losses.*?(?=  ```)", chapter, re.S)[0])
+    file.write_text(f"{file.read_text()}\n\n{shown}\n")
+    assert weights() == [1.0, 0.01]
 
 
 def test_fashion_mnist_of_the_chapter(tmp_path):

@@ -14,8 +14,15 @@ from typing import Any
 AVERAGED = "averaged parameters"
 CURRENT = "current parameters"
 BASELINE = "supervised-only baseline"
-KINDS = ("error", "loss", "rate", "count", "duration", "other")
-_FORMS = {"error": "{:.2f} %", "loss": "{:#.4g}", "rate": "{:.6g}", "count": "{:,.0f}"}
+KINDS = ("error", "loss", "score", "deviation", "rate", "count", "duration", "other")
+_FORMS = {
+    "error": "{:.2f} %",
+    "loss": "{:#.4g}",
+    "score": "{:#.4g}",
+    "deviation": "{:#.2g}",
+    "rate": "{:.6g}",
+    "count": "{:,.0f}",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +33,9 @@ class Quantity:
         key: Its name in logs, in log.csv and in results.json.
         label: What people read.
         short: The label where there is little room, as in the progress bar.
-        kind: One of `KINDS`: "error" (a fraction in 0..1), "loss" (nats), "rate" (a learning rate),
-            "count", "duration" (seconds) or "other".
+        kind: One of `KINDS`: "error" (a fraction in 0..1), "loss" (nats), "score" (of
+            generated images), "deviation" (of a score), "rate" (a learning rate), "count",
+            "duration" (seconds) or "other".
     """
 
     key: str
@@ -68,6 +76,9 @@ QUANTITIES = tuple(
         ("fake_loss", "discriminator loss, generated images", "fake", "loss"),
         ("class_loss", "class loss", "class", "loss"),
         ("generator_loss", "generator loss", "generator", "loss"),
+        ("inception_score", "Inception score", "score", "score"),
+        ("inception_score_std", "Inception score, standard deviation", "+-", "deviation"),
+        ("fid", "Fréchet Inception distance (FID)", "FID", "score"),
         ("learning_rate", "learning rate", "rate", "rate"),
         ("epoch", "epoch", "epoch", "count"),
         ("epochs", "epochs", "epochs", "count"),

@@ -50,7 +50,11 @@ def add_commands(commands: Any) -> None:
     export.add_argument("--format", default="savedmodel", help="savedmodel (default), onnx, litert")
     export.add_argument("--out", help="default RUN/generator, RUN/generator.onnx or .tflite")
 
-    report = _add(commands, "report", "plots and one self-contained HTML page", _report)
+    summary = "plots and one self-contained HTML page, of a run or comparing several"
+    report = _add(commands, "report", summary, _report)
+    report.add_argument("more", metavar="RUN", nargs="*", help="others, to compare them")
+    places = "default RUN/report, or comparison in the folder that holds the runs"
+    report.add_argument("--out", metavar="DIR", help=f"the folder of the files ({places})")
     report.set_defaults(keras=False)
 
 
@@ -204,5 +208,6 @@ def _export(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     from improved_gan_tf.runs import report
 
-    for path in report.report(options.run):
-        print(path)
+    runs, out = [options.run, *options.more], options.out
+    files = report.compare(runs, out) if options.more else report.report(options.run, out)
+    print(*files, sep="\n")

@@ -1,5 +1,6 @@
-"""The report of a run: curves, sample grids and one HTML page."""
+"""The reports of one run and of several: curves, sample grids and one HTML page."""
 
+from improved_gan_tf.runs.report.comparison import compare
 from improved_gan_tf.runs.report.report import report
 
-__all__ = ["report"]
+__all__ = ["compare", "report"]

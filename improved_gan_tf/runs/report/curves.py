@@ -52,14 +52,20 @@ def error_curves(run: Run) -> list[Curve]:
     averaged = AVERAGED if "val_error_current" in (run.log or {}) else ""
     validation = {"val_error": averaged, "val_error_current": CURRENT}
     training = {"error": "mean of each epoch", "running_error": "running average"}
-    return _curves(run, "validation error", validation) or _curves(run, "training error", training)
+    return of(run, "validation error", validation) or of(run, "training error", training)
 
 
 def loss_curves(run: Run) -> list[Curve]:
     """The losses that are drawn, and the learning rate where it varies."""
     rows = [row for row in QUANTITIES if row.kind in ("loss", "rate")]
-    found = [curve for row in rows for curve in _curves(run, row.label, {row.key: ""})]
+    found = [curve for row in rows for curve in of(run, row.label, {row.key: ""})]
     return [curve for curve in found if curve.key != "learning_rate" or np.ptp(curve.values) > 0]
+
+
+def score_curves(run: Run) -> list[Curve]:
+    """The scores of the generated images that were taken during training."""
+    rows = [row for row in QUANTITIES if row.kind == "score"]
+    return [curve for row in rows for curve in of(run, row.label, {row.key: ""})]
 
 
 def errors(run: Run, theme: str, form: str, narrow: bool = False) -> bytes | None:
@@ -82,7 +88,7 @@ def errors(run: Run, theme: str, form: str, narrow: bool = False) -> bytes | Non
         axes = figure.add_subplot()
         looks = ((colours["first"], 2.2, 3), (colours["second"], 1.3, 2))
         for curve, (colour, width, order) in zip(curves, looks, strict=False):
-            look = {"color": colour, "zorder": order, **_line(curve.epochs, width)}
+            look = {"color": colour, "zorder": order, **line(curve.epochs, width)}
             label = f"{curve.label or curve.title}: {curve.last}"
             axes.plot(curve.epochs, curve.values, label=label, **look)
         levels = [curve.values for curve in curves]
@@ -90,14 +96,14 @@ def errors(run: Run, theme: str, form: str, narrow: bool = False) -> bytes | Non
             label = f"{BASELINE}: {quantity('test_error').text(run.baseline)}"
             axes.axhline(run.baseline, color=colours["quiet"], ls=(0, (5, 3)), label=label)
             levels.append(np.array([run.baseline]))
-        _epoch_axis(axes, run)
-        _value_axis(axes, np.concatenate(levels), lambda value, _: f"{100 * value:g} %", True)
+        epoch_axis(axes, run.epochs)
+        value_axis(axes, np.concatenate(levels), True, True)
         axes.set_xlabel("epoch")
         axes.set_ylabel(curves[0].title)
         place = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0)}
         axes.legend(**place, ncols=1 if narrow else 3, fontsize="medium" if narrow else 9)
 
-    return _picture(draw, 4.3 if narrow else 3.9, theme, form, narrow)
+    return picture(draw, 4.3 if narrow else 3.9, theme, form, narrow)
 
 
 def shows_baseline(run: Run) -> bool:
@@ -108,23 +114,29 @@ def shows_baseline(run: Run) -> bool:
 
 def losses(run: Run, theme: str, form: str, narrow: bool = False) -> bytes | None:
     """The losses by epoch, and the learning rate where it varies: one panel each. See `errors`."""
-    panels = loss_curves(run)
+    return _panels(run, loss_curves(run), theme, form, narrow)
+
+
+def scores(run: Run, theme: str, form: str, narrow: bool = False) -> bytes | None:
+    """The scores of the generated images by epoch: one panel each. See `errors`."""
+    return _panels(run, score_curves(run), theme, form, narrow)
+
+
+def _panels(run, panels, theme, form, narrow):
     if not panels:
         return None
 
     def draw(figure: Any, colours: dict[str, str]) -> None:
         column = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axes, curve in zip(column, panels, strict=True):
-            axes.plot(
-                curve.epochs, curve.values, color=colours["first"], **_line(curve.epochs, 1.7)
-            )
-            _epoch_axis(axes, run)
-            _value_axis(axes, curve.values, lambda value, _: f"{value:g}", False)
+            axes.plot(curve.epochs, curve.values, color=colours["first"], **line(curve.epochs, 1.7))
+            epoch_axis(axes, run.epochs)
+            value_axis(axes, curve.values, False, False)
             axes.set_title(curve.title, loc="left")
             axes.set_title(f"last: {curve.last}", loc="right", color=colours["quiet"])
         column[-1].set_xlabel("epoch")
 
-    return _picture(draw, 0.7 + 1.7 * len(panels), theme, form, narrow)
+    return picture(draw, 0.7 + 1.7 * len(panels), theme, form, narrow)
 
 
 def strip(samples: list[tuple[int, Path]]) -> bytes | None:
@@ -160,7 +172,7 @@ def strip(samples: list[tuple[int, Path]]) -> bytes | None:
     return stream.getvalue()
 
 
-def _curves(run: Run, title: str, labels: dict[str, str]) -> list[Curve]:
+def of(run: Run, title: str, labels: dict[str, str]) -> list[Curve]:
     """The curves of {key: label} of which the log has numbers."""
     found = []
     for key, label in labels.items():
@@ -171,24 +183,29 @@ def _curves(run: Run, title: str, labels: dict[str, str]) -> list[Curve]:
     return found
 
 
-def _line(epochs: np.ndarray, width: float) -> dict[str, Any]:
-    """Thin lines where there are many points; marks where there are few, or one alone."""
+def line(epochs: np.ndarray, width: float) -> dict[str, Any]:
+    """How a curve is drawn: thin where it has many points; with marks where it has few or one."""
     if len(epochs) > 300:
         return {"linewidth": 0.6 * width, "alpha": 0.85}
     return {"linewidth": width, **({"marker": "o", "markersize": 3.6} if len(epochs) < 12 else {})}
 
 
-def _epoch_axis(axes: Any, run: Run) -> None:
+def epoch_axis(axes: Any, epochs: int) -> None:
+    """Whole epochs, from 0 on."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set_xlim(0, run.epochs + max(0.1, 0.01 * run.epochs))
+    axes.set_xlim(0, epochs + max(0.1, 0.01 * epochs))
 
 
-def _value_axis(axes: Any, values: np.ndarray, form: Callable, dense: bool) -> None:
+def value_axis(axes: Any, values: np.ndarray, percent: bool, dense: bool) -> None:
     """A logarithmic axis where positive values span much; else one from 0 where that is near.
 
-    `dense` allows some eight ticks, otherwise some four.
+    Args:
+        axes: Of matplotlib.
+        values: All that is drawn on them.
+        percent: Whether they are fractions that are shown in per cent.
+        dense: Whether there is room for some eight ticks; otherwise for some four.
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
@@ -201,11 +218,12 @@ def _value_axis(axes: Any, values: np.ndarray, form: Callable, dense: bool) -> N
         axes.yaxis.set_minor_locator(NullLocator())
     elif 0 <= low <= 0.5 * high or (dense and low >= 0):
         axes.set_ylim(0, 1.06 * high if high > 0 else 1)
-    axes.yaxis.set_major_formatter(FuncFormatter(form))
+    factor, unit = (100, " %") if percent else (1, "")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{factor * value:g}{unit}"))
 
 
-def _picture(draw: Callable, height: float, theme: str, form: str, narrow: bool) -> bytes:
-    """Bytes of a figure, `height` inches high, on which `draw(figure, colours)` has drawn.
+def picture(draw: Callable, height: float, theme: str, form: str, narrow: bool) -> bytes:
+    """Bytes of a figure on which `draw(figure, colours)` has drawn.
 
     The same input gives the same bytes, and no global state of matplotlib is touched.
     """

@@ -6,22 +6,26 @@ the style shows those that fit. What a picture shows is also said in its text al
 table.
 """
 
-import base64
-import hashlib
-import io
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
-from PIL import Image
 
 from improved_gan_tf.quantities import BASELINE, QUANTITIES, labels, number, plain, quantity
 from improved_gan_tf.runs.reading import Run
 from improved_gan_tf.runs.report import curves
-
-_WIDEST_PICTURE = 1200  # pixels: larger grids are embedded scaled down
+from improved_gan_tf.runs.report.parts import (
+    LOSSES,
+    SCORES,
+    SHOWN,
+    course,
+    figure,
+    flat,
+    grid,
+    render,
+)
 
 
 def page(run: Run, grids: list[tuple[int, Path]], places: list[int]) -> str:
@@ -32,24 +36,18 @@ def page(run: Run, grids: list[tuple[int, Path]], places: list[int]) -> str:
         grids: (epochs done, path of a picture) of the sample grids over time.
         places: Which lines of the log are printed.
     """
-    templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = templates.get_template("style.css").render()
     tables, command = _settings(run)
-    return templates.get_template("page.html.j2").render(
+    return render(
+        "page.html.j2",
+        kind="training report",
+        name=run.name,
+        origin=f"Made from the files in the folder {run.folder.name}.",
         run=run,
-        style=style,
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         state=_state(run),
         tiles=_tiles(run),
         figures=list(_figures(run)),
-        grids=[_grid(epoch, path) for epoch, path in grids],
-        real=_grid(None, run.real) if run.real else None,
+        grids=[grid(epoch, path) for epoch, path in grids],
+        real=grid(None, run.real) if run.real else None,
         progress=_progress(run, places),
         results=_results(run),
         tables=tables,
@@ -107,55 +105,28 @@ def _compared(error: float | None, baseline: float | None) -> str:
 def _figures(run: Run) -> Iterator[dict[str, Any]]:
     """The pictures of curves: {"pictures": {theme: (wide, narrow)}, "alternative", "caption"}."""
     errors, losses = curves.error_curves(run), curves.loss_curves(run)
+    scores = curves.score_curves(run)
     if errors:
-        said = [_course(curve) for curve in errors]
+        said = [course(curve) for curve in errors]
         if curves.shows_baseline(run):
             said.append(f"{BASELINE}: {quantity('test_error').text(run.baseline)}, a dashed line")
         caption = f"The {errors[0].title}: the share of images that are classified wrongly."
-        yield _figure(run, curves.errors, "Errors by epoch. " + "; ".join(said), caption)
+        draw = functools.partial(curves.errors, run)
+        yield figure(draw, "Errors by epoch. " + "; ".join(said), caption)
+    if scores:
+        said = [course(curve) for curve in scores]
+        draw = functools.partial(curves.scores, run)
+        yield figure(draw, "Scores by epoch. " + "; ".join(said), SCORES)
     if losses:
-        said = [_course(curve) for curve in losses]
-        caption = "Means over the steps of each epoch. The two players pull against each other: "
-        caption += "none of these losses has to fall for the classifier to improve."
-        yield _figure(run, curves.losses, "Losses by epoch. " + "; ".join(said), caption)
-
-
-def _course(curve: curves.Curve) -> str:
-    """A curve in words."""
-    first, last = curve.epochs[0], curve.epochs[-1]
-    if first == last:
-        return f"{curve.name}: {curve.last} at epoch {last:.0f}"
-    start = quantity(curve.key).text(curve.values[0])
-    return f"{curve.name}: from {start} at epoch {first:.0f} to {curve.last} at epoch {last:.0f}"
-
-
-def _figure(run: Run, draw: Callable, alternative: str, caption: str) -> dict[str, Any]:
-    pictures = {
-        theme: [_uri("svg+xml", draw(run, theme, "svg", narrow)) for narrow in (False, True)]
-        for theme in curves.THEMES
-    }
-    return {"pictures": pictures, "alternative": alternative, "caption": caption}
-
-
-def _grid(epoch: int | None, path: Path) -> dict[str, Any]:
-    """One grid of images as it is embedded; of real images where there is no epoch."""
-    content = path.read_bytes()
-    with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-        width, height = image.size
-        if max(width, height) > _WIDEST_PICTURE:
-            small = image.convert("RGB")
-            small.thumbnail((_WIDEST_PICTURE, _WIDEST_PICTURE), Image.Resampling.LANCZOS)
-            width, height = small.size
-            stream = io.BytesIO()
-            small.save(stream, "PNG", optimize=True)
-            content = stream.getvalue()
-    return {"epoch": epoch, "uri": _uri("png", content), "width": width, "height": height}
+        said = [course(curve) for curve in losses]
+        draw = functools.partial(curves.losses, run)
+        yield figure(draw, "Losses by epoch. " + "; ".join(said), LOSSES)
 
 
 def _progress(run: Run, places: list[int]) -> dict[str, Any] | None:
     """Lines of the log, as a table."""
     log = run.log or {}
-    shown = [row for row in QUANTITIES if row.kind in ("error", "loss") and row.key in log]
+    shown = [row for row in QUANTITIES if row.kind in SHOWN and row.key in log]
     shown = [row for row in shown if np.isfinite(log[row.key]).any()]
     if not places or not shown:
         return None
@@ -175,7 +146,7 @@ def _results(run: Run) -> dict[str, Any] | None:
     """The results next to those of the baseline, as a table."""
     results, baseline = dict(run.results or {}), (run.results or {}).get("baseline")
     parts = [results, baseline] if isinstance(baseline, dict) else [results]
-    columns = [dict(_flat({k: v for k, v in part.items() if k != "baseline"})) for part in parts]
+    columns = [dict(flat({k: v for k, v in part.items() if k != "baseline"})) for part in parts]
     titles = labels(dict.fromkeys(key for column in columns for key in column))
     rows = [
         (title, [quantity(key).text(column[key]) if key in column else "" for column in columns])
@@ -196,7 +167,7 @@ def _settings(run: Run) -> tuple[list[tuple[str, list]], str]:
     command = config.pop("command", None) or ""
     overrides = overrides if isinstance(overrides, dict) else {"options": overrides}
     recipe = stated if isinstance(stated, dict) else {"name": stated} if stated else {}
-    changed, values = dict(_flat(overrides)), dict(_flat(recipe))
+    changed, values = dict(flat(overrides)), dict(flat(recipe))
     missed = {key: value for key, value in changed.items() if recipe and key not in values}
     loose = {key: value for key, value in config.items() if not isinstance(value, dict)}
     tables = {"Recipe": values, "Other options given": missed}
@@ -205,21 +176,8 @@ def _settings(run: Run) -> tuple[list[tuple[str, list]], str]:
     }
     tables["Further values"] = loose
     rows = [
-        (title, [(k, plain(v), title == "Recipe" and k in changed) for k, v in _flat(table)])
+        (title, [(k, plain(v), title == "Recipe" and k in changed) for k, v in flat(table)])
         for title, table in tables.items()
         if table
     ]
     return rows, " ".join(map(str, command)) if isinstance(command, list) else str(command)
-
-
-def _flat(mapping: dict, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted key, value) of every leaf of nested dictionaries."""
-    for key, value in mapping.items():
-        if isinstance(value, dict) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _uri(kind: str, content: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -17,8 +17,8 @@ _GRIDS_SHOWN = 8
 _EPOCHS_SHOWN = 12
 
 
-def report(run_folder: str | os.PathLike) -> list[Path]:
-    """Writes losses.png, errors.png, samples.png and report.html into the run's folder report/.
+def report(run_folder: str | os.PathLike, out: str | os.PathLike | None = None) -> list[Path]:
+    """Writes losses.png, errors.png, scores.png, samples.png and report.html into RUN/report.
 
     The page needs nothing but itself: pictures are inside it, and it has no scripts. A part that
     the run does not have (yet) is left out, and the page says so. Every file appears whole, and
@@ -26,6 +26,7 @@ def report(run_folder: str | os.PathLike) -> list[Path]:
 
     Args:
         run_folder: The folder of a run, as `improved-gan train` leaves it or is filling it.
+        out: Another folder for the files. None (default): the run's folder report/.
 
     Returns:
         List of the Paths written, report.html last.
@@ -46,10 +47,11 @@ def report(run_folder: str | os.PathLike) -> list[Path]:
     pictures = {
         "losses.png": curves.losses(run, "light", "png"),
         "errors.png": curves.errors(run, "light", "png"),
+        "scores.png": curves.scores(run, "light", "png"),
         "samples.png": curves.strip(grids),
     }
     html = page.page(run, grids, spread(epochs, _EPOCHS_SHOWN))
-    place = folder.report.resolve()
+    place = Path(folder.report if out is None else out).resolve()
     files = [write_bytes(place / name, data) for name, data in pictures.items() if data is not None]
     return [*files, write_text(place / "report.html", html)]
 

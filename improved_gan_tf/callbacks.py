@@ -21,6 +21,7 @@ from improved_gan_tf.runs.software import software
 
 Folder = str | os.PathLike  # a `RunFolder` is one
 Logs = Mapping[str, float] | None
+_SCORES = tuple(row.key for row in QUANTITIES if row.kind in ("score", "deviation"))
 
 
 def standard(
@@ -166,7 +167,7 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 class RunLog(keras.callbacks.Callback):
-    """Writes the run's log: one line per epoch, of what the model reports.
+    """Writes the run's log: one line per epoch, of what the model reports, and of scores.
 
     Errors are fractions in 0..1, losses in nats. The learning rate is the discriminator's at the
     first step of the epoch.
@@ -202,9 +203,11 @@ class RunLog(keras.callbacks.Callback):
                 "seconds": f"{time.perf_counter() - self._start:.2f}",
                 "learning_rate": f"{self._learning_rate:.6g}",
             }
-            | {k: f"{v:.6g}" for k, v in (logs or {}).items() if k in reported}
+            | {k: f"{v:.6g}" for k, v in (logs or {}).items() if k in reported or k in _SCORES}
         )
-        self.folder.write_rows(("epoch", "steps", "seconds", *reported, "learning_rate"), self.rows)
+        scores = [k for k in _SCORES if any(k in row for row in self.rows)]
+        columns = ("epoch", "steps", "seconds", *reported, *scores, "learning_rate")
+        self.folder.write_rows(columns, self.rows)
 
 
 class SampleGrid(keras.callbacks.Callback):

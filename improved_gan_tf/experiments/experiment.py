@@ -11,6 +11,8 @@ from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments.recipe import Recipe, unknown
 from improved_gan_tf.quantities import BASELINE, labels, quantity
 
+_OF_IMAGES = ("score", "deviation")  # kinds of quantities: of generated images, from the log
+
 
 class Experiment:
     """Carries out the recipes of one kind.
@@ -266,18 +268,20 @@ class Experiment:
             gan, data: The trained model and its data.
             folder: The `runs.RunFolder`, which has the log.
         """
+        last = folder.rows()[-1]
         return {
             "recipe": self.recipe.name,
             "epochs": self.recipe.epochs,
-            "steps": int(folder.rows()[-1]["steps"]),
+            "steps": int(last["steps"]),
             "seconds": round(folder.seconds(), 1),
+            **{k: float(v) for k, v in last.items() if v and quantity(k).kind in _OF_IMAGES},
         }
 
     @staticmethod
     def result_lines(results: Mapping[str, Any]) -> Iterator[str]:
-        """Yields a line for each error and loss in what `results` or `evaluate` returned."""
+        """Yields a line for each error, loss and score in what `results` or `evaluate` returned."""
         for whose, found in (("", results), (f"{BASELINE}: ", results.get("baseline") or {})):
-            reported = [key for key in found if quantity(key).kind in ("error", "loss")]
+            reported = [key for key in found if quantity(key).kind in ("error", "loss", "score")]
             for key, label in labels(reported).items():
                 errors = ""
                 if "test_error" in key:

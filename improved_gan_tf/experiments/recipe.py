@@ -148,6 +148,16 @@ class Recipe:
         "none", choices=_PRECISIONS, bare="bfloat16", help="Type to compute in"
     )
     seed: int = value(1, minimum=0, help="Seed of weights, noise, latent vectors and image order")
+    score_every: int = value(
+        0, minimum=0, help="Score the generated images every N epochs, and after the last; 0: never"
+    )
+    score_images: int = value(1000, minimum=10, help="How many of them; few bias the scores")
+    score_classifier: str | None = value(
+        None, help="What scores them, a .keras file or SavedModel; null: Inception"
+    )
+    score_reference: str | None = value(
+        None, help="Images that their FID compares with, or statistics .npz; null: no FID"
+    )
 
     def __post_init__(self) -> None:
         for name, known in values(type(self)).items():

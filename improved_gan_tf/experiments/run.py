@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.experiments import distribution, recipes
+from improved_gan_tf.experiments import distribution, recipes, training_scores
 from improved_gan_tf.experiments.building import assemble, build, experiment
 from improved_gan_tf.experiments.recipe import Recipe, override
 from improved_gan_tf.experiments.without_recipe import recipe_of
@@ -96,6 +96,8 @@ def _train(recipe, folder, data_dir, resume, verbose, strategy, chief):
     first = folder.restore(gan) if resume else 0
     if recipe.epochs < first:
         raise UserError(f"{folder} has {first} epochs already; --epochs {recipe.epochs} is fewer")
+    scored = chief and first < recipe.epochs
+    score = training_scores.callback(recipe, gan, data_dir) if scored else None
     if chief and resume:
         kept = {**folder.config(), **_place(data_dir)}
         folder.write_config({**kept, **recipes.to_config(recipe)})
@@ -110,6 +112,8 @@ def _train(recipe, folder, data_dir, resume, verbose, strategy, chief):
         if chief and verbose:
             print(data.summary())
             extra.insert(2, callbacks.Progress(first, chosen.title))
+        if score is not None:
+            extra.insert(0, score)  # before what keeps the epoch's figures
         chosen.fit(gan, data, first, extra)
     if not chief:
         return None

@@ -121,7 +121,9 @@ class SemiSupervisedExperiment(Experiment):
     def baseline(self) -> Recipe | None:
         if not self.recipe.baseline:
             return None
-        return dataclasses.replace(self.recipe, objective="supervised", baseline=False)
+        unscored = {"score_every": 0, "score_classifier": None, "score_reference": None}
+        values = {"objective": "supervised", "baseline": False, **unscored}
+        return dataclasses.replace(self.recipe, **values)
 
     def evaluate(self, gan: Any, data: Any) -> dict[str, Any]:
         """Error rates on the test set, in 0..1, with each of three sets of parameters.

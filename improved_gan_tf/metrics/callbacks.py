@@ -1,6 +1,7 @@
 """Figures while a generator trains: a Keras metric, and a callback for `fit`."""
 
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -158,7 +159,12 @@ class ScoreCallback(keras.callbacks.Callback):
         last = epoch + 1 == self.params.get("epochs")
         if logs is None or ((epoch + 1) % self.every and not last):
             return
-        for name, figure in evaluate(self.images, **self.options).figures.items():
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", "the Inception score of"
+            )  # few images are the rule here
+            figures = evaluate(self.images, **self.options).figures
+        for name, figure in figures.items():
             if isinstance(figure, dict):
                 logs[f"{name}_std"] = figure["std"]
                 figure = figure["mean"]

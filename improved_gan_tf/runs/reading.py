@@ -16,6 +16,8 @@ from improved_gan_tf.quantities import number
 # The names that version 0.1 gave to errors of the current parameters.
 _FORMER = {"val_error_raw": "val_error_current", "test_error_raw": "test_error_current"}
 
+NO_GRIDS = "There are no sample grids."
+
 
 @dataclasses.dataclass
 class Run:
@@ -140,7 +142,7 @@ def readable(grids: list[tuple[int, Path]], notes: list[str]) -> list[tuple[int,
         else:
             notes.append(f"{path.parent.name}/{path.name} is no readable PNG and is left out.")
     if not found:
-        notes.append("There are no sample grids.")
+        notes.append(NO_GRIDS)
     return found
 
 

@@ -30,6 +30,7 @@ class Stub:
         "images",
         "quantities",
         "runs.folder",
+        "runs.report.comparison",
         "runs.recorded",
         "runs.report.report",
     ],
@@ -39,6 +40,7 @@ def test_docstrings(name, tmp_path, monkeypatch):
     config = {**CONFIG, "recipe": {**CONFIG["recipe"], "name": "digits"}}
     results = {**RESULTS, "baseline": {"test_error": 0.086}}
     write_run(tmp_path / "runs/digits", 2, (1,), config, results)
+    write_run(tmp_path / "runs/digits/baseline", 2, (), config)
     module = importlib.import_module(f"improved_gan_tf.{name}")
     names = {
         "gan": Stub(),

@@ -301,7 +301,7 @@ def test_axes_suit_the_values():
 
     def scale(values):
         axes = Figure().add_subplot()
-        report_curves._value_axis(axes, values, str, True)
+        report_curves.value_axis(axes, values, True, True)
         return axes.get_yscale(), axes.get_ylim()[0]
 
     assert scale([0.02, 0.3])[0] == "log"

@@ -12,7 +12,7 @@ from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import write_bytes, write_text
 from improved_gan_tf.quantities import BASELINE, labels, number, plain, quantity
 from improved_gan_tf.runs.folder import RunFolder
-from improved_gan_tf.runs.reading import Run
+from improved_gan_tf.runs.reading import NO_GRIDS, Run
 from improved_gan_tf.runs.report import overlay
 from improved_gan_tf.runs.report.parts import LOSSES, SCORES, SHOWN, figure, flat, grid, render
 
@@ -61,7 +61,7 @@ def compare(folders: Sequence[str | os.PathLike], out: str | os.PathLike | None 
         name=" and ".join(dict.fromkeys(run.name for run in runs.values())),
         origin="Made from the files in the folders " + ", ".join(runs) + ".",
         state=_state(runs),
-        notes=[f"{name}: {note}" for name, run in runs.items() for note in run.notes],
+        notes=[f"{n}: {note}" for n, run in runs.items() for note in run.notes if note != NO_GRIDS],
         figures=[
             figure(draw, alternative, caption) for draw, alternative, caption in pictures.values()
         ],

@@ -64,7 +64,9 @@ def picture(
         for axes, key in zip(panels, keys, strict=False):
             for group, look in _looks(groups, theme):
                 _draw(axes, group, key, look)
-            shown = [curve.values for k in (keys if percent else [key]) for curve in _all(groups, k)]
+            shown = [
+                curve.values for k in (keys if percent else [key]) for curve in _all(groups, k)
+            ]
             curves.epoch_axis(axes, max(run.epochs for group in groups for run in group.runs))
             curves.value_axis(axes, np.concatenate(shown), percent, len(keys) <= 2)
             axes.set_title(titles[key], loc="left")

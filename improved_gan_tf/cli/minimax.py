@@ -4,8 +4,6 @@ import argparse
 import json
 from typing import Any
 
-from improved_gan_tf.experiments import minimax, minimax_text
-
 _DESCRIPTION = """The two games of section 3.3, without and with historical averaging: the share of
 starts that reach the equilibrium, trajectories and distances (xy.png, nonconvex.png, swarm.gif),
 weights and rates for which averaging converges and for which it does not (scan.png), and the
@@ -28,6 +26,8 @@ def add_command(tables: Any) -> None:
 
 
 def _minimax(options: argparse.Namespace) -> None:
+    from improved_gan_tf.experiments import minimax, minimax_text
+
     names = ("out", "starts", "steps", "rate", "weight", "seed")
     found = minimax.reproduce(**{name: vars(options)[name] for name in names})
     if options.json:

@@ -144,22 +144,33 @@ def sigmoid_kl(logits: Any, target: float) -> Any:
 def one_sided_discriminator(logits_real: Any, logits_fake: Any, smoothing: float = 0.25) -> Any:
     """mean KL(1 - smoothing || D(x)) + mean KL(0 || D(G(z))); section 3.4.
 
-    Only the target of real images is smoothed. With targets a on real and b on generated images the
-    best discriminator is
+    It is the discriminator's loss of any GAN of two classes, whose logit is that of D; without
+    smoothing, the usual -mean log D(x) - mean log(1 - D(G(z))).
 
-        D(x) = (a p_data(x) + b p_model(x)) / (p_data(x) + p_model(x))
+    Only the target of real images is smoothed. With targets alpha on real and beta on generated
+    images the best discriminator is
 
-    and with b > 0 p_model stands in its numerator: where p_data is nearly 0 and p_model is large, D
-    would be near b and flat, and nothing would move those samples towards the data. With b = 0 D is
-    only scaled by a, and the discriminator is kept from extreme logits.
+        D*(x) = (alpha p_data(x) + beta p_model(x)) / (p_data(x) + p_model(x))
+
+    With beta > 0 p_model stands in its numerator: where p_data is nearly 0 and p_model is large, D*
+    is near beta and flat, and nothing moves those samples towards the data. Hence beta = 0: D* is
+    the usual one scaled by alpha = 1 - smoothing, and the discriminator is kept from extreme logits
+    on real images.
 
     Args:
-        logits_real: Logits of D (`gan_logits`) on real images, a float tensor (N,).
-        logits_fake: Those on generated images, a float tensor (M,).
-        smoothing: What is taken off the target 1, a float in 0..1, 0.25 by default.
+        logits_real: Logits of D on real images (one per image, or `gan_logits` of K + 1), a float
+            tensor (N,) or (N, 1).
+        logits_fake: Those on generated images, a float tensor (M,) or (M, 1).
+        smoothing: 1 - alpha, what is taken off the target 1, a float in 0..1, 0.25 by default; 0:
+            no smoothing.
 
     Raises:
         ValueError: The smoothing is outside 0..1.
+
+    Example, in the training step of a GAN of one's own, whose D is at 0.9 on all images:
+    >>> real, fake = np.full((4, 1), np.log(9.0)), np.full((4, 1), np.log(9.0))
+    >>> [round(float(one_sided_discriminator(real, fake, s)), 3) for s in (0.0, 0.1)]
+    [2.408, 2.303]
     """
     _check_probability("smoothing", smoothing)
     real = sigmoid_kl(logits_real, 1 - smoothing)
@@ -170,10 +181,11 @@ def smoothed_generator(logits_fake: Any, target: float = 0.375) -> Any:
     """mean KL(target || D(G(z))), the generator's loss of the ImageNet model.
 
     The generator is content with a D of `target`. The default is half of the 0.75 that real images
-    are given, which is D's best answer where both densities are equal.
+    are given, which is D's best answer where both densities are equal; without smoothing that is
+    0.5. With 1 it is -mean log D(G(z)), an ordinary GAN's.
 
     Args:
-        logits_fake: Logits of D (`gan_logits`) on generated images, a float tensor (M,).
+        logits_fake: Logits of D on generated images, a float tensor (M,) or (M, 1).
         target: A float in 0..1, 0.375 by default; a `ValueError` otherwise.
     """
     return ops.mean(sigmoid_kl(logits_fake, target))

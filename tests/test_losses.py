@@ -229,3 +229,43 @@ def test_probabilities_outside_their_range(value):
         losses.smoothed_generator(logits, target=value)
     with pytest.raises(ValueError, match="smoothing must lie"):
         losses.one_sided_discriminator(logits, logits, smoothing=value)
+
+
+# ---- the best discriminator of section 3.4 --------------------------------------------------------
+
+# How often each of five images is among twenty real and twenty generated ones.
+DATA = np.array([8, 6, 4, 2, 0])
+MODEL = np.array([1, 3, 4, 5, 7])
+
+
+def minimised(loss):
+    """D at the least loss, by Newton's method: an image's logit is a parameter of its own."""
+    logits = tf.Variable(np.zeros(5))
+    for _ in range(60):
+        with tf.GradientTape() as second:
+            with tf.GradientTape() as first:
+                real, fake = (tf.repeat(logits, counts)[:, None] for counts in (DATA, MODEL))
+                value = loss(real, fake)
+            gradient = first.gradient(value, logits)
+        logits.assign_sub(gradient / (second.gradient(gradient, logits) + 1e-12))
+    return 1 / (1 + np.exp(-logits.numpy()))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.25])
+def test_the_best_discriminator_is_the_papers(smoothing):
+    found = minimised(lambda real, fake: losses.one_sided_discriminator(real, fake, smoothing))
+    expected = (1 - smoothing) * DATA / (DATA + MODEL)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("alpha, beta", [(0.9, 0.1), (0.75, 0.25)])
+def test_why_one_side_alone_is_smoothed(alpha, beta):
+    """With beta > 0 the best D is at beta where there are generated images only."""
+
+    def loss(real, fake):
+        kl = losses.sigmoid_kl
+        return tf.reduce_mean(kl(real, alpha)) + tf.reduce_mean(kl(fake, beta))
+
+    expected = (alpha * DATA + beta * MODEL) / (DATA + MODEL)
+    np.testing.assert_allclose(minimised(loss), expected, rtol=1e-9)
+    assert expected[-1] == pytest.approx(beta)

@@ -231,7 +231,7 @@ def test_probabilities_outside_their_range(value):
         losses.one_sided_discriminator(logits, logits, smoothing=value)
 
 
-# ---- the best discriminator of section 3.4 --------------------------------------------------------
+# ---- the best discriminator of section 3.4 -------------------------------------------------------
 
 # How often each of five images is among twenty real and twenty generated ones.
 DATA = np.array([8, 6, 4, 2, 0])

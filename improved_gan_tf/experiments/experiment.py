@@ -176,7 +176,7 @@ class Experiment:
         raise NotImplementedError
 
     def objective(self) -> dict[str, Any]:
-        """Returns what the model's `compile` takes besides the optimizers and `jit_compile`."""
+        """Returns what the model's `compile` takes for this kind of recipe alone."""
         return {}
 
     def compile(self, gan: Any, steps_per_epoch: int | None = None) -> None:
@@ -196,7 +196,9 @@ class Experiment:
         if self.recipe.mixed_precision == "float16":
             pair = tuple(keras.optimizers.LossScaleOptimizer(optimizer) for optimizer in pair)
         try:
-            gan.compile(*pair, jit_compile=self.recipe.jit_compile, **self.objective())
+            names = ("jit_compile", "historical_averaging")
+            values = {name: getattr(self.recipe, name) for name in names}
+            gan.compile(*pair, **values, **self.objective())
         except ValueError as error:
             raise UserError(f"{self.recipe.name}: {error}") from error
 

@@ -141,6 +141,9 @@ class Recipe:
     discriminator: Mapping[str, Any] = value({}, help="Arguments of their discriminator()")
     learning_rate: float = value(0.003, above=0, help="Learning rate of both Adam optimizers")
     beta_1: float = value(0.5, minimum=0, below=1, help="Decay of their first moments")
+    historical_averaging: float = value(
+        0.0, minimum=0, help="Weight of historical averaging, of both players; 0: none"
+    )
     epochs: int = value(300, minimum=1, help="Passes over the images (imagenet: steps_per_epoch)")
     batch_size: int = value(100, minimum=1, help="Examples per step, of each stream")
     jit_compile: bool = value(True, help="Compile the training step by XLA")

@@ -14,9 +14,11 @@ from improved_gan_tf.export import export
 from improved_gan_tf.keras_compat import require_tensorflow
 from improved_gan_tf.models.optimizers import BothOptimizers
 from improved_gan_tf.networks import players
+from improved_gan_tf.regularizers import HistoricalAveraging
 
 require_tensorflow("improved_gan_tf's models")
 
+PLAYERS = ("generator", "discriminator")
 
 # Callbacks that ask whether a quantity should fall; every loss and error of ours should.
 _MONITORS = (
@@ -48,6 +50,7 @@ class GAN(keras.Model):
         latent_range: The ends of the uniform distribution of the latent vectors.
         reported: The names of the losses and errors in the logs of `fit`, in the log's order.
         compile_values: The names of the arguments of `compile` that are saved with the model.
+        histories: The historical averaging of "generator" and "discriminator"; empty without it.
         images_at_once: The number of images that the generator makes in one call of `images`.
 
     Raises:
@@ -57,7 +60,7 @@ class GAN(keras.Model):
     num_classes: int | None = None
     latent_range: tuple[float, float] = (0.0, 1.0)
     reported: tuple[str, ...] = ()
-    compile_values: tuple[str, ...] = ("jit_compile",)
+    compile_values: tuple[str, ...] = ("jit_compile", "historical_averaging")
     images_at_once: int = 500
 
     def __init__(
@@ -85,6 +88,7 @@ class GAN(keras.Model):
         self.seed = seed
         self.image_range = (low, high)
         self.image_shape = tuple(drawn[1:])
+        self.histories: dict[str, HistoricalAveraging] = {}
 
     @staticmethod
     def default_optimizer() -> keras.optimizers.Optimizer:
@@ -96,6 +100,7 @@ class GAN(keras.Model):
         generator_optimizer: Any = None,
         discriminator_optimizer: Any = None,
         *,
+        historical_averaging: float = 0.0,
         metrics: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -105,6 +110,9 @@ class GAN(keras.Model):
             generator_optimizer: A Keras optimizer, or a name or configuration of one; None (the
                 default) for `default_optimizer`.
             discriminator_optimizer: Likewise, another object; a `ValueError` if it is the same.
+            historical_averaging: The weight of each player's `HistoricalAveraging` (section 3.3), a
+                float of at least 0, by default 0.0: none, without state or cost. The penalty is
+                part of what the player descends, not of the losses that are reported.
             metrics: Metrics of Keras, as `keras.Model.compile` takes them, of the labels and the
                 logits of the K classes: in training on the labelled images, in `evaluate` and on
                 validation data with the parameters that `call` uses. None (the default) for none.
@@ -128,9 +136,33 @@ class GAN(keras.Model):
         self.metrics_config = keras.saving.serialize_keras_object(metrics)
         self.generator_optimizer, self.discriminator_optimizer = both
         self.optimizer = BothOptimizers(*both)
+        self.historical_averaging = historical_averaging
         # Built now: a state that does not exist when weights are loaded would be left out.
         self.generator_optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+        self.histories.clear()
+        for player in PLAYERS if historical_averaging else ():
+            history = HistoricalAveraging(historical_averaging, name=f"{player}_history")
+            history.build(self.player(player)[0].trainable_variables)
+            self.histories[player] = history
+
+    def player(self, name: str) -> tuple[keras.Model, Any]:
+        """Returns the network and the optimizer of "generator" or "discriminator"."""
+        return getattr(self, name), getattr(self, f"{name}_optimizer")
+
+    def penalized(self, name: str, loss: Any) -> Any:
+        """Returns what a player descends: its loss plus, where it is compiled, the penalty."""
+        if name not in self.histories:
+            return loss
+        penalty = self.histories[name].penalty(self.player(name)[0].trainable_variables)
+        return loss + tf.cast(penalty, loss.dtype)
+
+    def descend(self, name: str, gradients: list[Any]) -> None:
+        """Moves a player by its optimizer; its parameters from before become part of the past."""
+        network, optimizer = self.player(name)
+        if name in self.histories:
+            self.histories[name].update(network.trainable_variables)
+        optimizer.apply(gradients, network.trainable_variables)
 
     def own_metrics(self) -> list[keras.metrics.Metric]:
         """Returns the means of the losses and errors; a subclass implements it."""

@@ -163,10 +163,8 @@ class ImageNetGAN(BuiltInInit, GAN):
         report, gradients = self.gradients(
             images, labels, self.latents(images.shape[0], *words), words
         )
-        self.discriminator_optimizer.apply(
-            gradients["discriminator"], self.discriminator.trainable_variables
-        )
-        self.generator_optimizer.apply(gradients["generator"], self.generator.trainable_variables)
+        for name in ("discriminator", "generator"):
+            self.descend(name, gradients[name])
         logs = self._results(report, labels)
         if self.labels:
             self._update_running_error(report["error"], step)
@@ -201,18 +199,15 @@ class ImageNetGAN(BuiltInInit, GAN):
             by the optimizer's loss scale.
         """
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        players = {
-            "discriminator": (self.discriminator, self.discriminator_optimizer),
-            "generator": (self.generator, self.generator_optimizer),
-        }
+        pair = {name: self.player(name) for name in ("discriminator", "generator")}
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            values = {k: watch(tape, net.trainable_variables) for k, (net, _) in players.items()}
+            values = {k: watch(tape, net.trainable_variables) for k, (net, _) in pair.items()}
             report = self._report(images, labels, latents, noise_words)
             scaled = {
-                k: optimizer.scale_loss(report[f"{k}_loss"] / replicas)
-                for k, (_, optimizer) in players.items()
+                k: optimizer.scale_loss(self.penalized(k, report[f"{k}_loss"]) / replicas)
+                for k, (_, optimizer) in pair.items()
             }
-        return report, {k: tape.gradient(scaled[k], values[k]) for k in players}
+        return report, {k: tape.gradient(scaled[k], values[k]) for k in pair}
 
     def _report(self, images, labels, latents, noise_words=None, training=True):
         """The losses and the error by name."""

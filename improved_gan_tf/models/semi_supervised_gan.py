@@ -256,10 +256,10 @@ class SemiSupervisedGAN(GAN):
                 report["unsupervised_loss"] = losses.unsupervised(logits_unlabeled, logits_fake)
                 weighted = self.unlabeled_weight * report["unsupervised_loss"]
                 loss = report["supervised_loss"] + weighted
-            loss = self.discriminator_optimizer.scale_loss(loss)
+            loss = self.discriminator_optimizer.scale_loss(self.penalized("discriminator", loss))
         update_average(self.averages, variables, self.average_rate)
         self.average_steps.assign_add(1)
-        self.discriminator_optimizer.apply(tape.gradient(loss, values), variables)
+        self.descend("discriminator", tape.gradient(loss, values))
         report["error"] = losses.error_rate(y, logits)
         return report, logits
 
@@ -281,17 +281,16 @@ class SemiSupervisedGAN(GAN):
 
     def _generator_step(self, data):
         """Step 2, once; returns the generator's loss."""
-        variables = self.generator.trainable_variables
         v = data["unlabeled_generator"]
         found = self._quantities("real", v)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            watched = watch(tape, variables)
+            watched = watch(tape, self.generator.trainable_variables)
             fake = self._fake(v.shape[0])
             found.update(self._quantities("fake", fake))
             parts = [term(found) for term in self.objective_terms]
             loss = parts[0] if len(parts) == 1 else tf.add_n(parts)
-            scaled = self.generator_optimizer.scale_loss(loss)
-        self.generator_optimizer.apply(tape.gradient(scaled, watched), variables)
+            scaled = self.generator_optimizer.scale_loss(self.penalized("generator", loss))
+        self.descend("generator", tape.gradient(scaled, watched))
         return loss
 
     def _quantities(self, which, images):

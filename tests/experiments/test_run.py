@@ -26,6 +26,7 @@ SMALL = {
     "batch_size": 20,
     "epochs": 3,
     "jit_compile": False,
+    "historical_averaging": 0.01,
     "baseline": False,
 }
 
@@ -87,6 +88,7 @@ def test_killed_in_an_epoch_and_resumed(run, tmp_path):
     command = [sys.executable, "-m", "improved_gan_tf", "train", "digits", "--out", str(out)]
     options = ["--quiet", "--no-baseline", "--no-jit", "--epochs", "3", "--batch-size", "20"]
     options += ["--set", "generator.units=[16,16]", "--set", "discriminator.units=[32,16]"]
+    options += ["--historical-averaging", "0.01"]
     process = subprocess.Popen([*command, *options])
     _wait_for(lambda: (out / "checkpoints" / "epoch-0001.weights.h5").exists(), process)
     time.sleep(0.05)

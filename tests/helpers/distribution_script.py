@@ -151,7 +151,7 @@ def check_historical_averaging():
 
 def check_twenty_steps():
     """`fit` on two replicas: all variables stay identical on both, and the metrics are means."""
-    chosen = recipe()
+    chosen = recipe(historical_averaging=0.01)
     stream = experiments.load_data(chosen)
     with STRATEGY.scope():
         gan = experiments.build(chosen, stream)
@@ -180,7 +180,7 @@ def check_twenty_steps():
 def check_runs_resume_exactly():
     """A run on two devices, stopped after its first epoch and resumed, ends as the whole one."""
     with tempfile.TemporaryDirectory() as folder:
-        short = recipe(steps_per_epoch=3, epochs=2)
+        short = recipe(steps_per_epoch=3, epochs=2, historical_averaging=0.01)
         for epochs, out, resume in ((2, "whole", False), (1, "half", False), (2, "half", True)):
             chosen = experiments.override(short, epochs=epochs)
             experiments.train(chosen, f"{folder}/{out}", resume=resume, verbose=False, devices=2)

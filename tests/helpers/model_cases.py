@@ -72,7 +72,10 @@ def three_streams(seed=0):
 MODELS = {
     "semi-supervised": (semi_supervised_gan, three_streams),
     "imagenet": (imagenet_gan, lambda seed=0: batches(labelled(seed=seed))),
-    "plain": (plain_gan, lambda seed=0: batches(labelled(seed=seed))),
+    "plain": (
+        lambda **values: plain_gan(**{"historical_averaging": 0.01, **values}),
+        lambda seed=0: batches(labelled(seed=seed)),
+    ),
 }
 
 

@@ -40,7 +40,7 @@ class HistoricalAveraging(BuiltFromVariables, keras.layers.Layer):
         **kwargs: Arguments of `keras.layers.Layer`.
 
     The means are float32 at least, and of the variables' type where that is wider. In float32 the
-    mean of t values is right to 3e-8 t of its own size at worst (rounding, an update).
+    mean of t values is right to 3e-8 t of its own size at worst, because every update rounds it.
 
     Raises: `ValueError` for another weight, for use before `build`, and for variables that are not
     as many or not of the shapes that it was built with.

@@ -4,6 +4,7 @@ README.md beside this file is the chapter for users. TensorFlow is imported by w
 here, so that the command line's help does not wait for it.
 """
 
+from improved_gan_tf.experiments.ablations import ABLATIONS, Ablation
 from improved_gan_tf.experiments.building import build, experiment, load_data
 from improved_gan_tf.experiments.distribution import WorkerLost
 from improved_gan_tf.experiments.ensemble import Ensemble, ensemble
@@ -27,7 +28,9 @@ from improved_gan_tf.experiments.run import (
 from improved_gan_tf.experiments.semi_supervised import SemiSupervisedExperiment
 
 __all__ = [
+    "ABLATIONS",
     "RECIPES",
+    "Ablation",
     "Ensemble",
     "Experiment",
     "ImageNetExperiment",

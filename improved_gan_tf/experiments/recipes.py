@@ -1,4 +1,4 @@
-"""The recipes: one for each of the original's scripts, and two more (D16, digits).
+"""The recipes: one for each of the original's scripts, and three more (D16, D25, digits).
 
 `improved-gan train NAME` runs one, `improved-gan recipes NAME` lists its values. All times are of
 two cores of an AMD EPYC processor; reference/results/README.md has every figure and its machine.
@@ -161,7 +161,7 @@ IMAGENET = ImageNetRecipe(
     jit_compile=False,
 )
 
-# The model of table 3, for which the original published nothing: ImageNet's at this size.
+# The model of table 3, for which the original published nothing: ImageNet's at this size (D25).
 CIFAR10_SAMPLES = dataclasses.replace(
     IMAGENET,
     name="cifar10-samples",

@@ -4,7 +4,6 @@ import bz2
 import gzip
 import io
 import lzma
-import os
 import tarfile
 import zipfile
 
@@ -179,13 +178,6 @@ def test_unreadable_pictures_are_named_or_skipped_and_counted(tmp_path):
         images_of(tmp_path / "t.zip")
     source = data.as_images(tmp_path / "t.zip", skip_unreadable=True)
     assert list(source.images(lambda image: image, 2)) == [] and len(source.skipped) == 2
-
-
-def test_a_named_pipe_among_pictures_is_refused_at_once(tmp_path):
-    _write_tree(tmp_path)
-    os.mkfifo(tmp_path / "b" / "pipe.png")
-    with pytest.raises(UserError, match=r"pipe\.png cannot be read as a picture \(not a file\)"):
-        images_of(tmp_path)
 
 
 def test_nothing_to_score(tmp_path):

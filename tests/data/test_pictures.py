@@ -1,6 +1,7 @@
 """One decoding of picture files for all consumers, and their resizing."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -113,6 +114,12 @@ def test_unreadable_pictures(tensors, content, message):
         pictures.decode(io.BytesIO(content))
     with pytest.raises(tf.errors.InvalidArgumentError):
         tensors[3](content)
+
+
+def test_a_named_pipe_among_pictures_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(UserError, match=r"pipe\.png cannot be read as a picture \(not a file\)"):
+        list(data.as_images(tmp_path).images(lambda image: image, 1))
 
 
 def test_postscript_starts_no_program(tmp_path, monkeypatch):

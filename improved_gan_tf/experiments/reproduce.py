@@ -118,7 +118,8 @@ class Reproduction:
         """How far a run is, in words, and how many epochs are left to train."""
         folder, planned = self.folder(run), run.recipe.epochs
         if folder.finished:
-            return ("finished" if self.scorer is None or self.done(run) else "to be scored"), 0
+            scored = not self.plan.table.scored or folder.scores() is not None
+            return "finished" if scored else "to be scored", 0
         epochs, _ = folder.latest_checkpoint()
         return (f"{epochs} of {planned} epochs" if folder.begun else "not begun"), planned - epochs
 

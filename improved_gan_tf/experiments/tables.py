@@ -14,8 +14,6 @@ from improved_gan_tf.quantities import plain
 IMAGES = 50_000
 """Images of a model that the paper scores."""
 
-# What a table sets itself: it makes no run shorter, narrower or otherwise another one.
-_OWN = ("seed", "seed_data", "labels_per_class", "baseline")
 _SHORTER = ("epochs", "steps_per_epoch")
 _WIDTHS = ("generator.width", "discriminator.width")
 
@@ -238,9 +236,9 @@ def plan(order: Order) -> Plan:
     if type(original) is not type(recipes.get(table.recipe)):
         raise UserError(f"{original.name} has no values for {table.name}; choose another recipe")
     recipe = override(original, **order.values)
-    own = sorted(set(order.values) & set(_OWN))
-    if own:
-        raise UserError(f"{table.name} sets {own[0]} of every run itself; leave it out of --set")
+    for name in _own(table):
+        if name in order.values:
+            raise UserError(f"{table.name} sets {name} of every run itself; leave it out of --set")
     rows = _rows(table, order)
     seeds = _seeds(table, rows, order)
     if original.name != table.recipe or recipe.data != original.data:
@@ -264,6 +262,11 @@ def plan(order: Order) -> Plan:
                 supervised = override(seeded, objective="supervised")
                 runs.append(PlannedRun(f"{name}-baseline", row, supervised, seed, True))
     return Plan(table, recipe, rows, tuple(runs), tuple(reduced), tuple(others))
+
+
+def _own(table: Table) -> tuple[str, ...]:
+    """The values that a table sets itself: they make no run shorter, narrower or another one."""
+    return ("seed",) if table.scored else ("seed", "seed_data", "labels_per_class", "baseline")
 
 
 def _rows(table: Table, order: Order) -> tuple[Row, ...]:

@@ -109,7 +109,7 @@ def _reproduce(table: Table, options: argparse.Namespace) -> None:
         jobs.run(options.jobs, _train, arguments)
     found = reproduction.gather()
     print("", *table_results.lines(found), sep="\n")
-    print(f"{reproduction.out}/table.md, table.json")
+    print(*(f"{reproduction.out}/table.{kind}" for kind in ("md", "json", "html")), sep="\n")
 
 
 def _prepare(arguments: dict[str, Any]) -> None:

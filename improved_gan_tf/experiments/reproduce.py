@@ -219,6 +219,8 @@ class Reproduction:
         table = table_results.summary(self.plan, finished, about, real)
         table_results.add_ensembles(table, self.out, self.data_dir, ensembles)
         table_results.write(table, self.out)
+        if ensembles:
+            table_results.write_page(table, self.plan, self.out)
         return table
 
     def _results(self, run: PlannedRun) -> dict[str, Any]:

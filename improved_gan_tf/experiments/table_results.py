@@ -1,19 +1,26 @@
 """What a table says: means over seeds, ensembles, the paper's figures; as JSON, text and a page."""
 
+import contextlib
+import datetime
 import os
+import platform
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from improved_gan_tf.experiments.ensemble import ensemble
+from improved_gan_tf.experiments.jobs import cores
 from improved_gan_tf.experiments.tables import Plan, Row
 from improved_gan_tf.files import write_json, write_text
 from improved_gan_tf.quantities import BASELINE
+from improved_gan_tf.runs.folder import RunFolder
 from improved_gan_tf.runs.reading import read_json
 from improved_gan_tf.runs.recorded import recorded
+from improved_gan_tf.runs.software import software
 
-_JSON, _TEXT, _PAGE = "table.json", "table.md", "table.html"
+_JSON, _TEXT, _PAGE, _MADE = "table.json", "table.md", "table.html", "made.json"
 _ERRORS = ("test_error", "test_error_current")
 # What of a run's results is no time and no place: the same for the same run, bit for bit.
 _KEPT = ("epochs", "steps", "labels", "test_images", *_ERRORS, "inception_score", "fid")
@@ -113,8 +120,6 @@ def add_ensembles(
 
 def _labels_in_all(out: str | os.PathLike, names: Sequence[str]) -> int | None:
     """How many images were labelled in one run or another."""
-    from improved_gan_tf.runs.folder import RunFolder
-
     found = [RunFolder(Path(out) / name).labeled_indices() for name in names]
     return len(set().union(*(each.tolist() for each in found if each is not None)))
 
@@ -238,10 +243,53 @@ def markdown(table: Mapping[str, Any]) -> str:
     parts = [f"# {_title(table['table'], table['title'], table['reduced'])}", *notes(table)]
     written = [head, ["---"] * len(head), *rows]
     parts.append("\n".join("| " + " | ".join(row) + " |" for row in written))
+    meant = [f"- {name}: {summary}" for name, summary in _summaries(table).items()]
+    parts += ["\n".join(meant)] if meant else []
     return "\n\n".join(parts) + "\n"
 
 
-def write(table: Mapping[str, Any], out: str | os.PathLike) -> list[Path]:
-    """Writes table.json and table.md; returns their paths."""
-    out = Path(out)
-    return [write_json(out / _JSON, recorded(table)), write_text(out / _TEXT, markdown(table))]
+def _summaries(table: Mapping[str, Any]) -> dict[str, str]:
+    return {row["name"]: row["summary"] for row in table["rows"] if row["summary"]}
+
+
+def _caption(table: Mapping[str, Any]) -> str:
+    if table["scored_by"] is not None:
+        return "Mean +- standard deviation over ten parts of the images, or over several runs."
+    return "Test errors: mean +- standard deviation over the seeds, and how many these are."
+
+
+def write(table: Mapping[str, Any], out: str | os.PathLike) -> None:
+    """Writes table.json and table.md into the table's folder."""
+    write_json(Path(out) / _JSON, recorded(table))
+    write_text(Path(out) / _TEXT, markdown(table))
+
+
+def write_page(table: Mapping[str, Any], plan: Plan, out: str | os.PathLike) -> None:
+    """Writes table.html, and made.json: when, where and by what the table was made."""
+    from improved_gan_tf.runs.report.table import table_page
+
+    folders: dict[str, list[Path]] = {}
+    for run in plan.runs:
+        name = f"{run.row.name}{f', {BASELINE}' if run.baseline else ''}"
+        folders.setdefault(name, []).append(Path(out) / run.name)
+    runs = [RunFolder(folder) for of_row in folders.values() for folder in of_row]
+    seconds = {run.path.name: round(run.seconds(), 1) for run in runs if run.finished}
+    made = {
+        **recorded(software()),
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "training_hours": round(sum(seconds.values()) / 3600, 2),
+    }
+    title = _title(table["table"], table["title"], table["reduced"])
+    about = title, _caption(table), notes(table), *cells(table), folders, _summaries(table), made
+    write_text(Path(out) / _PAGE, table_page(*about))
+    write_json(Path(out) / _MADE, {**made, "seconds": seconds})
+
+
+def machine() -> str:
+    """The processor and the number of cores that this process may use."""
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        found = re.findall(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(), re.M)
+        name = found[0] if found else name
+    return f"{name}, {cores()} cores, {platform.system()}"

@@ -28,15 +28,15 @@ def lock(path: str | os.PathLike) -> Iterator[None]:
         UserError: The file cannot be written.
     """
     path = Path(path)
-    new = not path.parent.exists()
+    new = [folder for folder in path.parents if not folder.exists()]
     file = _take(path)
     try:
         yield
     except BaseException:
         with contextlib.suppress(OSError):
             path.unlink()
-            if new:
-                path.parent.rmdir()  # only where nothing was written
+            for folder in new:
+                folder.rmdir()  # only where nothing was written
         raise
     else:
         with contextlib.suppress(OSError):

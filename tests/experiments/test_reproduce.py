@@ -190,7 +190,8 @@ def classifier(tmp_path_factory):
 
 def test_scores(classifier, tmp_path, monkeypatch, capsys):
     """A table of scores: kept with the runs, not computed twice, of real images too."""
-    rows = tuple(Row(name, {}, {"inception_score": (8.09, 0.07)}) for name in ("ours", "-L"))
+    paper = {"inception_score": (8.09, 0.07)}
+    rows = (Row("ours", {}, paper), Row("-L", {}, paper, "<b>without labels</b>"))
     own = Table("own", "Digits", "digits", rows, seeds=1, scored=True)
     monkeypatch.setitem(tables.TABLES, "own", own)
     order = Order("own", values={**SMALL, "baseline": False})
@@ -216,6 +217,21 @@ def test_scores(classifier, tmp_path, monkeypatch, capsys):
     assert "Scored by digits.keras (sha256:" in text and "200 of 50,000 scored images" in text
     assert "not comparable with those of Inception" in text
     assert text.index("| real test images | 11.24 +- 0.12 | ") < text.index("| ours | 8.09 +- 0.07")
+    assert text.endswith("\n\n- -L: <b>without labels</b>\n")
+    page = (tmp_path / "table.html").read_text()
+    for part in (
+        "<h1>own (reduced)</h1>",
+        "200 of 50,000 scored images",
+        "-L (&lt;b&gt;without labels&lt;/b&gt;), after epoch 1.",
+        "<td>11.24 +- 0.12</td>",
+        "validation error: at last",
+        "Real images, of the test set.",
+        "default-src 'none'",
+    ):
+        assert part in page, part
+    assert "<script" not in page and "<b>" not in page and page.count("<img") > 7
+    made = json.loads((tmp_path / "made.json").read_text())
+    assert set(made["seconds"]) == {"ours-seed-1", "minus-L-seed-1"} and "cores" in made["machine"]
     capsys.readouterr()
     # Nothing is left; with more images there is, but no training.
     monkeypatch.setattr(reproduce, "train", None)

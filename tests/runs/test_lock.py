@@ -65,10 +65,10 @@ def test_one_process_does_not_take_it_twice(tmp_path):
 
 
 def test_an_error_leaves_no_folder_where_nothing_was_written(tmp_path):
-    folder = RunFolder(tmp_path / "run")
+    folder = RunFolder(tmp_path / "new/run")
     with pytest.raises(KeyError), folder.lock():
         raise KeyError
-    assert not folder.path.exists()
+    assert not list(tmp_path.iterdir())
     with pytest.raises(KeyError), folder.lock():
         (folder.path / "log.csv").touch()
         raise KeyError

@@ -59,6 +59,13 @@ setup(
         "develop": ["mypy>=1.15", "ruff>=0.14"],
         # For the comparison with torch-fidelity, which is installed with --no-deps (see .ci/run).
         "peer": ["torch>=2.4"],
+        # TensorFlow's CUDA packages, of the version that requirements.txt asks for.
+        "gpu": [
+            line.replace("tensorflow", "tensorflow[and-cuda]", 1)
+            for line in requirements
+            if re.match("tensorflow[<>=]", line)
+        ],
+        "completion": ["argcomplete>=3.2"],
         "jax": ["jax>=0.4.30"],
         "torch": ["torch>=2.4"],
         "onnx": ["tf2onnx>=1.17", "onnxruntime>=1.20"],

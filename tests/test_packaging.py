@@ -50,6 +50,9 @@ def test_metadata(wheel):
     assert found["Version"] == improved_gan_tf.__version__
     assert found["Requires-Python"] == ">=3.11" and found["Description-Content-Type"]
     assert {"Summary", "Author", "Keywords", "Classifier"} <= set(found.keys())
+    (tensorflow,) = (r for r in found.get_all("Requires-Dist") if r.startswith("tensorflow<"))
+    (gpu,) = (r for r in found.get_all("Requires-Dist") if "extra == 'gpu'" in r.replace('"', "'"))
+    assert gpu.split(";")[0].strip() == tensorflow.replace("tensorflow", "tensorflow[and-cuda]")
     description = found.get_payload()
     # Nothing that works only inside the repository.
     assert re.findall(r"\]\((?!https?:|#)[^)]*\)", description) == []

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from improved_gan_tf.cli import convert, predict, process, reproduce, runs, score, train
+from improved_gan_tf.cli import completion, convert, predict, process, reproduce, runs, score, train
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments.recipe import unknown
 from improved_gan_tf.version import VERSION
@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, 2 for input that cannot be used, 130 if it was stopped.
     """
+    if completion.wanted():
+        completion.complete(parser())
     given = sys.argv[1:] if arguments is None else list(arguments)
     options, rest = parser().parse_known_args(given)
     if rest:
@@ -70,13 +72,15 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _require_tensorflow() -> None:
-    """Refuses another backend of Keras, before anything is written."""
+    """Refuses another backend of Keras, before anything is written, and sets up TensorFlow."""
     backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
         raise UserError(
             f"KERAS_BACKEND is {backend}, but this command needs tensorflow; unset it, or set "
             "KERAS_BACKEND=tensorflow (the layers alone work with every backend)"
         )
+    # Take a GPU's memory as it is needed; TensorFlow takes all of it at once.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 
 def parser() -> argparse.ArgumentParser:

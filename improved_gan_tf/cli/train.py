@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from improved_gan_tf import experiments
-from improved_gan_tf.cli import process
+from improved_gan_tf.cli import completion, process
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import recipe as declared
 from improved_gan_tf.experiments import recipe_file, recipes, template
@@ -29,7 +29,8 @@ def add_commands(commands: Any) -> None:
     """Adds `train` and `recipes` to the sub-parsers of the command line."""
     train = commands.add_parser("train", help="train a recipe", description="Train a recipe.")
     add = train.add_argument
-    add("recipe", metavar="RECIPE", help=f"{', '.join(recipes.RECIPES)}, {_OWN}")
+    about = f"{', '.join(recipes.RECIPES)}, {_OWN}"
+    completion.completes(add("recipe", metavar="RECIPE", help=about), recipes.RECIPES, "py")
     add("--out", help="the run's folder (default runs/RECIPE, or runs/RECIPE-seed-N)")
     add("--resume", action="store_true", help="continue the run in --out")
     add("--data-dir", help="TFDS' data folder")
@@ -40,7 +41,8 @@ def add_commands(commands: Any) -> None:
     train.set_defaults(command=_train, stopped="; it continues with --resume")
 
     listing = commands.add_parser("recipes", help="list the recipes, or show one's values")
-    listing.add_argument("recipe", nargs="?", metavar="RECIPE", help=f"a name, {_OWN}")
+    named = listing.add_argument("recipe", nargs="?", metavar="RECIPE", help=f"a name, {_OWN}")
+    completion.completes(named, recipes.RECIPES, "py")
     listing.add_argument(
         "--new", metavar="FILE.py", help="write a recipe of your own to begin with"
     )
@@ -77,7 +79,8 @@ def _add_option(group: Any, name: str, value: declared.Value) -> None:
     if value.bare is not None:
         about |= {"nargs": "?", "const": value.bare}
     metavar = "{" + ",".join(value.choices) + "}" if value.choices else None
-    group.add_argument(flag, type=value.parsed, metavar=metavar, **about)
+    action = group.add_argument(flag, type=value.parsed, metavar=metavar, **about)
+    completion.completes(action, map(str, value.choices))
 
 
 def given_values(options: argparse.Namespace) -> dict[str, Any]:

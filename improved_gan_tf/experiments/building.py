@@ -9,8 +9,8 @@ from improved_gan_tf.experiments.experiment import Experiment
 from improved_gan_tf.experiments.imagenet import ImageNetExperiment
 from improved_gan_tf.experiments.recipe import Recipe, override
 from improved_gan_tf.experiments.semi_supervised import SemiSupervisedExperiment
-from improved_gan_tf.experiments.without_recipe import ModelExperiment
-from improved_gan_tf.runs.folder import WITHOUT_RECIPE
+from improved_gan_tf.experiments.without_recipe import ModelExperiment, recipe_of
+from improved_gan_tf.runs.folder import WITHOUT_RECIPE, RunFolder
 
 EXPERIMENTS: dict[str, type[Experiment]] = {
     "semi_supervised": SemiSupervisedExperiment,
@@ -24,6 +24,11 @@ def experiment(recipe: Recipe | str) -> Experiment:
     """What carries out a recipe, given itself or its name."""
     found = recipes.get(recipe)
     return (found.experiment or EXPERIMENTS[found.kind])(found)
+
+
+def recipe_of_run(folder: RunFolder) -> Any:
+    """The recipe of a run, or what stands in its place; raises `UserError` as `recipes.of_run`."""
+    return recipe_of(folder) if folder.without_recipe else recipes.of_run(folder)
 
 
 def load_data(recipe: Recipe | str, data_dir: str | os.PathLike | None = None) -> Any:
@@ -77,6 +82,10 @@ def assemble(
 
     seed = chosen.recipe.seed if seed is None else seed
     keras.utils.set_random_seed(seed)
+    if chosen.recipe.deterministic:
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
     policy = keras.config.dtype_policy()
     if chosen.recipe.mixed_precision != "none":
         keras.config.set_dtype_policy(f"mixed_{chosen.recipe.mixed_precision}")

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.experiments import recipes
-from improved_gan_tf.experiments.building import experiment
+from improved_gan_tf.experiments.building import experiment, recipe_of_run
 from improved_gan_tf.experiments.run import load_run
 from improved_gan_tf.runs.folder import RunFolder
 
@@ -61,7 +60,7 @@ class Ensemble:
             if place in places:
                 raise UserError(f"{run} is the run {places[place]} once more; name each run once")
             places[place] = run
-            recipe = recipes.of_run(RunFolder(run))
+            recipe = recipe_of_run(RunFolder(run))
             if not experiment(recipe).classifies:
                 raise UserError(
                     f"{run}: {recipe.name} trains no classifier of single images; evaluate it alone"
@@ -70,10 +69,10 @@ class Ensemble:
         first = self.runs[0]
         for run, data in known.items():
             for key, what in _SAME.items():
-                if data.get(key) != known[first].get(key):
+                if key in data and data[key] != known[first].get(key, data[key]):
+                    differs = f"{data[key]}, not {known[first][key]}"
                     raise UserError(
-                        f"{run} has {what} than {first}: {data.get(key)}, not "
-                        f"{known[first].get(key)}; name runs on the same data"
+                        f"{run} has {what} than {first}: {differs}; name runs on the same data"
                     )
 
     def add(self, run: str | os.PathLike, recipe: Any, data: Any, gan: Any) -> None:
@@ -127,7 +126,7 @@ class Ensemble:
 
 
 def ensemble(
-    runs: Sequence[str | os.PathLike], data_dir: str | os.PathLike | None = None
+    runs: Sequence[str | os.PathLike], data_dir: str | os.PathLike | None = None, data: Any = None
 ) -> dict[str, Any]:
     """Evaluates the ensemble of several runs on their test set, one model in memory at a time.
 
@@ -137,6 +136,7 @@ def ensemble(
     Args:
         runs: Folders of two runs or more.
         data_dir: TFDS' data folder; None (default) for that of each training.
+        data: Data in place of the runs' own, see `load_run`. Default None.
 
     Returns:
         As `Ensemble.results`.
@@ -152,8 +152,8 @@ def ensemble(
     """
     whole = Ensemble(runs)
     for run in whole.runs:
-        recipe, data, gan, _ = load_run(run, data_dir)
-        whole.add(run, recipe, data, gan)
-        del data, gan
+        recipe, loaded, gan, _ = load_run(run, data_dir, data)
+        whole.add(run, recipe, loaded, gan)
+        del loaded, gan
         gc.collect()  # Keras' models refer to themselves
     return whole.results()

@@ -146,7 +146,12 @@ class Recipe:
     )
     epochs: int = value(300, minimum=1, help="Passes over the images (imagenet: steps_per_epoch)")
     batch_size: int = value(100, minimum=1, help="Examples per step, of each stream")
-    jit_compile: bool = value(True, help="Compile the training step by XLA")
+    jit_compile: bool | str = value(
+        "auto",
+        choices=(True, False, "auto"),
+        help="Compile the training step by XLA (auto: on a GPU, or without convolutions)",
+    )
+    deterministic: bool = value(False, help="The same bits on a GPU too, by slower operations")
     mixed_precision: str = value(
         "none", choices=_PRECISIONS, bare="bfloat16", help="Type to compute in"
     )

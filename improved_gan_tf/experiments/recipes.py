@@ -79,8 +79,7 @@ MNIST_MBD = dataclasses.replace(
     epochs=20,
 )
 
-# The learning rate is 0.0003 * min(3 - epoch / 400, 1). XLA's convolutions are four times slower on
-# a CPU than TensorFlow's own, hence no jit_compile.
+# The learning rate is 0.0003 * min(3 - epoch / 400, 1).
 CIFAR10 = SemiSupervisedRecipe(
     name="cifar10-feature-matching",
     summary="CIFAR-10, 400 labels per class, feature matching (paper: 18.63 +- 2.32 % errors)",
@@ -99,7 +98,6 @@ CIFAR10 = SemiSupervisedRecipe(
     labels_per_class=400,
     initialization="labeled",
     initialize_generator=True,
-    jit_compile=False,
 )
 
 # Both scripts of minibatch discrimination have CIFAR-10's channels.
@@ -158,7 +156,6 @@ IMAGENET = ImageNetRecipe(
     learning_rate=0.0004,
     epochs=500,
     batch_size=16,
-    jit_compile=False,
 )
 
 # The model of table 3, for which the original published nothing: ImageNet's at this size (D25).

@@ -7,9 +7,8 @@ from typing import Any
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import distribution, recipes, training_scores
-from improved_gan_tf.experiments.building import assemble, build, experiment
+from improved_gan_tf.experiments.building import assemble, build, experiment, recipe_of_run
 from improved_gan_tf.experiments.recipe import Recipe, override
-from improved_gan_tf.experiments.without_recipe import recipe_of
 from improved_gan_tf.runs.folder import RunFolder
 from improved_gan_tf.runs.software import software
 
@@ -213,7 +212,7 @@ def open_generator(
 def _checkpointed(out: str | os.PathLike) -> Any:
     """The recipe of the run in the folder `out`, which must have a checkpoint."""
     folder = RunFolder(out)
-    recipe = recipe_of(folder) if folder.without_recipe else recipes.of_run(folder)
+    recipe = recipe_of_run(folder)
     if folder.latest_checkpoint()[1] is None:
         raise UserError(f"{out} has no checkpoint yet; train it first (--resume)")
     return recipe

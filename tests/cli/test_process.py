@@ -122,6 +122,18 @@ def test_other_backends_are_refused_before_anything_is_written(
     assert cli.main(["recipes"]) == 0  # which needs no Keras
 
 
+def test_memory_of_a_gpu_is_taken_as_it_is_needed(monkeypatch, capsys):
+    """Unless the environment says otherwise."""
+    name = "TF_FORCE_GPU_ALLOW_GROWTH"
+    for before, after in ((None, "true"), ("false", "false")):
+        monkeypatch.setenv(name, "false")
+        if before is None:
+            monkeypatch.delenv(name)
+        assert cli.main(["evaluate", "absent"]) == 2
+        assert os.environ[name] == after
+    assert "absent is not the folder of a run" in capsys.readouterr().err
+
+
 _MODELS = """
 import improved_gan_tf as ig
 ig.layers.WeightNorm, ig.losses.supervised

@@ -56,9 +56,9 @@ def test_against_an_oracle(runs):
 def test_one_model_in_memory(runs, monkeypatch):
     held = []
 
-    def load(run, data_dir=None):
+    def load(run, *data):
         assert not [model for model in held if model() is not None]
-        loaded = experiments.load_run(run, data_dir)
+        loaded = experiments.load_run(run, *data)
         held.append(weakref.ref(loaded[2]))
         return loaded
 

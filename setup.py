@@ -50,12 +50,13 @@ setup(
         "Typing :: Typed",
     ],
     packages=find_packages(include=["improved_gan_tf", "improved_gan_tf.*"]),
-    # Of every package: the chapters for users, types, and what pages are made of.
-    package_data={"": ["README.md", "py.typed", "*.css", "*.j2", "*.html", "*.js"]},
+    # Of every package: the chapters for users, types, notebooks, and what pages are made of.
+    package_data={"": ["README.md", "py.typed", "*.ipynb", "*.css", "*.j2", "*.html", "*.js"]},
     python_requires=">=3.11",
     install_requires=requirements,
     extras_require={
-        "test": ["pytest>=8", "pytest-xdist>=3.6"],
+        # nbclient and ipykernel execute the example that is a notebook.
+        "test": ["pytest>=8", "pytest-xdist>=3.6", "nbclient>=0.10", "ipykernel>=6.29"],
         "develop": ["mypy>=1.15", "ruff>=0.14"],
         # For the comparison with torch-fidelity, which is installed with --no-deps (see .ci/run).
         "peer": ["torch>=2.4"],

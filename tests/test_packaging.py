@@ -12,7 +12,7 @@ import pytest
 import improved_gan_tf
 from tests.helpers.paths import ROOT
 
-DATA = {".md", ".typed", ".css", ".j2", ".html", ".js"}
+DATA = {".md", ".typed", ".ipynb", ".css", ".j2", ".html", ".js"}
 
 
 @pytest.fixture(scope="module")

@@ -103,7 +103,10 @@ class ModelExperiment(SemiSupervisedExperiment):
                 "RunFolder(...).restore(gan)"
             )
         try:
-            self._gan = keras.saving.load_model(path)
+            try:
+                self._gan = keras.saving.load_model(path)
+            except Exception:  # an objective or metric of one's own; training alone needs them
+                self._gan = keras.saving.load_model(path, compile=False)
         except Exception as error:  # Keras raises many kinds on classes that it does not know
             reason = " ".join(str(error).split())[:160]
             raise UserError(

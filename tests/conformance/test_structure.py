@@ -43,7 +43,7 @@ ALLOWED = {
         "models", "networks", "optimizers", "quantities", "runs", "version",
     },
 }  # fmt: skip
-WHOLE_PACKAGE = {"cli", "__main__", "__init__"}
+WHOLE_PACKAGE = {"cli", "examples", "__main__", "__init__"}
 
 
 def _name(path: Path) -> str:

@@ -151,6 +151,22 @@ def test_a_model_in_another_range(tmp_path):
     refusal_of(experiments.load_run)(r"no scaling makes images in \[0.0, 2.0\]", folder, None, "x")
 
 
+def test_an_objective_that_is_not_registered(tmp_path):
+    """Sampling and evaluating do without it."""
+
+    def certain(logits_fake):
+        return -keras.ops.mean(logits_fake)
+
+    gan, loaded, out = _gan(), _data(), tmp_path / "run"
+    gan.compile(objective=certain, jit_compile=False)
+    _fit(gan, loaded, out, epochs=1)
+    _, _, found, epochs = experiments.load_run(out, data="digits")
+    assert epochs == 1
+    np.testing.assert_array_equal(found.sample(2, seed=1), gan.sample(2, seed=1))
+    expected = gan.error_rates(loaded.test)
+    assert found.error_rates(loaded.test) == expected
+
+
 def test_a_model_that_cannot_be_kept(tmp_path):
     """It trains; what needs the model says so."""
 

@@ -1,6 +1,7 @@
 """What an installation contains: the wheel, its description, and the citation."""
 
 import email
+import os
 import re
 import shutil
 import subprocess
@@ -30,6 +31,22 @@ def wheel(tmp_path_factory):
     (path,) = (tree / "dist").glob("*.whl")
     with zipfile.ZipFile(path) as archive:
         yield archive
+
+
+def test_the_first_hour_outside_the_source_tree(wheel, tmp_path):
+    """The wheel's files alone, and a program that was written by README and the chapters."""
+    site, work = tmp_path / "site", tmp_path / "work"
+    work.mkdir()
+    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet"]
+    subprocess.run([*install, "--target", site, wheel.filename], check=True)
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    script = shutil.copy(ROOT / "tests/helpers/first_hour.py", work)
+    command = [sys.executable, script]
+    done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-4000:]}"
+    assert f"done with {site}" in done.stdout
+    command = [site / "bin/improved-gan", "report", "runs/mine"]
+    subprocess.run(command, cwd=work, env=environment, check=True, capture_output=True)
 
 
 def test_every_file_of_the_package_is_in_the_wheel(wheel):

@@ -4,12 +4,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-# Choices that are ours, since the paper does not state them (D25).
 _BATCH = {"normalization": "batch"}
 _NO_KERNELS = {"minibatch_kernels": 0}
 # Without smoothing the generator's target is what the original's 0.375 is of 0.75: half of the
 # real images' target, the discriminator's best answer where both densities are equal.
 _NO_SMOOTHING = {"smoothing": 0.0, "generator_target": 0.5}
+# The paper has no weight (D25). At an eighth of the width the pull of this one, after 300 steps, is
+# 2 % of the generator's gradient and 8 % of the discriminator's (root mean squares), and it grows.
+_AVERAGING = {"historical_averaging": 0.1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +43,7 @@ _ROWS = (
         "-L+HA",
         "without labels, and with historical averaging",
         6.86,
-        {"labels": False, "historical_averaging": 0.01},
+        {"labels": False, **_AVERAGING},
     ),
     Ablation("-LS", "without label smoothing", 6.83, _NO_SMOOTHING),
     Ablation("-L", "without labels: one logit, no class loss", 4.36, {"labels": False}),

@@ -1,6 +1,7 @@
 """Runs of models made in Python, in folders of `callbacks.standard`: commands and resuming."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -85,6 +86,14 @@ def test_the_commands_work_on_it(run, tmp_path, capsys, monkeypatch):
     _, loaded_gan, epochs = experiments.load_generator(out)
     assert epochs == 3
     np.testing.assert_array_equal(loaded_gan.sample(4, seed=1), gan.sample(4, seed=1))
+
+
+def test_ensembles_of_them(run, tmp_path):
+    """On named data; of a run and its copy, the ensemble is the run."""
+    copy = shutil.copytree(run[0], tmp_path / "copy")
+    found = experiments.ensemble([run[0], copy], data="digits")
+    recipe, loaded, gan, _ = experiments.load_run(run[0], data="digits")
+    assert found["test_error"] == experiments.evaluate(recipe, loaded, gan)["test_error"]
 
 
 def test_what_cannot_work_says_why(run, tmp_path, capsys):

@@ -71,6 +71,7 @@ def test_the_commands_work_on_it(run, tmp_path, capsys, monkeypatch):
     assert cli.main(["sample", str(out), "--count", "4", "--out", "s.npz", "--by-class"]) == 0
     assert cli.main(["export", str(out), "--out", "exported"]) == 0
     assert cli.main(["report", str(out)]) == 0
+    assert "Finished: 3 epochs." in (out / "report/report.html").read_text()
     assert cli.main(["predict", str(out), "digits@test", "--out", "labels.csv"]) == 0
     assert len((tmp_path / "labels.csv").read_text().splitlines()) == 501
     capsys.readouterr()

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from improved_gan_tf.quantities import BASELINE, QUANTITIES, labels, number, plain, quantity
+from improved_gan_tf.runs.folder import WITHOUT_RECIPE
 from improved_gan_tf.runs.reading import Run
 from improved_gan_tf.runs.report import curves
 from improved_gan_tf.runs.report.parts import (
@@ -57,6 +58,9 @@ def page(run: Run, grids: list[tuple[int, Path]], places: list[int]) -> str:
 
 def _state(run: Run) -> str:
     """Whether the run is finished, and how far it came."""
+    # A run without a recipe has no results.json: its script evaluates the model.
+    if (run.config or {}).get("kind") == WITHOUT_RECIPE and run.epochs == run.planned_epochs:
+        return f"Finished: {run.epochs:,} epoch{'s' if run.epochs != 1 else ''}."
     if run.results is None:
         planned = "" if run.planned_epochs is None else f" of {run.planned_epochs:,}"
         return f"Not finished: {run.epochs:,}{planned} epochs so far."

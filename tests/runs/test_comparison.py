@@ -94,6 +94,17 @@ def test_mean_is_that_of_the_common_epochs(tmp_path):
     np.testing.assert_allclose(mean.get_ydata(), expected)
 
 
+def test_long_names_of_groups_are_short_and_differ(tmp_path):
+    values = [{"generator": {"units": [width] * 30}} for width in (100, 200)]
+    runs = [
+        _write(tmp_path / f"{k}-{seed}", seed=seed, **value)
+        for k, value in enumerate(values)
+        for seed in range(3)
+    ]
+    names = [group.name for group in _groups(_named(runs))]
+    assert names == ["0-0 and 2 like it", "1-0 and 2 like it"]
+
+
 def test_runs_of_one_group_are_told_apart(tmp_path):
     runs = [_write(tmp_path / f"seed-{seed}", 0.02, seed=seed) for seed in (1, 2)]
     page = Page(compare(runs, tmp_path / "out")[-1])

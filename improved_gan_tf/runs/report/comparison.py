@@ -19,11 +19,13 @@ from improved_gan_tf.runs.report.parts import LOSSES, SCORES, SHOWN, figure, fla
 _SEEDS = ("seed", "seed_data")
 _ASIDE = ("baseline", "score_every", "score_images")  # they change nothing of a run's own training
 _WIDEST_GRID = 640  # pixels: several stand next to each other
-_LONGEST = 48  # letters of a group's name
+_LONGEST = 48  # letters that a group's name in the legend has room for
 _DASH = "\N{EN DASH}"
 
 
-def compare(folders: Sequence[str | os.PathLike], out: str | os.PathLike | None = None) -> list:
+def compare(
+    folders: Sequence[str | os.PathLike], out: str | os.PathLike | None = None
+) -> list[Path]:
     """Writes errors.png, scores.png, losses.png and report.html on several runs.
 
     Runs that differ in their seeds alone are a group: they have one colour, and their mean is drawn
@@ -118,10 +120,9 @@ def _groups(runs: dict[str, Run]) -> list[overlay.Group]:
             stated = [f"{key} {plain(values.get(key))}" for key in differing if key != "name"]
             recipes = {runs[name].name for name in runs}
             title = ", ".join([runs[names[0]].name] * (len(recipes) > 1) + stated)
-            if len(title) > _LONGEST:
-                title = ", ".join(names)
-        short = title if len(title) <= _LONGEST else f"{title[: _LONGEST - 4]} ..."
-        groups.append(overlay.Group(short, [runs[name] for name in names]))
+        if len(names) > 1 and len(title) > _LONGEST:
+            title = f"{names[0]} and {len(names) - 1} like it"
+        groups.append(overlay.Group(title, [runs[name] for name in names]))
     return groups
 
 

@@ -55,6 +55,8 @@ def picture(
     """
 
     def draw(figure: Any, colours: dict[str, str]) -> None:
+        from matplotlib.lines import Line2D
+
         columns = 1 if narrow or len(keys) == 1 else 2
         lines = -(-len(keys) // columns)
         percent = all(quantity(key).kind == "error" for key in keys)  # then one scale for all
@@ -75,12 +77,9 @@ def picture(
         for axes in panels[max(0, len(keys) - columns) : len(keys)]:
             axes.set_xlabel("epoch")
             axes.tick_params(labelbottom=True)
-        handles = {group.name: look for group, look in _looks(groups, theme)}
-        from matplotlib.lines import Line2D
-
         figure.legend(
-            [Line2D([], [], linewidth=2.2, **look) for look in handles.values()],
-            list(handles),
+            [Line2D([], [], linewidth=2.2, **look) for _, look in _looks(groups, theme)],
+            [group.name for group in groups],
             loc="outside upper left",
             ncols=1 if narrow else min(3, len(groups)),
         )

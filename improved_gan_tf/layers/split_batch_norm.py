@@ -18,8 +18,9 @@ class SplitBatchNorm(keras.layers.Layer):
         y[n, c] = gamma[c] (x[n, c] - m_h[c]) / sqrt(v_h[c] + epsilon) + beta[c],  n in half h
 
     That is a DCGAN discriminator, which is given a batch of real images and a batch of generated
-    ones, one after the other. There are no running averages; gradients flow through the statistics,
-    which are computed in float32 at least. Beside it, see `CrossBatchNorm`.
+    ones, one after the other; `CrossBatchNorm` lets each half see the other's statistics. There are
+    no running averages; gradients flow through the statistics, which are computed in float32 at
+    least.
 
     Args:
         epsilon: Added to the variance under the root, a float, 1e-5 by default.

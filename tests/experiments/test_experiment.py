@@ -21,7 +21,7 @@ def _recipe(**values):
 @pytest.mark.parametrize("name", experiments.RECIPES)
 def test_every_recipe_has_its_experiment(name):
     found = experiments.experiment(name)
-    imagenet = name == "imagenet"
+    imagenet = name in ("imagenet", "cifar10-samples")
     kind = experiments.ImageNetExperiment if imagenet else experiments.SemiSupervisedExperiment
     assert type(found) is kind and found.recipe is experiments.get(name)
     assert found.distributable == imagenet

@@ -67,9 +67,9 @@ def train_classifier(
         raise UserError(f"{out}: the classifier is written as a .keras file; name one")
     if network is not None and network not in NETWORKS:
         raise UserError(f"network must be one of {', '.join(NETWORKS)}, not {network!r}")
-    for name, given, least in (("epochs", epochs, 1), ("batch size", batch_size, 1)):
-        if given is not None and given < least:
-            raise UserError(f"{name} must be at least {least}, not {given}")
+    for what, given in (("epochs", epochs), ("batch size", batch_size)):
+        if given is not None and given < 1:
+            raise UserError(f"{what} must be at least 1, not {given}")
     checked_seed(seed)
     found = data.open(data_name, data_dir=data_dir)
     if found.test_split is None or not found.num_classes:

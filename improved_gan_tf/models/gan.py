@@ -120,10 +120,11 @@ class GAN(keras.Model):
                 then a `BothOptimizers`, for callbacks that set the learning rate.
         """
         if {"optimizer", "loss", "loss_weights"} & set(kwargs):
-            known = ", ".join(list(inspect.signature(self.compile).parameters)[:-1])
+            own = [*list(inspect.signature(self.compile).parameters)[:-1], "historical_averaging"]
+            known = ", ".join(dict.fromkeys([*own, "metrics", "jit_compile"]))
             raise ValueError(
                 "compile takes no optimizer= and no loss=: a GAN has two optimizers, and its "
-                f"losses follow from its objective; the arguments are {known}, metrics, jit_compile"
+                f"losses follow from its objective; the arguments are {known}"
             )
         both = [
             self.default_optimizer() if given is None else keras.optimizers.get(given)

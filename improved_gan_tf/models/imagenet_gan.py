@@ -110,7 +110,8 @@ class ImageNetGAN(BuiltInInit, GAN):
                 [0, 1), 0.25 by default (section 3.4).
             generator_target: The target of the generator for its images; a float in (0, 1], 0.375
                 by default.
-            **kwargs: Arguments of `keras.Model.compile`; `jit_compile` is False by default.
+            **kwargs: `historical_averaging` and `metrics`, see `GAN.compile`, and arguments of
+                `keras.Model.compile`; `jit_compile` is False by default.
 
         Raises:
             ValueError: A target is out of its range, metrics are given without classes, or

@@ -144,7 +144,8 @@ class SemiSupervisedGAN(GAN):
             feature_distance: "squared" (the default) or "absolute", see `losses.feature_matching`.
             generator_steps: Generator updates per discriminator update, an integer; 1 by default.
             unlabeled_weight: The weight of the unsupervised loss, a float, 1.0 by default.
-            **kwargs: Arguments of `keras.Model.compile`, such as `jit_compile`.
+            **kwargs: `historical_averaging` and `metrics`, see `GAN.compile`, and arguments of
+                `keras.Model.compile`, such as `jit_compile`.
 
         Raises:
             ValueError: A value is unknown or out of its range.

@@ -105,7 +105,8 @@ def _reproduce(table: Table, options: argparse.Namespace) -> None:
         reproduction.train()
     else:
         arguments = reproduction.arguments()
-        jobs.run(1, _prepare, arguments)
+        if table.scored:  # in a process of its own: this one takes no memory of a GPU beforehand
+            jobs.run(1, _prepare, arguments)
         jobs.run(options.jobs, _train, arguments)
     found = reproduction.gather()
     print("", *table_results.lines(found), sep="\n")

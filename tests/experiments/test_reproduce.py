@@ -9,7 +9,7 @@ import pytest
 
 from improved_gan_tf import experiments, metrics
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.experiments import jobs, recipes, reproduce, table_results, tables
+from improved_gan_tf.experiments import recipes, reproduce, table_results, tables
 from improved_gan_tf.experiments.reproduce import Reproduction
 from improved_gan_tf.experiments.scoring import Scoring
 from improved_gan_tf.experiments.tables import Order, Row, Table
@@ -241,26 +241,3 @@ def test_scores(classifier, tmp_path, monkeypatch, capsys):
     assert more.state(more.plan.runs[0]) == ("finished", 0) and not more.done(more.plan.runs[0])
     more.train()
     assert capsys.readouterr().out.count("FID") == 2
-
-
-def test_jobs(monkeypatch):
-    """One GPU each, or a share of the cores; more than there are is refused."""
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-7")
-    assert jobs.gpus() == ["3", "GPU-7"]
-    with jobs._environment(1, 2):
-        assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-7"
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == "3, GPU-7"
-    with pytest.raises(UserError, match="--jobs 3: this process may use 2 GPUs; give at most 2"):
-        jobs.check(3)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    monkeypatch.setattr(jobs, "cores", lambda: 8)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert jobs.gpus() == []
-    with jobs._environment(1, 3):
-        assert os.environ["TF_NUM_INTRAOP_THREADS"] == os.environ["OMP_NUM_THREADS"] == "2"
-    assert "OMP_NUM_THREADS" not in os.environ
-    jobs.check(8)
-    with pytest.raises(UserError, match="--jobs 9: this process may use 8 cores; give at most 8"):
-        jobs.check(9)
-    with pytest.raises(UserError, match="--jobs must be at least 1, not 0"):
-        jobs.check(0)

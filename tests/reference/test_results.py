@@ -48,3 +48,23 @@ def test_recorded_runs_are_readable(folder):
 
 def test_there_are_files_and_runs():
     assert len(JSON) > 20 and len(RUNS) == 7
+
+
+def test_the_originals_log_is_that_of_the_recording():
+    """With the names of our logs, so that `improved-gan report RUN FOLDER` compares both."""
+    folder = ROOT / "reference/original_logs/mnist-feature-matching-seed1"
+    with open(ROOT / "reference/golden/theano/mnist_fm_seed1_log.csv", newline="") as stream:
+        recording = list(csv.DictReader(stream))
+    names = {
+        "epoch": "epoch",
+        "seconds": "seconds",
+        "supervised_loss": "loss_lab",
+        "unsupervised_loss": "loss_unl",
+        "generator_loss": "loss_gen",
+        "error": "train_err",
+        "val_error_current": "test_err_raw_params",
+    }
+    assert RunFolder(folder).rows() == [
+        {ours: row[theirs] for ours, theirs in names.items()} for row in recording
+    ]
+    assert RunFolder(folder).read().epochs == 30 and set(names) <= KNOWN

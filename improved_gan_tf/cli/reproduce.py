@@ -114,10 +114,12 @@ def _reproduce(table: Table, options: argparse.Namespace) -> None:
 
 
 def _prepare(arguments: dict[str, Any]) -> None:
+    warnings.showwarning = one_line
     Reproduction(**arguments).prepare()
 
 
 def _train(arguments: dict[str, Any]) -> None:
+    warnings.showwarning = one_line
     Reproduction(**arguments).train(verbose=False)
 
 

@@ -94,15 +94,25 @@ class Reproduction:
                 f"{parts} shards are more than the {len(self.plan.runs)} runs; name fewer"
             )
         for run in self.plan.runs:
-            folder = self.folder(run)
+            self._check_folder(run)
+
+    def _check_folder(self, run: PlannedRun) -> None:
+        folder, code = self.folder(run), run.recipe.code
+        try:
+            folder.refuse_if_used(code.content if code else None)
+            return
+        except UserError:
             if not folder.begun:
-                folder.refuse_if_used(run.recipe.code.content if run.recipe.code else None)
-                continue
-            for name, (before, now) in recipes.changed(recipes.of_run(folder), run.recipe).items():
-                raise UserError(
-                    f"{folder} holds a run with {name} = {before!r}, not {now!r}; name another "
-                    "folder by --out, or the same values"
-                )
+                raise
+        began = recipes.of_run(folder)
+        different = recipes.changed(began, run.recipe)
+        if (began.code and began.code.sha256) != (code and code.sha256):
+            different = {"the recipe's file": (began.code and began.code.name, code and code.name)}
+        for name, (before, now) in different.items():
+            raise UserError(
+                f"{folder} holds a run with {name} = {before!r}, not {now!r}; name another folder "
+                "by --out, or the same values"
+            )
 
     def trained(self, run: PlannedRun) -> bool:
         """Whether a run has been trained to its end."""
@@ -143,7 +153,7 @@ class Reproduction:
             verbose: Whether to show the progress of each run. Default True.
 
         Raises:
-            UserError: The first run that was tried has failed, or at the end: some have.
+            UserError: The first run of all has failed, or at the end: some have.
         """
         failed: dict[str, UserError] = {}
         tried, waiting = 0, False
@@ -158,8 +168,8 @@ class Reproduction:
                     busy = error
                     continue
                 except UserError as error:
-                    if not tried:  # most likely for a reason that holds for all
-                        raise
+                    if not tried and not any(map(self.trained, self.plan.runs)):
+                        raise  # most likely for a reason that holds for all
                     failed[run.name] = error
                     print(f"{run.name} failed: {error}", flush=True)
                 taken, tried = taken + 1, tried + 1
@@ -212,13 +222,17 @@ class Reproduction:
         Returns:
             The content of table.json.
         """
-        finished = {run.name: self._results(run) for run in self.plan.runs if self.done(run)}
-        about, real = (
-            (None, None) if self.scorer is None else (self.scorer.about, self.scorer.real())
-        )
-        table = table_results.summary(self.plan, finished, about, real)
-        table_results.add_ensembles(table, self.out, self.data_dir, ensembles)
-        table_results.write(table, self.out)
+        while True:
+            finished = {run.name: self._results(run) for run in self.plan.runs if self.done(run)}
+            about = real = None
+            if self.scorer is not None:
+                about, real = self.scorer.about, self.scorer.real()
+            table = table_results.summary(self.plan, finished, about, real)
+            table_results.add_ensembles(table, self.out, self.data_dir, ensembles)
+            table_results.write(table, self.out)
+            # Other processes finish runs while ensembles are evaluated, and write the table too.
+            if len(finished) == sum(map(self.done, self.plan.runs)):
+                break
         if ensembles:
             table_results.write_page(table, self.plan, self.out)
         return table

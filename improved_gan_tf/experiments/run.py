@@ -68,7 +68,7 @@ def train(
         _check_same_run(folder, recipe)
     strategy = distribution.strategy(experiment(recipe), devices)
     chief = distribution.is_chief(strategy)
-    if chief and not (folder.begun if resume is None else resume):
+    if chief and resume is False:
         folder.refuse_if_used(recipe.code.content if recipe.code else None)
     with folder.lock() if chief else contextlib.nullcontext():
         if resume is None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments.ensemble import ensemble
 from improved_gan_tf.experiments.jobs import cores
 from improved_gan_tf.experiments.tables import Plan, Row
@@ -102,8 +103,10 @@ def add_ensembles(
         data_dir: TFDS' data folder.
         evaluate: Whether to evaluate those that are not known.
     """
-    before = read_json(Path(out) / _JSON) or {}
-    known = {row["name"]: row for row in before.get("rows", ())}
+    known: dict[str, Any] = {}
+    with contextlib.suppress(UserError, KeyError, TypeError):  # not a table of this version
+        before = read_json(Path(out) / _JSON) or {"rows": []}
+        known = {row["name"]: row for row in before["rows"]}
     for row in table["rows"]:
         names = [run["name"] for run in row["runs"]]
         if table["scored_by"] is not None or len(names) < 2 or names != row["planned"]:
@@ -222,9 +225,9 @@ def _ensemble(row: Mapping[str, Any]) -> str:
 
 
 def _per_cent(value: float) -> str:
-    """Two digits after the point, and the third where the paper has it: 0.065."""
-    text = f"{100 * value:.3f}"
-    return text[:-1] if text.endswith("0") else f"{100 * value:.2f}" if value >= 0.001 else text
+    """Two digits after the point; a third, where it is not 0, below 0.1: the paper has 0.065."""
+    text = f"{100 * value:.{2 if value >= 0.001 else 3}f}"
+    return text.removesuffix("0") if value < 0.001 else text
 
 
 def lines(table: Mapping[str, Any]) -> list[str]:

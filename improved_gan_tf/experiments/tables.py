@@ -233,7 +233,7 @@ def plan(order: Order) -> Plan:
         raise unknown("no table", order.table, TABLES)
     table = TABLES[order.table]
     original = recipes.get(order.recipe or table.recipe)
-    if type(original) is not type(recipes.get(table.recipe)):
+    if original.kind != recipes.get(table.recipe).kind:
         raise UserError(f"{original.name} has no values for {table.name}; choose another recipe")
     recipe = override(original, **order.values)
     for name in _own(table):

@@ -116,9 +116,11 @@ def test_a_run_that_fails_stops_no_other(trained, tmp_path, monkeypatch, capsys)
         reproduction.train(verbose=False)
     assert trained == [*names[:2], names[3]]
     assert f"{names[2]} failed: generator_loss became nan" in capsys.readouterr().out
-    bad = [names[2], names[3]]
-    with pytest.raises(UserError, match="^generator_loss became nan$"):  # the first that is tried
+    with pytest.raises(UserError, match="1 of 4 runs failed"):  # no other is left
         reproduction.train(verbose=False)
+    bad = names
+    with pytest.raises(UserError, match="^generator_loss became nan$"):  # the first of all
+        Reproduction(TWO, str(tmp_path / "new")).train(verbose=False)
 
 
 def test_a_folder_with_another_run_is_refused(trained, tmp_path):
@@ -130,6 +132,8 @@ def test_a_folder_with_another_run_is_refused(trained, tmp_path):
     other = dataclasses.replace(TWO, recipe=None, values={"epochs": 1})
     with pytest.raises(UserError, match="holds a run with data = 'digits', not 'mnist'"):
         Reproduction(other, str(tmp_path)).check()
+    (tmp_path / "table.json").write_text('{"rows": [5]}')  # of another program
+    Reproduction(TWO, str(tmp_path)).gather()
     (tmp_path / "strange/5-labels-per-class-seed-1/notes").mkdir(parents=True)
     with pytest.raises(UserError, match="seed-1 is not empty"):
         Reproduction(TWO, str(tmp_path / "strange")).check()

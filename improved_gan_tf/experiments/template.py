@@ -10,7 +10,7 @@ from improved_gan_tf.files import write_text
 _TEMPLATE = '''\
 """A recipe of one's own.
 
-    improved-gan train {file}
+    improved-gan train {file}        about a minute on one core
     improved-gan recipes {file}      all its values
 
 A run keeps a copy of this file, and every command on the run executes the copy. What the file
@@ -25,6 +25,7 @@ import improved_gan_tf as ig
 recipe = ig.experiments.SemiSupervisedRecipe(
     name="{name}",
     summary="a small network on the embedded 8x8 digits",
+    expected="a minute on one core; test error 4.0 %, supervised-only baseline 6.0 % (seed 1)",
     # digits, npz:FILE (x_train, y_train, x_test, y_test), folder:DIR (a folder for each class),
     # or the name of a TensorFlow data set. Left out where data() below returns the images.
     data="digits",

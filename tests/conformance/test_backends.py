@@ -13,7 +13,7 @@ import pytest
 
 from tests.helpers.paths import ROOT
 
-CHECKS = 13
+CHECKS = 14
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])

@@ -43,7 +43,7 @@ def summary(
         scored_by: What the scores were computed by and of.
         real: The score of the real test images.
     """
-    return {
+    whole = {
         "table": plan.table.name,
         "title": plan.table.title,
         "recipe": plan.recipe.name,
@@ -55,6 +55,7 @@ def summary(
         "unfinished": [run.name for run in plan.runs if run.name not in finished],
         "rows": [_row(plan, row, finished) for row in plan.rows],
     }
+    return recorded(whole)  # what is named by a path, by its last part
 
 
 def _row(plan: Plan, row: Row, finished: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -263,7 +264,7 @@ def _caption(table: Mapping[str, Any]) -> str:
 
 def write(table: Mapping[str, Any], out: str | os.PathLike) -> None:
     """Writes table.json and table.md into the table's folder."""
-    write_json(Path(out) / _JSON, recorded(table))
+    write_json(Path(out) / _JSON, table)
     write_text(Path(out) / _TEXT, markdown(table))
 
 

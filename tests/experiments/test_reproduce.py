@@ -172,6 +172,15 @@ def test_the_table(trained, tmp_path, monkeypatch):
     assert reproduction.gather() == table
 
 
+def test_paths_are_not_published(trained, tmp_path):
+    order = Order("table-1", values={"data": "npz:/home/me/mine.npz"}, seeds=[1, 2])
+    table = Reproduction(order, str(tmp_path)).gather()
+    assert "data npz:mine.npz in place of mnist" in table["others"]
+    for name in ("table.json", "table.md", "table.html", "made.json"):
+        text = (tmp_path / name).read_text()
+        assert "/home" not in text and ("npz:mine.npz" in text or name == "made.json")
+
+
 def test_an_ensemble_of_other_labels_is_no_figure_of_the_papers_kind(trained, tmp_path):
     reproduction = Reproduction(TWO, str(tmp_path))
     reproduction.train(verbose=False)

@@ -1,4 +1,4 @@
-"""Arrays of one's own, ten labels per class and -1 for all other images; networks of plain Keras.
+"""Arrays of one's own, ten labels per class and -1 for all other images; small networks.
 
     python -m improved_gan_tf.examples.own_arrays              the embedded 8x8 digits
     python -m improved_gan_tf.examples.own_arrays mnist.npz    x_train, y_train, x_test, y_test

@@ -116,7 +116,6 @@ def test_a_run_without_labels(run, capsys, tmp_path):
     assert cli.main(["evaluate", str(run)]) == 0
     printed = capsys.readouterr().out
     assert "generator loss" in printed and "error" not in printed and "class loss" not in printed
-    assert cli.main(["evaluate", str(run), str(run)]) == 0
     assert cli.main(["evaluate", str(run), "--json"]) == 0
     assert "test_error" not in json.loads(capsys.readouterr().out.splitlines()[-1])
     sample = ["sample", str(run), "--count", "4", "--out"]

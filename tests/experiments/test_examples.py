@@ -6,10 +6,11 @@ import pkgutil
 import re
 import shutil
 
+import keras
 import pytest
 
 import improved_gan_tf
-from improved_gan_tf import experiments
+from improved_gan_tf import callbacks, experiments
 from tests.helpers.paths import ROOT
 
 MODULES = [module.name for module in pkgutil.iter_modules(experiments.__path__)]
@@ -31,6 +32,19 @@ def test_docstrings(name, work, monkeypatch):
     monkeypatch.chdir(work)
     module = importlib.import_module(f"improved_gan_tf.experiments.{name}")
     assert doctest.testmod(module, extraglobs={"ig": improved_gan_tf}).failed == 0
+
+
+def test_docstring_of_callbacks(work, monkeypatch):
+    """A run is restored and its callbacks are made; `fit` alone is left out, as it is long."""
+    monkeypatch.chdir(work)
+    _, data, gan, _ = experiments.load_run("runs/digits")
+    given = {}
+    monkeypatch.setattr(gan, "fit", lambda x, **options: given.update(options))
+    names = {"gan": gan, "data": data, "runs": improved_gan_tf.runs, "callbacks": callbacks}
+    found = doctest.testmod(callbacks, extraglobs=names)
+    assert found.failed == 0 and found.attempted > 0
+    assert given["initial_epoch"] == 1 and data.start_epoch == 1
+    assert all(isinstance(each, keras.callbacks.Callback) for each in given["callbacks"])
 
 
 def test_chapter(work, monkeypatch):

@@ -79,7 +79,7 @@ def test_the_commands_work_on_it(run, tmp_path, capsys, monkeypatch):
     found = json.loads(capsys.readouterr().out)
     assert (found["recipe"], found["epochs"], found["test_images"]) == ("mine", 3, 500)
     error = gan.evaluate(loaded.test, verbose=0, return_dict=True)["error"]
-    assert found["test_error"] == pytest.approx(error, abs=1e-6)
+    assert found["test_error"] == pytest.approx(float(error), abs=1e-6)
     images = experiments.open_generator(out, 4, seed=1)  # what score opens
     np.testing.assert_allclose(np.load("s.npz")["images"].shape, (4, 8, 8, 1))
     assert images.name.endswith("(mine, epoch 3) (seed 1)")

@@ -18,6 +18,8 @@ from improved_gan_tf.runs.reading import read_json
 
 _SEED = 0  # of the latent vectors
 _SPLITS = 10
+# Data sets may be stored class by class: a split in their order would hold one class.
+_SHUFFLE_SEED = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Scorer:
             "classifier_digest": self._classifier.digest,
             "images": scoring.images,
             "splits": _SPLITS,
+            "shuffle_seed": _SHUFFLE_SEED,
             "seed": _SEED,
         }
         self._recipe, self._data_dir = recipe, data_dir
@@ -129,9 +132,8 @@ class Scorer:
         with warnings.catch_warnings():
             # Few images are a table's "reduced", and the test images are as many as they are.
             warnings.filterwarnings("ignore", "the Inception score of")
-            return metrics.evaluate(
-                images, self._classifier, splits=_SPLITS, batch_size=100, **options
-            )
+            protocol = {"splits": _SPLITS, "shuffle_seed": _SHUFFLE_SEED, "batch_size": 100}
+            return metrics.evaluate(images, self._classifier, **protocol, **options)
 
 
 def scores_of(folder: RunFolder, about: dict[str, Any]) -> dict[str, Any] | None:

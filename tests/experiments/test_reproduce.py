@@ -217,9 +217,13 @@ def test_scores(classifier, tmp_path, monkeypatch, capsys):
     table = reproduction.gather()
     score = RunFolder(tmp_path / "ours-seed-1").scores()
     drawn = experiments.open_generator(tmp_path / "ours-seed-1", 200, 0)
+    kinds = ("inception_score", "fid")
     same = metrics.evaluate(
-        drawn, classifier, reference="digits@test", metrics=("inception_score", "fid")
+        drawn, classifier, reference="digits@test", metrics=kinds, shuffle_seed=0
     )
+    # Shuffled: where images are stored class by class, a split would hold one class.
+    mean, std = metrics.inception_score("digits@test", shuffle_seed=0, classifier=classifier)
+    assert table["real"]["inception_score"] == pytest.approx({"mean": mean, "std": std})
     assert score["inception_score"] == pytest.approx(same.figures["inception_score"])
     assert score["fid"] == pytest.approx(same.figures["fid"], rel=1e-6)
     ours, other = table["rows"]

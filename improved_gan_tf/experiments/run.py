@@ -110,6 +110,8 @@ def _train(recipe, folder, data_dir, resume, verbose, strategy, chief):
         extra = callbacks.standard(folder, resume=True) if chief else [callbacks.StopOnNaN()]
         if chief and verbose:
             print(data.summary())
+            if recipe.expected and not resume:
+                print(_expectation(recipe))
             extra.insert(2, callbacks.Progress(first, chosen.title))
         if score is not None:
             extra.insert(0, score)  # before what keeps the epoch's figures
@@ -216,6 +218,13 @@ def _checkpointed(out: str | os.PathLike) -> Any:
     if folder.latest_checkpoint()[1] is None:
         raise UserError(f"{out} has no checkpoint yet; train it first (--resume)")
     return recipe
+
+
+def _expectation(recipe: Recipe) -> str:
+    """What a run of the recipe takes and reaches, in a line."""
+    original = recipes.RECIPES.get(recipe.name)
+    other = original and set(recipes.changed(original, recipe)) - {"seed", "seed_data"}
+    return f"expected{' of the unchanged recipe' if other else ''}: {recipe.expected}"
 
 
 def _save_real(data: Any, folder: RunFolder) -> None:

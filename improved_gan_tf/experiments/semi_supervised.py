@@ -123,7 +123,7 @@ class SemiSupervisedExperiment(Experiment):
             return None
         unscored = {"score_every": 0, "score_classifier": None, "score_reference": None}
         values = {"objective": "supervised", "baseline": False, **unscored}
-        return dataclasses.replace(self.recipe, **values)
+        return dataclasses.replace(self.recipe, **values, expected="")
 
     def evaluate(self, gan: Any, data: Any) -> dict[str, Any]:
         """Error rates on the test set, in 0..1, with each of three sets of parameters.

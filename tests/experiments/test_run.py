@@ -166,10 +166,14 @@ def _tree(folder):
     return {str(p): p.stat().st_mtime_ns for p in sorted(folder.rglob("*"))}
 
 
-def test_baseline(tmp_path):
+def test_baseline(tmp_path, capsys):
     """Resuming takes the finished one as it is, and trains it on where there are more epochs."""
     out = tmp_path / "run"
-    results = experiments.train(_recipe(baseline=True, epochs=1), out, verbose=False)
+    results = experiments.train(_recipe(baseline=True, epochs=1), out)
+    # Said once, before the GAN's run, and that the values are others.
+    (line,) = (x for x in capsys.readouterr().out.splitlines() if x.startswith("expected"))
+    expected = experiments.get("digits").expected
+    assert line == f"expected of the unchanged recipe: {expected}"
     assert results["baseline"]["objective"] == "supervised"
     assert (out / "baseline/results.json").is_file()
     assert not (out / "baseline/samples").exists()

@@ -132,8 +132,14 @@ class Scorer:
         with warnings.catch_warnings():
             # Few images are a table's "reduced", and the test images are as many as they are.
             warnings.filterwarnings("ignore", "the Inception score of")
-            protocol = {"splits": _SPLITS, "shuffle_seed": _SHUFFLE_SEED, "batch_size": 100}
-            return metrics.evaluate(images, self._classifier, **protocol, **options)
+            return metrics.evaluate(
+                images,
+                self._classifier,
+                splits=_SPLITS,
+                shuffle_seed=_SHUFFLE_SEED,
+                batch_size=100,
+                **options,
+            )
 
 
 def scores_of(folder: RunFolder, about: dict[str, Any]) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from improved_gan_tf.cli import main as cli
 from improved_gan_tf.errors import UserError
 
 
@@ -17,3 +18,21 @@ def refusal_of(function):
         assert "\n" not in str(caught.value)
 
     return fails
+
+
+def refused_command(capsys, *arguments):
+    """The one line on stderr of a command that its input makes impossible."""
+    assert cli.main(list(arguments)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("improved-gan: error: ") and error.count("\n") == 1
+    return error
+
+
+def refused_usage(capsys, *arguments):
+    """The one line on stderr of arguments that the parser refuses."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main(list(arguments))
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error

@@ -68,8 +68,8 @@ class CrossBatchNorm(keras.layers.Layer):
         channels = self._checked(inputs.shape)[-1] // 2
         x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
         real = ops.shape(x)[0] // 2
-        mean0, variance0 = _moments(x[:real, ..., :channels])
-        mean1, variance1 = _moments(x[real:, ..., channels:])
+        mean0, variance0 = moments(x[:real, ..., :channels])
+        mean1, variance1 = moments(x[real:, ..., channels:])
         mean = ops.concatenate([mean0, mean1], axis=0)
         variance = ops.concatenate([variance0, variance1], axis=0)
         gamma = ops.concatenate([self.gamma0, self.gamma1], axis=0)
@@ -84,8 +84,8 @@ class CrossBatchNorm(keras.layers.Layer):
         return {**super().get_config(), "epsilon": self.epsilon}
 
 
-def _moments(x):
-    """Mean and population variance of each channel."""
+def moments(x: Any) -> tuple[Any, Any]:
+    """Mean and population variance of each channel (the last axis) over all others."""
     axes = tuple(range(len(x.shape) - 1))
     mean = ops.mean(x, axis=axes)
     return mean, ops.mean(ops.square(x - mean), axis=axes)

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from improved_gan_tf.layers.checks import check_joint_batch, check_shape
+from improved_gan_tf.layers.cross_batch_norm import moments
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
@@ -58,11 +59,9 @@ class SplitBatchNorm(keras.layers.Layer):
         self._checked(inputs.shape)
         x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
         real = ops.shape(x)[0] // 2
-        axes = tuple(range(len(x.shape) - 1))
 
         def normalized(half):
-            mean = ops.mean(half, axis=axes)
-            variance = ops.mean(ops.square(half - mean), axis=axes)
+            mean, variance = moments(half)
             scale = ops.cast(self.gamma, x.dtype) / ops.sqrt(variance + self.epsilon)
             return (half - mean) * scale + ops.cast(self.beta, x.dtype)
 

@@ -252,10 +252,20 @@ def changed(began: Recipe, now: Recipe) -> dict[str, tuple[Any, Any]]:
     return {name: (a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)}
 
 
+def as_declared(recipe: Recipe) -> Recipe | None:
+    """The recipe as its file, or `RECIPES`, has it, without other values; None: not known here."""
+    return recipe.code.recipe if recipe.code else RECIPES.get(recipe.name)
+
+
+def other_file(began: Recipe, now: Recipe) -> bool:
+    """Whether two recipes come from files of different content, or one of them from none."""
+    return (began.code and began.code.sha256) != (now.code and now.code.sha256)
+
+
 def to_config(recipe: Recipe) -> dict[str, Any]:
     """What a run's config.json says of its recipe."""
     code, carried_out = recipe.code, recipe.experiment
-    original = code.recipe if code else RECIPES.get(recipe.name)
+    original = as_declared(recipe)
     differing = changed(original, recipe) if original else flat(recipe)
     given = {name: getattr(recipe, name) for name in values(type(recipe))}
     config = {

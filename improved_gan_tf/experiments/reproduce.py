@@ -106,7 +106,7 @@ class Reproduction:
                 raise
         began = recipes.of_run(folder)
         different = recipes.changed(began, run.recipe)
-        if (began.code and began.code.sha256) != (code and code.sha256):
+        if recipes.other_file(began, run.recipe):
             different = {"the recipe's file": (began.code and began.code.name, code and code.name)}
         for name, (before, now) in different.items():
             raise UserError(

@@ -222,7 +222,7 @@ def _checkpointed(out: str | os.PathLike) -> Any:
 
 def _expectation(recipe: Recipe) -> str:
     """What a run of the recipe takes and reaches, in a line."""
-    original = recipes.RECIPES.get(recipe.name)
+    original = recipes.as_declared(recipe)
     other = original and set(recipes.changed(original, recipe)) - {"seed", "seed_data"}
     return f"expected{' of the unchanged recipe' if other else ''}: {recipe.expected}"
 
@@ -248,7 +248,7 @@ def _save_real(data: Any, folder: RunFolder) -> None:
 def _check_same_run(folder: RunFolder, recipe: Recipe) -> None:
     """Refuses to resume by another recipe than the run began with; epochs may be added."""
     began = recipes.of_run(folder)
-    if (began.code and began.code.sha256) != (recipe.code and recipe.code.sha256):
+    if recipes.other_file(began, recipe):
         raise UserError(
             f"{folder} was begun with another recipe file; resume by its copy {folder.recipe}, or "
             "start elsewhere with --out"

@@ -3,7 +3,7 @@
     python -m improved_gan_tf.examples.own_arrays              the embedded 8x8 digits
     python -m improved_gan_tf.examples.own_arrays mnist.npz    x_train, y_train, x_test, y_test
 
-Trains a GAN and, to compare, the same classifier on the labeled images alone.
+Trains a GAN and, to compare, the supervised-only baseline, which sees the labeled images alone.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def classifier(image_shape: Sequence[int], num_classes: int) -> keras.Model:
 
 
 def train(data: Any, epochs: int, seed: int, objective: str) -> Any:
-    """A trained model; "supervised" as objective trains the classifier on the labels alone."""
+    """A trained model; "supervised" as objective trains the supervised-only baseline."""
     keras.utils.set_random_seed(seed)
     pair = generator(data.image_shape), classifier(data.image_shape, data.num_classes)
     gan = ig.models.SemiSupervisedGAN(*pair, seed=seed, average_rate=1e-3)

@@ -14,7 +14,7 @@ import tqdm
 
 from improved_gan_tf import images
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.files import temporary
+from improved_gan_tf.files import cannot_write, system_error, temporary
 from improved_gan_tf.quantities import QUANTITIES
 from improved_gan_tf.runs.folder import WITHOUT_RECIPE, RunFolder
 from improved_gan_tf.runs.software import software
@@ -62,7 +62,7 @@ def standard(
         StopOnNaN(),
         SampleGrid(folder, samples),
         RunLog(folder, folder.latest_checkpoint()[0]),
-        keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
+        TensorBoard(folder),
         Checkpoint(folder),
     ]
 
@@ -111,6 +111,8 @@ class Begin(keras.callbacks.Callback):
         try:
             with temporary(self.folder.model) as name:
                 self.model.save(name)
+        except UserError:
+            raise  # the place cannot be written
         except (TypeError, ValueError, NotImplementedError) as error:
             reason = " ".join(str(error).split())[:200]
             text = f"{self.folder.model} cannot be written, so that the commands `sample`, `export`"
@@ -208,6 +210,60 @@ class RunLog(keras.callbacks.Callback):
         scores = [k for k in _SCORES if any(k in row for row in self.rows)]
         columns = ("epoch", "steps", "seconds", *reported, *scores, "learning_rate")
         self.folder.write_rows(columns, self.rows)
+
+
+class TensorBoard(keras.callbacks.Callback):
+    """Writes the losses, errors and scores of every epoch for TensorBoard.
+
+    By the names that Keras' own callback uses, which keeps 3.3 kB in memory for every step:
+    `epoch_NAME`, by epoch, in tensorboard/train, and what is called `val_NAME` in the log as
+    `epoch_NAME` in tensorboard/validation, and there as `evaluation_NAME_vs_iterations`, by step.
+
+    Args:
+        folder: The run's folder.
+
+    Raises:
+        UserError: The files cannot be written.
+    """
+
+    def __init__(self, folder: Folder):
+        super().__init__()
+        self.folder = RunFolder(folder)
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self._writers: dict[str, Any] = {}
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        steps = int(keras.ops.convert_to_numpy(self.model.discriminator_optimizer.iterations))
+        figures: dict[str, list[tuple[str, float, int]]] = {"train": [], "validation": []}
+        for key, value in (logs or {}).items():
+            name = key.removeprefix("val_")
+            if name == key:
+                figures["train"].append((f"epoch_{name}", value, epoch))
+            else:
+                by_step = (f"evaluation_{name}_vs_iterations", value, steps)
+                figures["validation"] += [(f"epoch_{name}", value, epoch), by_step]
+        for part, found in figures.items():
+            if found:
+                self._write(part, found)
+
+    def _write(self, part: str, figures: list[tuple[str, float, int]]) -> None:
+        import tensorflow as tf
+
+        place = self.folder.tensorboard / part
+        try:
+            if part not in self._writers:
+                self._writers[part] = tf.summary.create_file_writer(str(place))
+            with self._writers[part].as_default():
+                for name, value, step in figures:
+                    tf.summary.scalar(name, value, step)
+            self._writers[part].flush()
+        except (OSError, tf.errors.OpError) as error:
+            raise cannot_write(place, system_error(error) or OSError(str(error))) from error
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        for writer in self._writers.values():
+            writer.close()
 
 
 class SampleGrid(keras.callbacks.Callback):

@@ -5,6 +5,7 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from improved_gan_tf import callbacks
@@ -21,7 +22,6 @@ class Model:
     image_shape = (2, 3, 1)
     num_classes = None
     stop_training = False
-    optimizer = None  # Keras' TensorBoard asks for one
 
     def __init__(self):
         schedule = keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.25, 0.125])
@@ -35,8 +35,8 @@ class Model:
     def save(self, path):
         path.write_text("model")
 
-    def save_weights(self, path, overwrite):
-        path.write_text("weights")
+    def save_weights(self, file, overwrite):
+        file.write(b"weights")
 
 
 def train(found, epochs, first=0, steps=2, logs=None, model=None):
@@ -63,7 +63,28 @@ def test_standard_keeps_everything_in_the_folder(tmp_path):
     assert [row["epoch"] for row in folder.rows()] == ["1", "2", "3"]
     assert [epoch for epoch, _ in folder.grids()] == [1, 2, 3]
     assert folder.latest_checkpoint()[0] == 3
-    assert list(folder.tensorboard.rglob("events*"))
+    losses = {(epoch, "epoch_supervised_loss", "scalars") for epoch in range(3)}
+    assert losses < _events(folder.tensorboard / "train")
+    by_step = {(2 * e + 2, "evaluation_error_vs_iterations", "scalars") for e in range(3)}
+    by_epoch = {(epoch, "epoch_error", "scalars") for epoch in range(3)}
+    assert _events(folder.tensorboard / "validation") == by_epoch | by_step
+
+
+def _events(folder):
+    """(step, name, plugin) of everything that TensorBoard finds in a folder."""
+    (path,) = folder.iterdir()
+    return {
+        (event.step, value.tag, value.metadata.plugin_data.plugin_name)
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+    }
+
+
+def test_what_tensorboard_cannot_be_given_stops_training_in_one_line(tmp_path):
+    (tmp_path / "tensorboard").touch()
+    with pytest.raises(UserError, match=r"cannot write .*tensorboard/\w+: .*; free some") as caught:
+        train([callbacks.TensorBoard(tmp_path)], epochs=1)
+    assert "\n" not in str(caught.value)
 
 
 def test_standard_refuses_a_used_folder_and_resumes(tmp_path):

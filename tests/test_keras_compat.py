@@ -36,6 +36,18 @@ def test_variable_index():
         keras_compat.variable_index(optimizer, keras.Variable(np.zeros(2)))
 
 
+def test_what_saving_skips_is_looked_up_once():
+    """Otherwise every save makes new optimizers, which cost memory for good."""
+    from keras.src.saving.saving_lib import get_attr_skipset
+
+    for _ in range(2):
+        keras_compat.keep_what_saving_skips()
+        for kind in ("Layer", "Metric", "Optimizer"):
+            assert get_attr_skipset(kind) is get_attr_skipset(kind)
+        keras.utils.clear_session()
+    assert "trainable" in get_attr_skipset("Layer")
+
+
 def test_built_in_init_replaces_a_method_of_keras():
     """The name must be one that `fit` calls; otherwise the mixin would do nothing."""
     (name,) = (n for n in vars(keras_compat.BuiltInInit) if n.startswith("_maybe"))

@@ -12,7 +12,7 @@ from improved_gan_tf.experiments.building import experiment
 from improved_gan_tf.experiments.recipe import Recipe
 from improved_gan_tf.experiments.run import open_generator
 from improved_gan_tf.experiments.tables import IMAGES
-from improved_gan_tf.files import temporary, write_json
+from improved_gan_tf.files import write_json
 from improved_gan_tf.runs.folder import RunFolder
 from improved_gan_tf.runs.reading import read_json
 
@@ -101,8 +101,7 @@ class Scorer:
             )
         images = source.images(source.test_split)
         found = self._evaluate(images, metrics=("inception_score",), keep_statistics=True)
-        with temporary(self._statistics) as name:
-            found.statistics.save(name)
+        found.statistics.save(self._statistics)
         score = found.figures["inception_score"]
         known = {"about": wanted, "count": images.count, "inception_score": score}
         write_json(self._real, known)

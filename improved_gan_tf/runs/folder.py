@@ -21,15 +21,22 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.files import is_temporary, temporary, write_bytes, write_json, write_text
-from improved_gan_tf.runs import reading
+from improved_gan_tf.files import (
+    is_temporary,
+    remove_abandoned,
+    temporary,
+    write_bytes,
+    write_json,
+    write_text,
+)
+from improved_gan_tf.runs import checkpoint, reading
 from improved_gan_tf.runs.lock import lock
 
 _CONFIG = "config.json"
@@ -107,12 +114,16 @@ class RunFolder:
         """Whether the run has its results."""
         return (self.path / _RESULTS).is_file()
 
-    def lock(self) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
         """A context in which this process alone writes the run; `Locked` where another does.
 
-        See `runs.lock.lock`.
+        What a process that was killed has left half-written is removed. See `runs.lock.lock`.
         """
-        return lock(self.path / _LOCK)
+        with lock(self.path / _LOCK):
+            for folder in (self.path, self.checkpoints, self.samples, self.report):
+                remove_abandoned(folder)
+            yield
 
     def start(
         self,
@@ -279,26 +290,33 @@ class RunFolder:
         Raises:
             UserError: The checkpoint cannot be written (disk full); the older ones are still there.
         """
-        path = self.checkpoints / _CHECKPOINT.format(epoch)
         try:
-            with temporary(path) as name:
-                model.save_weights(name, overwrite=True)
-        except (UserError, RuntimeError) as error:  # h5py raises either where the disk is full
-            cause = error.__cause__
-            reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else error
+            checkpoint.save(model, self.checkpoints / _CHECKPOINT.format(epoch))
+        except UserError as error:
             raise UserError(
-                f"cannot write the checkpoint {path}: {reason}; free some space and go on with "
-                "--resume: the checkpoints before it are kept"
+                f"{error}; go on with --resume: the checkpoints before it are kept"
             ) from error
-        abandoned = [p for p in self.checkpoints.iterdir() if is_temporary(p)]  # by a kill
-        for old in abandoned + [p for _, p in _numbered(self.checkpoints, _CHECKPOINT)[:-keep]]:
+        for _, old in _numbered(self.checkpoints, _CHECKPOINT)[:-keep]:
             old.unlink(missing_ok=True)
 
     def restore(self, model: Any) -> int:
-        """Loads the newest checkpoint into `model`; returns the epochs done, 0 without one."""
-        epoch, path = self.latest_checkpoint()
-        if path is not None:
-            load_weights(model, path)
+        """Loads the newest checkpoint into `model`; returns the epochs done, 0 without one.
+
+        Raises:
+            UserError: It is damaged or another model's; the line names one before that is whole.
+        """
+        found = _numbered(self.checkpoints, _CHECKPOINT)
+        if not found:
+            return 0
+        *before, (epoch, path) = found
+        try:
+            checkpoint.load(model, path)
+        except UserError as error:
+            whole = [(e, p) for e, p in before if checkpoint.whole(p)]
+            way = "no other is there; begin again in another folder (--out)"
+            if whole:
+                way = f"remove it to go on after epoch {whole[-1][0]}, by {whole[-1][1].name}"
+            raise UserError(f"{error}; {way}") from error
         return epoch
 
     def read(self) -> reading.Run:
@@ -336,17 +354,6 @@ class RunFolder:
     def _object(self, name: str) -> dict | None:
         """The JSON object in a file of the run; None where the file is absent."""
         return reading.read_json(self.path / name)
-
-
-def load_weights(model: Any, path: str | os.PathLike) -> None:
-    """`model.load_weights`, with a `UserError` where the file is damaged or another model's."""
-    try:
-        model.load_weights(path)
-    except Exception as error:  # h5py and Keras raise many kinds: OSError, KeyError, ValueError...
-        raise UserError(
-            f"{path} is damaged or not a checkpoint of this model; remove it to use the one "
-            f"before ({reading.one_line(error)})"
-        ) from error
 
 
 def _numbered(folder: Path, form: str) -> list[tuple[int, Path]]:

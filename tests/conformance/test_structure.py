@@ -36,7 +36,7 @@ ALLOWED = {
     "metrics": {
         "data", "errors", "export", "files", "images", "inception", "quantities", "version",
     },
-    "runs": {"errors", "files", "quantities", "images", "version"},
+    "runs": {"errors", "files", "quantities", "images", "keras_compat", "version"},
     "callbacks": {"errors", "files", "images", "quantities", "runs"},
     "experiments": {
         "callbacks", "data", "errors", "export", "files", "images", "layers", "losses", "metrics",

@@ -246,7 +246,9 @@ def _write_best(options: argparse.Namespace, source: Any, chosen: Any) -> None:
             if i == chosen.max():
                 break
     same_size = len({image.shape for image in found}) == 1
-    for out in sorted(map(Path, options.best_out), key=lambda out: out.suffix):  # folders first
+    # A folder that is there is refused, so that it comes last: until then the command can be given
+    # again. Images of several sizes are put into it before the others are refused.
+    for out in sorted(map(Path, options.best_out), key=lambda out: out.suffix, reverse=same_size):
         if not same_size and out.suffix:
             raise UserError("the best images have several sizes; name a folder with --best-out")
         if out.suffix == ".npz":

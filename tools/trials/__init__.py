@@ -1,0 +1,1 @@
+"""What `tools/faults.py` does: commands that are killed, run out of disk, run twice at once."""

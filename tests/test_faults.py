@@ -22,7 +22,7 @@ def _faults(tmp_path, *words):
     command += ["--work", tmp_path / "work", "--json", file]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    assert done.returncode == 0, "\n".join([*done.stdout.splitlines(), done.stderr[-2000:]])
     return json.loads(file.read_text())["trials"]
 
 
@@ -46,7 +46,7 @@ def look(monkeypatch):
 
 
 def test_what_is_damaged_or_left_behind_is_seen(tmp_path, look):
-    picture = images.save_png(tmp_path / "a.png", np.zeros((9, 9, 1), np.uint8)).read_bytes()
+    picture = images.save_png(tmp_path / "a.png", np.zeros((99, 99, 1), np.uint8)).read_bytes()
     (tmp_path / "b.json").write_text('{"seconds": 1, "error": 0.25}')
     (tmp_path / "c.csv").write_text("epoch,seconds\n1,0.5\n")
     np.savez(tmp_path / "d.npz", x=np.arange(9))
@@ -59,7 +59,7 @@ def test_what_is_damaged_or_left_behind_is_seen(tmp_path, look):
     assert look(tmp_path)[0] == before
     (tmp_path / "b.json").write_text('{"seconds": 2, "error": 0.24}')
     (tmp_path / "c.csv").write_text("epoch,seconds\n1,0.7")
-    (tmp_path / "a.png").write_bytes(picture[:-20])
+    (tmp_path / "a.png").write_bytes(picture[: len(picture) // 2])
     np.savez(tmp_path / "d.npz", x=np.arange(9)[::-1])
     (tmp_path / ".5.tmp.e").mkdir()
     (tmp_path / "folder").mkdir()

@@ -55,10 +55,8 @@ def main():
     chosen = cases.chosen(options.commands)
     file = Path(options.json or Path(options.work) / "faults.json")
     found = json.loads(file.read_text()) if file.exists() else {"trials": []}
-    commands.prepare()
     stage = Stage(options.work)
     for case in chosen:
-        stage.prepare(case)
         for mode in modes if options.mode == "all" else [options.mode]:
             for fault in options.faults if mode == "disk" else [None]:
                 _trials(stage, case, mode, modes[mode], fault, options, found, file)
@@ -76,6 +74,7 @@ def _trials(stage, case, mode, module, fault, options, found, file):
         before = [t for t in found["trials"] if {**t, **same} == t]
         if sum(trial["count"] for trial in before) >= options.count:
             return
+        stage.prepare(case)
         number = len(before)
         draw = random.Random(f"{options.seed} {mode} {case.name} {fault} {number}")
         start = time.monotonic()

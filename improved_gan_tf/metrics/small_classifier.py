@@ -12,7 +12,7 @@ import numpy as np
 from improved_gan_tf import data
 from improved_gan_tf.data.order import checked_seed
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.files import temporary, write_json
+from improved_gan_tf.files import cannot_write, temporary, write_json
 from improved_gan_tf.metrics.classifier_networks import NETWORKS, default_network
 
 _EPOCHS = 20  # of the residual network
@@ -120,7 +120,10 @@ def _train(x, y, about, num_classes, out, verbose):
     steps = -(-len(x) // batch_size)
     model, seconds = _resumed(weights, notes, about)
     if model is None:
-        weights.unlink(missing_ok=True)
+        try:  # before the notes, which would make the old file one of this training
+            weights.unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot_write(weights, error) from error
         write_json(notes, {"about": about, "seconds": 0.0})
         keras.utils.set_random_seed(seed)
         model = NETWORKS[about["network"]](x.shape[1:], num_classes, about["mirror"])

@@ -74,7 +74,7 @@ _CASES = (
     Case(
         "report-several", f"report {_RUN} {_RUN}/baseline --out disk/out", needs=("train-digits",)
     ),
-    Case("classifier", "classifier disk/out/digits.keras --data digits --epochs 3 --quiet"),
+    Case("classifier", "classifier disk/out/digits.keras --data digits --epochs 2 --quiet"),
     Case(
         "score",
         f"score digits@test {_CLASSIFIER} --splits 2 --out disk/out/scores.json "

@@ -21,7 +21,7 @@ _FORK = multiprocessing.get_context("fork")
 _LONGEST = 900.0  # seconds until a command counts as hanging
 
 
-def prepare():
+def import_all():
     """Imports what the commands import, so that a fork has it."""
     import h5py  # noqa: F401
     import keras  # noqa: F401

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -9,13 +10,14 @@ from pathlib import Path
 
 from improved_gan_tf.files import write_json
 from trials.cases import CASES
-from trials.commands import Command, clusters, in_child
+from trials.commands import Command, clusters, import_all, in_child
 from trials.contents import look, names
 
 _PAUSE = 0.01  # seconds from one look at a process to the next
 _PATIENCE = 60.0  # seconds that workers have once the first of them has finished
 _LONGEST = 900.0  # seconds until a command counts as hanging
-_TENSORFLOWS = "__autograph_generated_file"  # which it writes into TMPDIR, and leaves at a kill
+# What TensorFlow and Keras leave in TMPDIR at a kill: code of AutoGraph's, and empty folders.
+_LIBRARIES = re.compile(r"__autograph_generated_file.*|tmp[a-z0-9_]{8}(/assets)?")
 
 
 class Stage:
@@ -42,6 +44,7 @@ class Stage:
 
     def prepare(self, case):
         """Makes the inputs of a case and its reference, unless they are there."""
+        import_all()
         if not (self.work / "inputs").exists():
             in_child(_pictures, self.work / "new-inputs" / "pictures")
             os.rename(self.work / "new-inputs", self.work / "inputs")
@@ -67,7 +70,10 @@ class Stage:
             raise SystemExit(f"faults: {case.name} fails unharmed: {codes} {unreadable} {said}")
         sizes = [path.stat().st_size for path in self.out.rglob("*")]
         reference = {"contents": contents, "names": sorted(names(self.out)), "seconds": seconds}
-        reference |= {"changes": changes, "bytes": sum(-(-size // 4096) * 4096 for size in sizes)}
+        reference |= {
+            "changes": max(1, changes),
+            "bytes": sum(-(-size // 4096) * 4096 for size in sizes),
+        }
         shutil.copytree(self.out, kept)
         write_json(about, reference | {"largest": max(sizes)})
         print(f"{case.name}: {seconds:.1f} s unharmed, {changes} files appear", flush=True)
@@ -153,7 +159,7 @@ class Stage:
         differing = sorted(n for n in wanted if contents.get(n, "") != wanted[n])
         differing = [name for name in differing if name not in unreadable]
         left = temporary + sorted(set(contents) - set(wanted))
-        left += [f"TMPDIR/{n}" for n in sorted(names(self.tmp)) if not n.startswith(_TENSORFLOWS)]
+        left += [f"TMPDIR/{n}" for n in sorted(names(self.tmp)) if not _LIBRARIES.fullmatch(n)]
         left += ["a process" for command in self.commands if command.end()]
         said = [command.errors for command in self.commands]
         # What is complete may be refused: sample does not write into a folder with images.

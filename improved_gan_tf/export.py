@@ -9,11 +9,15 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import temporary, temporary_folder
 from improved_gan_tf.networks import players
 
+_GRAPH = "saved_model.pb"
+_SAVED = {_GRAPH, "fingerprint.pb", "variables", "assets"}
 FORMATS = ("savedmodel", "onnx", "litert")
 
 
@@ -27,8 +31,8 @@ def export(gan: Any, path: str | os.PathLike, file_format: str = "savedmodel") -
 
     Args:
         gan: The model, a `SemiSupervisedGAN`, an `ImageNetGAN` or another `models.gan.GAN`.
-        path: Where to write; an older SavedModel there is replaced, anything else refused. A LiteRT
-            model's name ends with .tflite.
+        path: Where to write; a SavedModel that `export` wrote is replaced, anything else refused. A
+            LiteRT model's name ends with .tflite.
         file_format: "savedmodel" (the default, see `saved_model`), "onnx" or "litert"
             (pip install improved_gan_tf[onnx], improved_gan_tf[litert]).
 
@@ -86,13 +90,12 @@ def saved_model(
     Args:
         generator: A `keras.Model` of one or more latent inputs; one with virtual batch
             normalization should be frozen (`layers.freeze_reference`).
-        path: The folder to write; an older SavedModel there is replaced, anything else refused.
+        path: The folder to write; what `check_place` refuses is not replaced.
         latent_range: The ends (low, high) of the latents' uniform distribution.
         image_range: The values (low, high) that `image_range()` returns.
     """
     path = Path(path)
-    if path.exists() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
-        raise UserError(f"{path} exists and is not a SavedModel; name another place with --out")
+    check_place(path)
     inputs = players.inputs(generator)
 
     def serve(*latents):
@@ -118,6 +121,37 @@ def saved_model(
     with temporary_folder(path) as name:
         archive.write_out(str(name), verbose=False)
     return path
+
+
+def check_place(path: str | os.PathLike) -> None:
+    """Checks that `saved_model` may write to a place.
+
+    Args:
+        path: A folder: absent, empty, or with nothing in it but what `saved_model` has written.
+
+    Raises:
+        UserError: Something else is there, such as another program's SavedModel.
+    """
+    path = Path(path)
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise UserError(f"{path} is a file; name a folder with --out, or move it away")
+    names = {entry.name for entry in path.iterdir()}
+    if names and not (names <= _SAVED and _is_ours(path / _GRAPH)):
+        raise UserError(
+            f"{path} holds something else than a generator that export wrote; name another place "
+            "with --out, or move it away"
+        )
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether the graph of a SavedModel has the signatures of `saved_model`."""
+    try:
+        graph = SavedModel.FromString(path.read_bytes())
+    except (OSError, DecodeError):
+        return False
+    return any({"serve", "sample"} <= set(part.signature_def) for part in graph.meta_graphs)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from improved_gan_tf import export, models, networks
 from improved_gan_tf.errors import UserError
+from tests.helpers.full_disk import file_size_limit
 
 
 @pytest.fixture(scope="module")
@@ -118,11 +119,41 @@ def test_saved_model_is_replaced_but_nothing_else(gan, tmp_path):
     export.export(gan, path)
     export.export(gan, path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["generator"]
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "notes.txt").write_text("")
-    with pytest.raises(UserError, match="is not a SavedModel"):
-        export.export(gan, tmp_path / "mine")
-    assert (tmp_path / "mine" / "notes.txt").exists()
+    tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
+    export.saved_model(gan.generator, tmp_path / "notes", (0, 1), (0, 1))
+    (tmp_path / "notes" / "notes.txt").write_text("mine")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "saved_model.pb").write_bytes(b"no model")
+    for name in ("other", "notes", "damaged"):
+        before = sorted((tmp_path / name).rglob("*"))
+        with pytest.raises(UserError, match="something else than a generator that export wrote"):
+            export.export(gan, tmp_path / name)
+        assert sorted((tmp_path / name).rglob("*")) == before
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="file is a file; name a folder"):
+        export.export(gan, tmp_path / "file")
+
+
+def test_generators_of_earlier_versions_are_replaced(gan, tmp_path):
+    """A run that was exported by one must be able to end."""
+    archive = keras.export.ExportArchive()
+    archive.track(gan.generator)
+    scalar = tf.TensorSpec((), tf.int32)
+    archive.add_endpoint("serve", lambda z: z, [tf.TensorSpec((None, 20))])
+    archive.add_endpoint("sample", lambda n, seed: tf.zeros((n, 8, 8, 1)), [scalar, scalar])
+    archive.write_out(str(tmp_path / "old"), verbose=False)
+    export.check_place(tmp_path / "old")
+
+
+def test_a_full_disk_is_one_line(gan, tmp_path):
+    """A model that is there stays."""
+    path = tmp_path / "generator"
+    export.export(gan, path)
+    before = (path / "saved_model.pb").read_bytes()
+    with file_size_limit(20_000), pytest.raises(UserError, match="cannot write .*generator: File"):
+        export.export(gan, path)
+    assert (path / "saved_model.pb").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["generator"]
 
 
 def test_unknown_format(gan, tmp_path):

@@ -289,14 +289,25 @@ class Experiment:
             gan, data: The trained model and its data.
             folder: The `runs.RunFolder`, which has the log.
         """
-        last = folder.rows()[-1]
+        import keras
+
+        last = self.last_row(folder)
         return {
             "recipe": self.recipe.name,
             "epochs": self.recipe.epochs,
-            "steps": int(last["steps"]),
+            "steps": int(keras.ops.convert_to_numpy(gan.discriminator_optimizer.iterations)),
             "seconds": round(folder.seconds(), 1),
-            **{k: float(v) for k, v in last.items() if v and quantity(k).kind in _OF_IMAGES},
+            **{k: v for k, v in last.items() if quantity(k).kind in _OF_IMAGES},
         }
+
+    def last_row(self, folder: Any) -> dict[str, float]:
+        """Returns the figures of the recipe's last epoch in the log, none where that is not there.
+
+        Args:
+            folder: The `runs.RunFolder`.
+        """
+        rows = [row for row in folder.rows() if float(row["epoch"]) == self.recipe.epochs]
+        return {key: float(text) for row in rows for key, text in row.items() if text.strip()}
 
     @staticmethod
     def result_lines(results: Mapping[str, Any]) -> Iterator[str]:

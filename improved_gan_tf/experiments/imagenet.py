@@ -102,9 +102,9 @@ class ImageNetExperiment(Experiment):
         return {"test_images": images, **errors, **logs}
 
     def results(self, gan: Any, data: Any, folder: Any) -> dict[str, Any]:
-        last = folder.rows()[-1]
+        last = self.last_row(folder)
         return {
             **super().results(gan, data, folder),
             "train_images": data.num_train,
-            **{name: float(last[name]) for name in gan.reported if last[name]},
+            **{name: last[name] for name in gan.reported if name in last},
         }

@@ -324,9 +324,11 @@ def of_run(folder: RunFolder) -> Any:
             see `from_config`.
     """
     config, content = folder.config(), folder.code()
-    if content is None:
-        return from_config(config)
-    name, package, attribute = (
-        str(config["code"].get(k)) for k in ("name", "package", "attribute")
-    )
-    return from_config(config, RecipeFile(name, content, folder.recipe, package, attribute))
+    code = None
+    if content is not None:
+        about = [str(config["code"].get(k)) for k in ("name", "package", "attribute")]
+        code = RecipeFile(about[0], content, folder.recipe, *about[1:])
+    try:
+        return from_config(config, code)
+    except UserError as error:
+        raise UserError(f"{folder}: {error}") from error

@@ -66,7 +66,8 @@ def train(
     folder = RunFolder(out)
     if resume:
         _check_same_run(folder, recipe)
-    strategy = distribution.strategy(experiment(recipe), devices)
+    chosen = experiment(recipe)
+    strategy = distribution.strategy(chosen, devices)
     chief = distribution.is_chief(strategy)
     if chief and resume is False:
         folder.refuse_if_used(recipe.code.content if recipe.code else None)
@@ -77,6 +78,12 @@ def train(
                 return folder.results()
             if resume:
                 _check_same_run(folder, recipe)
+        baseline = chosen.baseline()
+        if chief and resume:
+            folder.check()
+            if baseline is not None and folder.baseline.begun:
+                _check_same_run(folder.baseline, baseline)
+                folder.baseline.check()
         return _train(recipe, folder, data_dir, resume, verbose, strategy, chief)
 
 
@@ -85,6 +92,8 @@ def _train(recipe, folder, data_dir, resume, verbose, strategy, chief):
     from improved_gan_tf import callbacks, export
 
     chosen = experiment(recipe)
+    if chief and resume:
+        export.check_place(folder.generator)
     if resume:
         data_dir = data_dir or folder.config().get("data_dir")
     data = chosen.load_data(data_dir)
@@ -167,7 +176,7 @@ def load_generator(out: str | os.PathLike) -> tuple[Any, Any, int]:
     try:
         known = folder.config()["data"]
         sizes = tuple(known["image_shape"]), known["num_classes"]
-    except (KeyError, TypeError):
+    except KeyError:
         raise UserError(f"{out}/config.json does not say what its data are") from None
     gan = assemble(experiment(recipe), *sizes)
     return recipe, gan, folder.restore(gan)

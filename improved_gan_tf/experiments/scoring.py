@@ -15,6 +15,7 @@ from improved_gan_tf.experiments.tables import IMAGES
 from improved_gan_tf.files import write_json
 from improved_gan_tf.runs.folder import RunFolder
 from improved_gan_tf.runs.reading import read_json
+from improved_gan_tf.runs.schema import REAL
 
 _SEED = 0  # of the latent vectors
 _SPLITS = 10
@@ -86,7 +87,7 @@ class Scorer:
 
     def real(self) -> dict[str, Any]:
         """The score of the real test images: {"inception_score": {"mean", "std"}, ...}."""
-        known = read_json(self._real)
+        known = read_json(self._real, REAL)
         wanted = {**self.about, "images": None, "data": self._recipe.data}
         if known is not None and known.get("about") == wanted and self._statistics.is_file():
             return known

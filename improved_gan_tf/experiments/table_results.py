@@ -19,6 +19,7 @@ from improved_gan_tf.quantities import BASELINE
 from improved_gan_tf.runs.folder import RunFolder
 from improved_gan_tf.runs.reading import read_json
 from improved_gan_tf.runs.recorded import recorded
+from improved_gan_tf.runs.schema import TABLE
 from improved_gan_tf.runs.software import software
 
 _JSON, _TEXT, _PAGE, _MADE = "table.json", "table.md", "table.html", "made.json"
@@ -106,14 +107,16 @@ def add_ensembles(
     """
     known: dict[str, Any] = {}
     with contextlib.suppress(UserError, KeyError, TypeError):  # not a table of this version
-        before = read_json(Path(out) / _JSON) or {"rows": []}
+        before = read_json(Path(out) / _JSON, TABLE) or {"rows": []}
         known = {row["name"]: row for row in before["rows"]}
     for row in table["rows"]:
         names = [run["name"] for run in row["runs"]]
         if table["scored_by"] is not None or len(names) < 2 or names != row["planned"]:
             continue
         old = known.get(row["name"], {})
-        if old.get("runs") == row["runs"] and old.get("ensemble"):
+        if old.get("runs") == row["runs"] and {"count", "labels", *_ERRORS} <= {
+            *(old.get("ensemble") or ())
+        }:
             row["ensemble"] = old["ensemble"]
         elif evaluate:
             found = ensemble([Path(out) / name for name in names], data_dir)

@@ -27,10 +27,9 @@ class ModelRecipe(Recipe):
 
 def recipe_of(folder: RunFolder) -> ModelRecipe:
     """The recipe in place of the one that the run in `folder` has not."""
-    found = folder.config().get("recipe")
-    known = found if isinstance(found, dict) else {}
-    epochs = known.get("epochs", 1)
-    return ModelRecipe(name=str(known.get("name", folder.path.name)), epochs=epochs, folder=folder)
+    known = folder.config().get("recipe", {})
+    name, epochs = known.get("name", folder.path.name), max(1, known.get("epochs", 1))
+    return ModelRecipe(name=name, epochs=epochs, folder=folder)
 
 
 class ModelExperiment(SemiSupervisedExperiment):
@@ -84,7 +83,12 @@ class ModelExperiment(SemiSupervisedExperiment):
 
     @property
     def _data(self) -> dict[str, Any]:
-        return self.recipe.folder.config()["data"]
+        found = self.recipe.folder.config().get("data", {})
+        if not {"image_shape", "num_classes", "image_range"} <= set(found):
+            raise UserError(
+                f"{self.recipe.folder}: its configuration does not say what its data are"
+            )
+        return found
 
     def networks(
         self, image_shape: tuple[int, ...] | None = None, num_classes: int | None = None

@@ -36,7 +36,7 @@ from improved_gan_tf.files import (
     write_json,
     write_text,
 )
-from improved_gan_tf.runs import checkpoint, reading
+from improved_gan_tf.runs import checkpoint, reading, schema
 from improved_gan_tf.runs.lock import lock
 
 _CONFIG = "config.json"
@@ -49,6 +49,7 @@ _SCORES = "scores.json"
 _LOCK = "lock"
 _CHECKPOINT = "epoch-{:04d}.weights.h5"
 _GRID = "epoch-{:04d}.png"
+_FORMS = {_CONFIG: schema.CONFIG, _RESULTS: schema.RESULTS, _SCORES: schema.SCORES}
 WITHOUT_RECIPE = "model"
 """The "kind" in config.json of a run that `callbacks.standard` began, whose model is kept."""
 
@@ -164,6 +165,28 @@ class RunFolder:
                 "it (--resume, in Python resume=True)"
             )
 
+    def check(self) -> None:
+        """Raises `UserError` where training could not go on to the end, before it writes anything.
+
+        A damaged file is named, or what stands in the place of a file or a folder.
+        """
+        self.config()
+        self.labeled_indices()
+        try:
+            self.rows()
+        except UserError as error:
+            raise UserError(
+                f"{error}; put it back as it was, or remove it to go on without the figures of the "
+                "epochs so far"
+            ) from error
+        folders = (self.samples, self.checkpoints, self.tensorboard, self.generator)
+        for path in (*folders, self.baseline.path):
+            if path.exists() and not path.is_dir():
+                raise UserError(f"{path} is there and is no folder; move it away")
+        for path in (self.path / _RESULTS, self.real):
+            if path.exists() and not path.is_file():
+                raise UserError(f"{path} is there and is no file; move it away")
+
     def config(self) -> dict:
         """The configuration that the run began with; `UserError` where there is none."""
         found = self._object(_CONFIG)
@@ -184,13 +207,11 @@ class RunFolder:
         stated = self.config().get("code")
         if not isinstance(stated, dict):
             return None
-        try:
-            found = self.recipe.read_bytes()
-        except OSError as error:
+        found = reading.content(self.recipe)
+        if found is None:
             raise UserError(
-                f"{self.recipe} cannot be read: {error.strerror}; the run's networks and data are "
-                "made by it"
-            ) from error
+                f"{self.recipe} is absent; the run's networks and data are made by it: put it back"
+            )
         if hashlib.sha256(found).hexdigest() != stated.get("sha256"):
             raise UserError(
                 f"{self.recipe} has been changed since the run began (its SHA-256 is not that in "
@@ -220,19 +241,8 @@ class RunFolder:
     def labeled_indices(self) -> np.ndarray | None:
         """Indices of the labelled training images, int (L,); None where the run has no labels."""
         path = self.path / _LABELED
-        try:
-            with open(path, "rb") as stream:
-                found = np.lib.format.read_array(stream, allow_pickle=False)
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, EOFError, MemoryError) as error:
-            raise UserError(f"{path} is no list of indices: {reading.one_line(error)}") from error
-        if found.ndim != 1 or found.dtype.kind not in "iu":
-            raise UserError(
-                f"{path} is no list of indices: expected whole numbers (L,), not {found.dtype} "
-                f"{found.shape}"
-            )
-        return found
+        found = reading.content(path)
+        return None if found is None else reading.indices(found, path)
 
     def check_labeled_indices(self, labeled_indices: np.ndarray) -> None:
         """Raises `UserError` where the run began with another labelled subset (other data)."""
@@ -246,13 +256,8 @@ class RunFolder:
     def rows(self) -> list[dict[str, str]]:
         """The lines of log.csv, {column: text} each, by epoch; none where there is no log yet."""
         path = self.path / _LOG
-        try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return []
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} cannot be read: {reading.one_line(error)}") from error
-        return reading.log_rows(text, path)
+        found = reading.content(path)
+        return [] if found is None else reading.log_rows(found, path)
 
     def write_rows(self, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
         """Writes log.csv anew; a column that a row lacks is left blank there."""
@@ -264,7 +269,8 @@ class RunFolder:
 
     def seconds(self) -> float:
         """Seconds of training in all, over every stop and resumption: the log's sum."""
-        return sum(float(row["seconds"]) for row in self.rows())
+        times = (reading.columns(self.rows()) or {}).get("seconds", np.zeros(0))
+        return float(np.sum(times[np.isfinite(times)]))
 
     def grid(self, epoch: int) -> Path:
         """Where the grid of images after `epoch` epochs goes."""
@@ -353,7 +359,7 @@ class RunFolder:
 
     def _object(self, name: str) -> dict | None:
         """The JSON object in a file of the run; None where the file is absent."""
-        return reading.read_json(self.path / name)
+        return reading.read_json(self.path / name, _FORMS[name])
 
 
 def _numbered(folder: Path, form: str) -> list[tuple[int, Path]]:

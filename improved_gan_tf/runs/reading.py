@@ -2,8 +2,11 @@
 
 import csv
 import dataclasses
+import io
 import json
 import math
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,9 @@ from PIL import Image
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.quantities import number
+from improved_gan_tf.runs import schema
 
-# The names that version 0.1 gave to errors of the current parameters.
-_FORMER = {"val_error_raw": "val_error_current", "test_error_raw": "test_error_current"}
+_LARGEST_FILE = 1 << 28  # bytes
 
 NO_GRIDS = "There are no sample grids."
 
@@ -76,18 +79,23 @@ class Run:
         return number(found.get("test_error") if isinstance(found, dict) else found)
 
 
-def log_rows(text: str, path: Path) -> list[dict[str, str]]:
+def log_rows(found: bytes, path: Path) -> list[dict[str, str]]:
     """The lines of a log, {column: text} each, by epoch.
 
     A last line that is cut off (by a kill, or because it is being written) is left out; of an epoch
     that is there twice the later line counts. Blank fields have not been measured.
 
     Raises:
-        UserError: The text, that of the file `path`, is no log: it has no column "epoch", a line of
-            another length than the first, or a field that is neither blank nor a number.
+        UserError: The content, that of the file `path`, is no log: it is no text or has no column
+            "epoch", a line of another length than the first, or a field that is neither blank nor a
+            number.
     """
-    lines = list(csv.reader(text.splitlines()))
-    header, body = ([_FORMER.get(c, c) for c in lines[0]], lines[1:]) if lines else ([], [])
+    try:
+        text = found.decode()
+        lines = list(csv.reader(text.splitlines()))
+    except (ValueError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read as a log: {one_line(error)}") from error
+    header, body = ([schema.FORMER.get(c, c) for c in lines[0]], lines[1:]) if lines else ([], [])
     if lines and "epoch" not in header:
         raise UserError(f"{path} has no column 'epoch' in its first line; it is not a run's log")
     if body and len(body[-1]) < len(header) and not text.endswith("\n"):
@@ -108,8 +116,8 @@ def log_rows(text: str, path: Path) -> list[dict[str, str]]:
                 raise UserError(
                     f"{path}, line {place}, column {column}: {field!r} is not a number"
                 ) from error
-        if not math.isfinite(_float(row["epoch"])):
-            raise UserError(f"{path}, line {place}: the epoch is not a number")
+        if not (0 <= _float(row["epoch"]) < 1e9 and _float(row["epoch"]).is_integer()):
+            raise UserError(f"{path}, line {place}: the epoch is not a whole number")
         rows[_float(row["epoch"])] = row
     return [rows[epoch] for epoch in sorted(rows)]
 
@@ -149,37 +157,85 @@ def readable(grids: list[tuple[int, Path]], notes: list[str]) -> list[tuple[int,
 def is_png(path: Path) -> bool:
     """Whether there is a whole PNG."""
     try:
-        with Image.open(path, formats=["PNG"]) as image:
-            image.verify()
-    except (OSError, SyntaxError, ValueError):  # Pillow raises each of them for broken PNGs
+        found = content(path)
+        if found is not None:
+            with Image.open(io.BytesIO(found), formats=["PNG"]) as image:
+                image.load()
+    except Exception:  # Pillow raises many kinds for broken PNGs
         return False
-    return True
+    return found is not None
 
 
-def read_json(path: Path) -> dict | None:
+def content(path: Path) -> bytes | None:
+    """The content of a file of a run; None where it is absent.
+
+    Raises:
+        UserError: It cannot be read, is no file or larger than any that a run has.
+    """
+    try:
+        about = os.stat(path)
+        if not stat.S_ISREG(about.st_mode):  # a FIFO would be waited for
+            raise UserError(f"{path} is no file; remove it")
+        if about.st_size > _LARGEST_FILE:
+            raise UserError(f"{path} has {about.st_size:,} bytes, which no such file of a run has")
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {one_line(error)}") from error
+
+
+def read_json(path: Path, form: Any) -> dict | None:
     """The JSON object in a file; None where the file is absent.
+
+    Args:
+        path: The file.
+        form: What it may be, see `schema`.
 
     Raises:
         UserError: The file cannot be read, or holds something else.
     """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    found = content(path)
+    if found is None:
         return None
-    except (OSError, ValueError, RecursionError) as error:
+    try:
+        value = json.loads(found.decode())
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path} cannot be read as JSON: {one_line(error)}; mend or remove it"
         ) from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path} holds no JSON object; mend or remove it")
-    return found
+    wrong = schema.problem(value, form)
+    if wrong:
+        raise UserError(f"{path}: {wrong}; mend or remove it")
+    return value
+
+
+def indices(found: bytes, path: Path) -> np.ndarray:
+    """The whole numbers (L,) in the content of the .npy file `path`.
+
+    Raises:
+        UserError: It holds anything else.
+    """
+    try:
+        stream = io.BytesIO(found)
+        if np.lib.format.read_magic(stream) != (1, 0):
+            raise ValueError("another version of the format than 1.0")
+        shape, _, kind = np.lib.format.read_array_header_1_0(stream)
+        if len(shape) != 1 or kind.kind not in "iu":
+            raise ValueError(f"expected whole numbers (L,), not {kind} {shape}")
+        values = np.frombuffer(found, kind, offset=stream.tell())
+        if len(values) != shape[0]:
+            raise ValueError(f"it has {len(values):,} numbers and announces {shape[0]:,}")
+    except Exception as error:  # NumPy raises many kinds for a broken header
+        raise UserError(f"{path} is no list of indices: {one_line(error)}") from error
+    return values.astype(kind.newbyteorder("="))
 
 
 def current_names(value: Any) -> Any:
     """Results with the keys that this version uses, at every depth."""
     if not isinstance(value, dict):
         return value
-    return {_FORMER.get(key, key): current_names(item) for key, item in value.items()}
+    return {schema.FORMER.get(key, key): current_names(item) for key, item in value.items()}
 
 
 def one_line(error: BaseException) -> str:
@@ -188,4 +244,5 @@ def one_line(error: BaseException) -> str:
 
 
 def _float(field: str) -> float:
-    return float(field) if field.strip() else math.nan
+    value = float(field) if field.strip() else math.nan
+    return value if abs(value) < schema.LARGEST else value * math.inf

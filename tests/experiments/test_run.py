@@ -1,8 +1,10 @@
 """Runs: what a folder holds, exact resume after a kill, what is refused."""
 
 import csv
+import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from PIL import Image
 
 from improved_gan_tf import data, experiments
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.experiments import recipes
 from improved_gan_tf.files import is_temporary
 from improved_gan_tf.runs import report
 from improved_gan_tf.runs.folder import RunFolder
@@ -254,6 +257,64 @@ def test_bad_checkpoint(run, tmp_path, damage):
     with pytest.raises(UserError, match="is damaged or not a checkpoint"):
         experiments.load_run(folder.path)
     assert _tree(folder.path) == before
+
+
+def _copy(run, tmp_path):
+    """The run, before its end."""
+    out = RunFolder(tmp_path / "copy")
+    shutil.copytree(run[0], out)
+    (out.path / "results.json").unlink()
+    return out
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("config.json", b'{"recipe": []}', "config.json: recipe must be an object"),
+        ("config.json", b'{"recipe": {"name": "digits", "epochs": -1}}', "recipe.epochs must be"),
+        (
+            "config.json",
+            b'{"recipe": {"name": "digits", "units": 1}}',
+            "copy: config.json holds no",
+        ),
+        ("config.json", b'{"recipe": {"name": "digits", "beta_1": 9}}', "copy: beta_1 must be at"),
+        ("log.csv", b"garbage", "log.csv has no column 'epoch'.* or remove it to go on without"),
+        ("labeled_indices.npy", b"\x93NUMPY", "is no list of indices"),
+        ("generator", b"", "generator is there and is no folder"),
+        ("generator/notes.txt", b"", "generator holds something else than a generator"),
+        ("baseline/config.json", b"{", "baseline/config.json cannot be read as JSON"),
+        ("baseline/log.csv", b"\xff", "baseline/log.csv cannot be read as a log"),
+    ],
+)
+def test_damage_is_found_before_anything_is_written(run, tmp_path, name, content, message):
+    out, recipe = _copy(run, tmp_path), _recipe()
+    if name.startswith("baseline"):
+        recipe = _recipe(baseline=True)
+        values = recipes.to_config(
+            dataclasses.replace(recipe, objective="supervised", baseline=False)
+        )
+        out.baseline.start({**out.config(), **values}, out.labeled_indices())
+        out.write_config({**out.config(), **recipes.to_config(recipe)})
+    if name == "generator":
+        shutil.rmtree(out.generator)
+    (out.path / name).write_bytes(content)
+    before = _tree(out.path)
+    for resume in (True, None):
+        with pytest.raises(UserError, match=message) as caught:
+            experiments.train(recipe, out, resume=resume, verbose=False)
+        assert "\n" not in str(caught.value) and _tree(out.path) == before
+
+
+def test_a_run_goes_on_without_its_log_and_from_a_killed_export(run, tmp_path):
+    """Killed while the exported generator was replaced: the old one is aside, the new one not in
+    its place."""
+    out = _copy(run, tmp_path)
+    os.rename(out.generator, out.path / ".1.old.generator")
+    shutil.copytree(out.path / ".1.old.generator", out.path / ".2.tmp.generator")
+    (out.path / "log.csv").unlink()
+    found = experiments.train(_recipe(), out, resume=True, verbose=False)
+    assert found == {**run[1], "seconds": 0.0}
+    assert set(os.listdir(out)) == set(os.listdir(run[0])) - {"log.csv"}
 
 
 def test_other_data_are_refused(run, tmp_path):

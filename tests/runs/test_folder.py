@@ -1,6 +1,7 @@
 """The run folder, strictly read: what is written is read again, and what is odd is refused."""
 
 import ast
+import io
 import json
 import os
 import re
@@ -144,6 +145,14 @@ def test_a_damaged_checkpoint_is_named_in_one_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def npy(shape, size):
+    """A .npy file that announces whole numbers of a shape, and `size` bytes of them."""
+    stream = io.BytesIO()
+    about = {"descr": "<i8", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, about)
+    return stream.getvalue() + bytes(size)
+
+
 @pytest.mark.parametrize(
     "name, content, message",
     [
@@ -151,13 +160,32 @@ def test_a_damaged_checkpoint_is_named_in_one_line(tmp_path):
         ("config.json", b"{", "config.json cannot be read as JSON"),
         ("config.json", b"\xff", "config.json cannot be read as JSON"),
         ("config.json", b"[" * 100_000, "config.json cannot be read as JSON"),
-        ("config.json", b"[]", "config.json holds no JSON object"),
+        ("config.json", b'{"a":' * 99 + b"1" + b"}" * 99, "config.json: it is nested more than 50"),
+        ("config.json", b"[]", "config.json: the content must be an object, not a list"),
+        ("config.json", b'{"a": 1e200}', "config.json: a number in it is out of range"),
+        ("config.json", b'{"a": 1%s}' % (b"0" * 99), "config.json: a number in it is out of range"),
+        ("config.json", b'{"a": "\\u0000"}', "config.json: a text in it has characters"),
+        ("config.json", b'{"\\ud800": 1}', "config.json: a text in it has characters"),
+        ("config.json", b'{"recipe": {"epochs": true}}', "recipe.epochs must be a whole number"),
+        (
+            "config.json",
+            b'{"data": {"image_shape": [8, 0]}}',
+            r"data.image_shape\[1\] must be a who",
+        ),
+        ("results.json", b'{"baseline": {"steps": "9"}}', "baseline.steps must be a whole number"),
+        ("results.json", b'{"test_error": []}', "test_error must be a number, not a list"),
+        ("scores.json", b'{"inception_score": 3}', "inception_score must be an object, not a who"),
         ("results.json", None, "has no results.json yet"),
-        ("results.json", b"3", "results.json holds no JSON object"),
+        ("results.json", b"3", "results.json: the content must be an object, not a whole number"),
         ("log.csv", b"\xff", "log.csv cannot be read"),
         ("log.csv", b"a,b\n1,2\n", "no column 'epoch'"),
         ("labeled_indices.npy", b"no array", "is no list of indices"),
+        ("log.csv", b'epoch,"' + b"9" * 200_000, "log.csv cannot be read as a log: field larger"),
+        ("log.csv", b"epoch\n1e300\n", "line 2: the epoch is not a whole number"),
+        ("log.csv", b"epoch\n0.5\n", "line 2: the epoch is not a whole number"),
         ("labeled_indices.npy", b"", "is no list of indices"),
+        ("labeled_indices.npy", npy((1 << 60,), 8), "has 1 numbers and announces 1,152,921,504"),
+        ("labeled_indices.npy", npy((1,), 4), "is no list of indices: buffer size"),
     ],
 )
 def test_broken_files_are_named(tmp_path, name, content, message):
@@ -169,6 +197,7 @@ def test_broken_files_are_named(tmp_path, name, content, message):
     read = {
         "config.json": folder.config,
         "results.json": folder.results,
+        "scores.json": folder.scores,
         "log.csv": folder.rows,
         "labeled_indices.npy": folder.labeled_indices,
     }[name]
@@ -185,6 +214,39 @@ def test_labeled_indices_are_whole_numbers(tmp_path, indices):
     np.save(tmp_path / "labeled_indices.npy", np.array(indices))
     with pytest.raises(UserError, match=r"expected whole numbers \(L,\)"):
         RunFolder(tmp_path).labeled_indices()
+
+
+@pytest.mark.parametrize("name", ["config.json", "log.csv", "labeled_indices.npy", "recipe.py"])
+def test_what_is_no_file_is_not_waited_for(tmp_path, name):
+    folder = RunFolder(write_run(tmp_path / "run"))
+    folder.write_config({**CONFIG, "code": {"sha256": "0"}})
+    (folder.path / name).unlink(missing_ok=True)
+    os.mkfifo(folder.path / name)
+    with pytest.raises(UserError, match=rf"{name} is no file; remove it"):
+        folder.check()
+        folder.code()
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [("generator", "is no folder"), ("checkpoints", "is no folder"), ("results.json", "no file")],
+)
+def test_what_would_stop_a_run_at_its_end_is_found_by_the_check(tmp_path, name, message):
+    folder = RunFolder(write_run(tmp_path / "run", results=None))
+    folder.check()
+    if message == "no file":
+        (folder.path / name).mkdir()
+    else:
+        (folder.path / name).touch()
+    with pytest.raises(UserError, match=rf"{name} is there and .*{message}; move it away"):
+        folder.check()
+
+
+def test_seconds_of_a_log_that_lacks_some(tmp_path):
+    folder = RunFolder(tmp_path)
+    assert folder.seconds() == 0
+    (tmp_path / "log.csv").write_text("epoch,seconds\n1,2.5\n2,\n3,nan\n4,inf\n5,1\n")
+    assert folder.seconds() == 3.5
 
 
 def test_other_labelled_images_are_other_data(tmp_path):

@@ -97,11 +97,11 @@ def test_resumed_log_counts_the_later_line(tmp_path):
     "name, content, message",
     [
         ("config.json", "{", "config.json cannot be read as JSON"),
-        ("results.json", "[]", "no JSON object"),
+        ("results.json", "[]", "must be an object, not a list"),
         ("baseline/results.json", "{", "baseline/results.json cannot be read as JSON"),
         ("log.csv", "a,b\n1,2\n", "no column 'epoch'"),
         ("log.csv", "epoch,error\n1,0.5\n2,half\n", "line 3, column error: 'half' is not a number"),
-        ("log.csv", "epoch,error\nnan,0.5\n", "line 2: the epoch is not a number"),
+        ("log.csv", "epoch,error\nnan,0.5\n", "line 2: the epoch is not a whole number"),
         ("log.csv", "epoch,error\n1\n2,0.5\n", "line 2: 1 fields where the first line has 2"),
         ("labeled_indices.npy", "no array", "is no list of indices"),
     ],

@@ -112,13 +112,13 @@ def test_nothing_of_a_run_is_markup(tmp_path):
     """Every text that the page takes from a file, with a tag and quotation marks in it."""
     bad = "\"'><script>alert(1)</script>&"
     config = {
-        "recipe": {"name": bad, bad: bad, "epochs": bad},
+        "recipe": {"name": bad, bad: bad, "epochs": 2},
         "overrides": {bad: bad, "more" + bad: [bad]},
         "group" + bad: {bad: bad},
         "loose" + bad: bad,
         "command": [bad, bad],
     }
-    results = {bad: bad, "recipe": bad, "test_error": bad, "baseline": {bad: bad}}
+    results = {bad: bad, "recipe": bad, "test_error": 0.5, "baseline": {bad: bad}}
     folder = write_run(tmp_path / "run", 2, (1, 2), config, results)
     log = folder / "log.csv"
     header = '"' + bad.replace('"', '""') + '"'

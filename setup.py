@@ -67,6 +67,9 @@ setup(
             if re.match("tensorflow[<>=]", line)
         ],
         "completion": ["argcomplete>=3.2"],
+        "turing-test": ["flask>=3.1", "waitress>=3.0.1"],
+        # Drives the Chromium that is installed, or one of its own (python -m playwright install).
+        "browser": ["playwright>=1.49"],
         "jax": ["jax>=0.4.30"],
         "torch": ["torch>=2.4"],
         "onnx": ["tf2onnx>=1.17", "onnxruntime>=1.20"],

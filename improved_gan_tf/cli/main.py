@@ -2,13 +2,22 @@
 
 import argparse
 import difflib
-import os
 import re
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from improved_gan_tf.cli import completion, convert, predict, process, reproduce, runs, score, train
+from improved_gan_tf.cli import (
+    completion,
+    convert,
+    predict,
+    process,
+    reproduce,
+    runs,
+    score,
+    train,
+    turing_test,
+)
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments.recipe import unknown
 from improved_gan_tf.version import VERSION
@@ -60,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     try:
         if options.keras:
-            _require_tensorflow()
+            process.require_tensorflow()
         options.command(options)
     except UserError as error:
         print(f"improved-gan: error: {error}", file=sys.stderr)
@@ -69,18 +78,6 @@ def _run(options: argparse.Namespace) -> int:
         print(f"\nimproved-gan: stopped{options.stopped}", file=sys.stderr)
         return _STOPPED
     return 0
-
-
-def _require_tensorflow() -> None:
-    """Refuses another backend of Keras, before anything is written, and sets up TensorFlow."""
-    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    if backend != "tensorflow":
-        raise UserError(
-            f"KERAS_BACKEND is {backend}, but this command needs tensorflow; unset it, or set "
-            "KERAS_BACKEND=tensorflow (the layers alone work with every backend)"
-        )
-    # Take a GPU's memory as it is needed; TensorFlow takes all of it at once.
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -101,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
     score.add_command(commands)
     reproduce.add_command(commands)
     convert.add_commands(commands)
+    turing_test.add_command(commands)
     for command in commands.choices.values():
         command.set_defaults(parser=command)
     return parser

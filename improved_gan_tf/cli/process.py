@@ -17,6 +17,8 @@ import threading
 import warnings
 from collections.abc import Iterator
 
+from improved_gan_tf.errors import UserError
+
 _GRACE = 1.5  # seconds from Ctrl-C to the end, where C++ does not come back
 _DONE = b"improved-gan: the command has ended\n"
 # Notes and warnings of TensorFlow's log, and what it calls errors where there is merely no GPU. The
@@ -39,6 +41,18 @@ for line in iter(sys.stdin.buffer.readline, b""):
         sys.stderr.flush()
 show(b"".join(left_out))
 """.replace("DONE", repr(_DONE))
+
+
+def require_tensorflow() -> None:
+    """Refuses another backend of Keras, before anything is written, and sets up TensorFlow."""
+    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        raise UserError(
+            f"KERAS_BACKEND is {backend}, but this command needs tensorflow; unset it, or set "
+            "KERAS_BACKEND=tensorflow (the layers alone work with every backend)"
+        )
+    # Take a GPU's memory as it is needed; TensorFlow takes all of it at once.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 
 @contextlib.contextmanager

@@ -185,9 +185,12 @@ def _make_place(path: Path, folder: bool) -> None:
         raise cannot_write(path, error) from error
 
 
-def _open(options: argparse.Namespace, path: str, count: int | None) -> Any:
+def open_images(options: argparse.Namespace, path: str, count: int | None) -> Any:
     """`Images` of all that has a name, drawn from a run or an exported generator too; the path
-    itself where it is a file of statistics."""
+    itself where it is a file of statistics.
+
+    Of the options, `seed`, `image_range`, `data_dir` and `skip_unreadable` count.
+    """
     from improved_gan_tf import data, experiments
     from improved_gan_tf.metrics.statistics import is_statistics_file
     from improved_gan_tf.runs.folder import RunFolder
@@ -206,8 +209,8 @@ def _evaluate(options: argparse.Namespace) -> tuple[Any, Any]:
     """(the images, their `Result`)."""
     from improved_gan_tf import metrics
 
-    images = _open(options, options.path, options.count)
-    reference = options.reference and _open(options, options.reference, None)
+    images = open_images(options, options.path, options.count)
+    reference = options.reference and open_images(options, options.reference, None)
     classifier: metrics.Classifier
     if options.classifier:
         classifier = metrics.load_classifier(options.classifier, options.classifier_range)

@@ -38,6 +38,7 @@ ALLOWED = {
     },
     "runs": {"errors", "files", "quantities", "images", "keras_compat", "version"},
     "callbacks": {"errors", "files", "images", "quantities", "runs"},
+    "turing_test": {"data", "errors", "experiments", "files", "images", "metrics", "version"},
     "experiments": {
         "callbacks", "data", "errors", "export", "files", "images", "layers", "losses", "metrics",
         "models", "networks", "optimizers", "quantities", "runs", "version",

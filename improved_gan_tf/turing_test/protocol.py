@@ -100,7 +100,7 @@ PROTOCOLS = {
     # Section 4: "a web page of nine images"; annotators went on as long as they liked.
     "paper": Protocol(
         "paper", 90, per_page=9, known=0, balanced=False,
-        question="Is each of these images real or generated?",
+        question="Is each image real or generated?",
     ),
     # HYPE-infinity (Zhou et al., 2019): a qualification, then 50 real and 50 generated images.
     "hype": Protocol(

@@ -102,8 +102,8 @@ class Results:
         groups: All complete sessions, and those with and without feedback where both exist.
         difference: With feedback minus without, or None.
         precision: The half-width of the interval that is planned for.
-        most_believable: Generated images that were most often taken for real, best first.
-        least_believable: Those that were least often, worst first.
+        most_believable: Generated images that most judgements took for real, best first.
+        least_believable: Those that fewer than half did, worst first.
     """
 
     settings: dict[str, Any]
@@ -200,7 +200,7 @@ def _group(name: str, sessions: Sequence[Sequence[Judged]], precision: float) ->
 
 def _believed(trials: Iterable[Judged]) -> tuple[list[Believed], list[Believed]]:
     """The generated images, ordered by the share of judgements "real": (real + 1) / (shown + 2),
-    so that one that was shown once is not the best."""
+    so that one that was shown once is not the best. Believable ones fooled more than half."""
     counts: dict[int, list[int]] = {}
     for trial in trials:
         if trial.generated:
@@ -209,8 +209,9 @@ def _believed(trials: Iterable[Judged]) -> tuple[list[Believed], list[Believed]]
             count[1] += 1
     found = [Believed(image, *count) for image, count in counts.items()]
     found.sort(key=lambda one: (-(one.real + 1) / (one.shown + 2), -one.shown, one.image))
-    half = min(_SHOWN, len(found) // 2)
-    return found[:half], found[::-1][:half]
+    most = [one for one in found if 2 * one.real > one.shown]
+    least = [one for one in reversed(found) if 2 * one.real < one.shown]
+    return most[:_SHOWN], least[:_SHOWN]
 
 
 def votes_csv(study: Study, store: Store) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
+import time
+from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
@@ -27,7 +29,12 @@ _SIDE = 288  # pixels: an image by itself is enlarged to about this side, one of
 _STATIC = {"style.css": "text/css", "annotate.js": "text/javascript"}
 
 
-def create_app(study: Study, store: Store, precision: float = 0.02) -> flask.Flask:
+def create_app(
+    study: Study,
+    store: Store,
+    precision: float = 0.02,
+    clock: Callable[[], float] = time.monotonic,
+) -> flask.Flask:
     """The application, for any WSGI server.
 
     Args:
@@ -35,6 +42,8 @@ def create_app(study: Study, store: Store, precision: float = 0.02) -> flask.Fla
         store: Its votes.
         precision: Float, the half-width of the interval that the results page plans for. Defaults
             to 0.02.
+        clock: Function that returns seconds, for the limits of requests. Defaults to
+            `time.monotonic`.
 
     Returns:
         A Flask application.
@@ -56,7 +65,7 @@ def create_app(study: Study, store: Store, precision: float = 0.02) -> flask.Fla
     app.jinja_env.globals["settings"] = study.settings
     folder = resources.files("improved_gan_tf.turing_test.pages")
     files = {name: (folder / name).read_bytes() for name in _STATIC}
-    strangers, annotators = Rates(20.0, 400), Rates(30.0, 300)
+    strangers, annotators = Rates(20.0, 400, clock), Rates(30.0, 300, clock)
     study.encoded  # noqa: B018 - prepared before the first request, not during it
 
     def annotator() -> Annotator:

@@ -16,6 +16,8 @@ from improved_gan_tf.files import is_temporary
 # What depends on the moment, the machine's speed, and addresses in memory.
 _TIMES = ("seconds", "date", "training_hours", "command", "shared_object_id")
 
+_PAGE_TIMES = rb"20\d\d-\d\d-\d\d|([\d.,]+ (s|min|h)\b ?)+|training_hours(</?\w+>|\s)*[\d.]+"
+
 
 def look(folder):
     """Reads everything in a folder.
@@ -65,7 +67,7 @@ def _content(path):
         return [[row[i] for i in at] for row in rows]
     if suffix == ".html":
         assert data.rstrip().endswith(b"</html>"), "no end of the page"
-        return re.sub(rb"20\d\d-\d\d-\d\d|[\d.,]+ (s|min|h)\b", b"", data)
+        return re.sub(_PAGE_TIMES, b"", data)
     if suffix in (".png", ".gif"):
         from PIL import Image
 

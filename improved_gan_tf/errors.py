@@ -1,9 +1,17 @@
 """The one exception that is addressed to the user rather than to a programmer."""
 
+import re
+
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
+
 
 class UserError(ValueError):
     """Input that cannot be used: one line saying what was wrong, what was expected, what to do.
 
     The command line prints it without a traceback and exits with code 2. Library callers may
-    catch it as the `ValueError` it is.
+    catch it as the `ValueError` it is. Line breaks and other control characters, which names of
+    files may hold, are escaped.
     """
+
+    def __init__(self, line: str):
+        super().__init__(_CONTROL.sub(lambda found: repr(found[0])[1:-1], str(line)))

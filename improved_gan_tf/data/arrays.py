@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -12,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from improved_gan_tf import limits
 from improved_gan_tf.data import image_arrays
 from improved_gan_tf.data.labels import HELD_OUT, class_numbers, held_out
 from improved_gan_tf.data.source import Images, Range, Source
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.numpy_files import DamagedFile, NpzFile, read_arrays
 
 Arrays = tuple[np.ndarray, np.ndarray]  # images, labels
 KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -141,6 +140,8 @@ def source_from_arrays(
     images, labels = parts["train"]
     if labels.max() < 0:
         raise UserError(f"{name}: no training image is labelled; give every class a label")
+    if excess := limits.CLASSES.excess(int(labels.max()) + 1):
+        raise UserError(f"{name}: training labels make {excess}")
     names = tuple(class_names or map(str, range(int(labels.max()) + 1)))
     for split, (_, numbers) in parts.items():
         if numbers.max() >= len(names):
@@ -211,26 +212,21 @@ def open_npz(path: str) -> ArraySource:
     if not file.is_file():
         raise UserError(f"{name}: there is no such file; {expected}")
     try:
-        archive = np.load(file, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise UserError(f"{name}: holds a single array; {expected}")
-        with archive:
-            tested = any(key in archive for key in KEYS[2:])
-            missing = [key for key in KEYS[: 4 if tested else 2] if key not in archive]
+        with NpzFile(file) as archive:
+            tested = any(key in archive.names for key in KEYS[2:])
+            missing = [key for key in KEYS[: 4 if tested else 2] if key not in archive.names]
             if missing:
-                found = ", ".join(archive.files) or "none"
+                found = ", ".join(archive.names) or "none"
                 raise UserError(
                     f"{name}: {', '.join(missing)} missing (found: {found}); {expected}"
                 )
-            x_train, y_train, x_test, y_test, unlabeled = (
-                archive.get(key) for key in (*KEYS, "x_unlabeled")
-            )
-    except UserError:
-        raise
-    except (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile,
-            zlib.error, lzma.LZMAError):  # fmt: skip
-        # NumPy's own wording ("cannot load file containing pickled data") would mislead.
-        raise UserError(f"{name}: cannot be read as numbers; {expected}") from None
+        found_arrays = read_arrays(file, (*KEYS, "x_unlabeled"))
+    except DamagedFile as error:
+        with open(file, "rb") as stream:
+            if stream.read(6) == np.lib.format.MAGIC_PREFIX:
+                raise UserError(f"{name}: holds a single array; {expected}") from None
+        raise UserError(f"{name}: cannot be read as numbers ({error}); {expected}") from None
+    x_train, y_train, x_test, y_test, unlabeled = map(found_arrays.get, (*KEYS, "x_unlabeled"))
     return source_from_arrays(x_train, y_train, x_test, y_test, name, unlabeled=unlabeled)
 
 

@@ -17,6 +17,7 @@ from improved_gan_tf.data.labels import HELD_OUT, held_out
 from improved_gan_tf.data.pictures import (
     Unreadable,
     class_folders,
+    decode,
     decode_tensor,
     header,
     is_picture,
@@ -204,7 +205,7 @@ class FolderSource(Source):
         few = len(_paths(self._files)) <= FULLY_CHECKED
         bad = _failing(_decodes if few or not quick else _begins_well, self._files)
         if bad:
-            raise unreadable(f"{self.name}: {bad[0]}", "damaged, or no picture")
+            raise unreadable(f"{self.name}: {bad[0]}", _reason(bad[0]))
 
 
 def _paths(files):
@@ -235,6 +236,15 @@ def _decodes(path):
     except tf.errors.OpError:
         return False
     return True
+
+
+def _reason(path):
+    """Why a picture cannot be decoded."""
+    try:
+        decode(path)
+    except Unreadable as error:
+        return error
+    return "damaged, or no picture"
 
 
 def _begins_well(path):

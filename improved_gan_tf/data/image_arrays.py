@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import zipfile
+import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from improved_gan_tf import limits
 from improved_gan_tf.data.source import Images, Range
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.numpy_files import DamagedFile, NpzFile, map_array
 
-_CHUNK = 256  # images at a time
+_CHUNK, _CHUNK_BYTES = 256, 1 << 26  # images at a time, at most so many bytes of them
 
 
 class ArrayImages(Images):
@@ -61,9 +64,10 @@ def from_array(array: Any, image_range: Range = None, name: str = "array") -> Ar
     """The images of one array."""
     array = np.asarray(array)
     check_form(array.shape, array.dtype, name)
+    step = _chunk(array.shape, array.dtype)
 
     def chunks():
-        return (array[start : start + _CHUNK] for start in range(0, len(array), _CHUNK))
+        return (array[start : start + step] for start in range(0, len(array), step))
 
     return ArrayImages(chunks, len(array), image_range, name)
 
@@ -91,6 +95,13 @@ def check_form(shape: tuple[int, ...], dtype: Any, name: str) -> None:
         raise UserError(f"{name}: values of type {dtype}; expected numbers")
     if 0 in shape:
         raise UserError(f"{name}: shape {shape}; there must be at least one image")
+    if excess := limits.PIXELS.excess(shape[1] * shape[2]):
+        raise UserError(f"{name}: shape {shape} has {excess}")
+
+
+def _chunk(shape, dtype):
+    """How many images of an array (N, ...) are looked at together."""
+    return max(1, min(_CHUNK, _CHUNK_BYTES // (math.prod(shape[1:]) * dtype.itemsize)))
 
 
 def as_pixels(images: Any, image_range: Range, name: str = "array") -> np.ndarray:
@@ -121,8 +132,8 @@ def as_pixels(images: Any, image_range: Range, name: str = "array") -> np.ndarra
 def open_npy(path: Path) -> np.ndarray:
     """The array of a .npy file, which stays on the disk."""
     try:
-        return np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError, EOFError) as error:
+        return map_array(path)
+    except DamagedFile as error:
         raise UserError(f"{path} is no .npy file of numbers ({error}); write it again") from error
 
 
@@ -134,15 +145,18 @@ class NpzArray:
 
     def __init__(self, path: Path, key: str | None = None):
         self.path = path
-        try:
-            with zipfile.ZipFile(path) as archive:
-                names = [n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")]
-                headers = {name: self._open(archive, name)[1:] for name in names}
-                sizes = {name: archive.getinfo(f"{name}.npy").file_size for name in names}
-        except Exception as error:  # zipfile, its decompressors and NumPy raise many kinds
-            raise self._damaged(error) from error
+        headers, wrong = {}, {}
+        with self._reading(), NpzFile(path) as archive:
+            names = archive.names
+            for name in names if key is None else {key} & set(names):
+                try:
+                    headers[name] = archive.header(name)
+                except DamagedFile as error:
+                    wrong[name] = error
+        if wrong and (key is not None or not headers):
+            raise self._damaged(next(iter(wrong.values())))
         if key is None:
-            found = [name for name in names if len(headers[name][0]) in (3, 4)]
+            found = [name for name in headers if len(headers[name].shape) in (3, 4)]
             key = "images" if "images" in found else found[0] if len(found) == 1 else None
         if key is None or key not in names:
             example = f"{path}@{names[0]}" if names else path
@@ -152,13 +166,11 @@ class NpzArray:
                 f"{path} holds the arrays {', '.join(names) or 'none'}; name the one with the "
                 f"images, e.g. {example}{hint}"
             )
-        self.key, (self.shape, by_column, self.dtype) = key, headers[key]
-        if by_column:
+        self.key, header = key, headers[key]
+        self.shape, self.dtype = header.shape, header.dtype
+        if header.by_column:
             raise UserError(f"{path}: {key} is stored column by column; save it in C order")
         check_form(self.shape, self.dtype, f"{path}@{key}")
-        self._bytes = int(np.prod(self.shape[1:], dtype=object)) * self.dtype.itemsize
-        if self.shape[0] * self._bytes > sizes[key]:
-            raise self._damaged("it ends before its last image")
 
     def images(self, image_range: Range = None) -> ArrayImages:
         """The images of the array."""
@@ -167,22 +179,14 @@ class NpzArray:
     def _damaged(self, reason):
         return UserError(f"{self.path} is no .npz file, or damaged ({reason}); write it again")
 
-    @staticmethod
-    def _open(archive, name):
-        stream = archive.open(f"{name}.npy")
-        version = np.lib.format.read_magic(stream)
-        if version == (1, 0):
-            return stream, *np.lib.format.read_array_header_1_0(stream)
-        return stream, *np.lib.format.read_array_header_2_0(stream)
+    @contextmanager
+    def _reading(self):
+        try:
+            yield
+        except DamagedFile as error:
+            raise self._damaged(error) from error
 
     def _chunks(self):
-        with zipfile.ZipFile(self.path) as archive:
-            stream = self._open(archive, self.key)[0]
-            for start in range(0, self.shape[0], _CHUNK):
-                count = min(_CHUNK, self.shape[0] - start)
-                try:
-                    rows = np.frombuffer(stream.read(count * self._bytes), self.dtype)
-                    rows = rows.reshape(count, *self.shape[1:])  # fails if there are too few
-                except Exception as error:
-                    raise self._damaged(error) from error
-                yield rows
+        step = _chunk(self.shape, self.dtype)
+        with self._reading(), NpzFile(self.path) as archive:
+            yield from archive.parts(self.key, step)

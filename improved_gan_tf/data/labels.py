@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from improved_gan_tf import limits
 from improved_gan_tf.data.order import checked_seed
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.numpy_files import DamagedFile, read_array
 
 HELD_OUT = 0.2  # of each class, where there is no test set
 _NONE = ("", "nan", "none")  # in text files, besides -1
@@ -265,16 +268,17 @@ def _first_of_each_class(rows, labels, labels_per_class, num_classes):
 
 def _read_npy(path, what):
     try:
-        labels = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        raise UserError(f"{what} is not a readable .npy file of integers") from None
-    if not isinstance(labels, np.ndarray):
-        labels.close()
-        raise UserError(f"{what} is an archive of arrays; expected a single .npy array")
+        labels = read_array(path)
+    except DamagedFile as error:
+        if zipfile.is_zipfile(path):
+            raise UserError(f"{what} is an archive of arrays; expected a single array") from None
+        raise UserError(f"{what} is not a readable .npy file of integers ({error})") from None
     return class_numbers(labels, f"{what}: the labels")
 
 
 def _lines(path, what):
+    if excess := limits.BYTES.excess(path.stat().st_size):
+        raise UserError(f"{what} has {excess}")
     try:
         return path.read_text(encoding="utf-8").rstrip().splitlines()
     except (OSError, UnicodeDecodeError):

@@ -88,14 +88,20 @@ def open(
             f"data.from_arrays(x, y) or as one pair, data.load((x, y), 10)"
         )
     resizing = Resizing.of(image_size, resize)
-    text, split = os.fspath(name), None
+    text, split = os.fsdecode(name), None
     kind, _, rest = text.partition(":")
-    if "@" in text and not Path(rest if kind in KINDS else text).expanduser().exists():
-        text, _, split = text.rpartition("@")
+    if "\0" in text:
+        raise _unknown(text)
     try:
+        if "@" in text and not Path(rest if kind in KINDS else text).expanduser().exists():
+            text, _, split = text.rpartition("@")
         source = _opened(text, split, data_dir, download, skip_unreadable, num_classes)
     except tfds_builder.UnknownDataSet:
         raise _unknown(text) from None
+    except OSError as error:  # no permission, a name too long
+        raise UserError(f"{text[:80]} cannot be read: {error.strerror or error}") from None
+    except RuntimeError as error:  # ~USER without such a user
+        raise UserError(f"{text[:80]} cannot be read: {error}") from None
     if "train" not in source.split_names:
         source.split = source.split_names[0]
     source.split = source.select(split)
@@ -203,7 +209,7 @@ def _unlabeled(path, split, skip):
             shape, found = array.shape, partial(image_arrays.from_array, array, name=name)
             image_arrays.check_form(shape, array.dtype, name)
         source = UnlabeledSource(name, shape[0], found, key)
-        source.size, source.channels = shape[1:3], 1 if (*shape, 1)[3] == 1 else 3
+        source.size, source.channels = (shape[1], shape[2]), 1 if (*shape, 1)[3] == 1 else 3
         return source
     if any((path / marker).exists() for marker in _GENERATORS):
         raise UserError(

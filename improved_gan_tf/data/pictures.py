@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from improved_gan_tf import limits
 from improved_gan_tf.errors import UserError
 
 SUFFIXES = frozenset(
@@ -33,6 +35,7 @@ _LUMINANCE = np.array([19595, 38470, 7471], np.uint32)  # ITU-R 601 over 2^16, a
 _DEEP = frozenset(("I", "F", "I;16", "I;16L", "I;16B", "I;16N"))
 _JPEG = b"\xff\xd8\xff"
 # Of 8 bits per channel, grey or RGB. \C is any byte.
+_PNG = r"\CPNG\r\n\x1a\n\C{18}"
 _PLAIN_PNG = r"\CPNG\r\n\x1a\n\C{16}\x08[\x00\x02]"
 
 
@@ -96,13 +99,20 @@ def read(stream: str | os.PathLike | BinaryIO, use: Callable[[Any], Any]) -> Any
 
     if isinstance(stream, str | os.PathLike) and not os.path.isfile(stream):
         raise Unreadable("not a file")  # to open a named pipe would wait for ever
+    limit = limits.PIXELS.value
+    if Image.MAX_IMAGE_PIXELS is not None and limit > Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = limit  # the user has raised it
     try:
         with Image.open(stream, formats=FORMATS) as picture:
+            if excess := limits.PIXELS.excess(picture.width * picture.height):
+                raise Unreadable(excess)
             if picture.mode in _DEEP or ";16" in str(picture.tile):  # Pillow cuts 48 bits to 24
                 raise Unreadable(f"pixels of mode {picture.mode}; expected 8 bits per channel")
             return use(picture)
     except Unreadable:
         raise
+    except Image.DecompressionBombError as error:  # Pillow's, at twice the number
+        raise Unreadable(limits.PIXELS.excess(2 * limit)) from error
     except UnidentifiedImageError as error:
         raise Unreadable(f"not one of {', '.join(FORMATS)}, or damaged") from error
     except Exception as error:  # Pillow's decoders raise nearly anything
@@ -115,15 +125,22 @@ def header(path: str) -> tuple[int, int, bool]:
     return read(path, lambda picture: (picture.height, picture.width, picture.mode in _GREY))
 
 
-def decode(stream: str | os.PathLike | BinaryIO) -> np.ndarray:
+def decode(
+    stream: str | os.PathLike | BinaryIO, admit: Callable[[int], None] | None = None
+) -> np.ndarray:
     """Decodes a picture file: uint8 [H, W, 1] if it is grey, otherwise [H, W, 3].
+
+    `admit` is called with the number of pixels before they are decoded; it may wait.
 
     Raises:
         Unreadable: As `read`.
     """
 
     def pixels(picture):
-        return np.asarray(picture.convert("L" if picture.mode in _GREY else "RGB"))
+        if admit is not None:
+            admit(picture.width * picture.height)
+        mode = "L" if picture.mode in _GREY else "RGB"
+        return np.asarray(picture if picture.mode == mode else picture.convert(mode))
 
     array = read(stream, pixels)
     return array[..., None] if array.ndim == 2 else array
@@ -138,8 +155,10 @@ def decode_tensor(encoded: Any, channels: int = 3) -> Any:
     import tensorflow as tf
 
     start = tf.strings.substr(encoded, 0, 26)
-    jpeg = tf.cast(tf.strings.substr(start, 0, 3) == _JPEG, tf.int32)
-    png = tf.cast(tf.strings.regex_full_match(start, _PLAIN_PNG), tf.int32)
+    # What is too large goes to Pillow too, whose refusal has the words for it.
+    plain = tf.cast(tensor_pixels(encoded) <= limits.PIXELS.value, tf.int32)
+    jpeg = plain * tf.cast(_is_jpeg(encoded), tf.int32)
+    png = plain * tf.cast(tf.strings.regex_full_match(start, _PLAIN_PNG), tf.int32)
 
     def by_pillow(data):  # bytes in a graph, otherwise an array that holds them
         image = decode(io.BytesIO(np.asarray(data, object).item()))
@@ -161,6 +180,39 @@ def decode_tensor(encoded: Any, channels: int = 3) -> Any:
 
     image = tf.switch_case(jpeg + 2 * png, [decode_other, decode_jpeg, decode_png])
     return tf.ensure_shape(image, (None, None, channels))
+
+
+def _is_jpeg(encoded):
+    import tensorflow as tf
+
+    return tf.strings.substr(encoded, 0, 3) == _JPEG
+
+
+def tensor_pixels(encoded: Any) -> Any:
+    """The number of pixels that a JPEG or PNG announces, int64, in a graph; 0 of other files."""
+    import tensorflow as tf
+
+    def of_jpeg():
+        height, width = tf.unstack(tf.cast(tf.io.extract_jpeg_shape(encoded)[:2], tf.int64))
+        return height * width
+
+    def of_png():
+        sides = tf.io.decode_raw(tf.strings.substr(encoded, 16, 8), tf.uint8)
+        sides = tf.cast(tf.reshape(sides, (2, 4)), tf.int64)
+        weights = tf.constant([1 << 24, 1 << 16, 1 << 8, 1], tf.int64)
+        height, width = tf.unstack(tf.reduce_sum(sides * weights, 1))
+        return height * width
+
+    is_png = tf.strings.regex_full_match(tf.strings.substr(encoded, 0, 26), _PNG)
+    kind = tf.cast(_is_jpeg(encoded), tf.int32) + 2 * tf.cast(is_png, tf.int32)
+    none = tf.constant(0, tf.int64)
+    return tf.switch_case(kind, [lambda: none, of_jpeg, of_png])
+
+
+def graph_reason(error: Exception) -> str:
+    """Why a picture could not be decoded in a graph, from TensorFlow's error."""
+    found = re.search(r"\bUnreadable: ([^\n]*)", str(error))
+    return found[1] if found else "damaged, or no picture"
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def check_cluster(text: str) -> None:
     )
     try:
         config = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"TF_CONFIG is not JSON ({error}); {example}") from None
     cluster = config.get("cluster") if isinstance(config, dict) else None
     if not isinstance(cluster, dict) or not cluster.get("worker"):
@@ -76,19 +76,21 @@ def check_cluster(text: str) -> None:
     for kind, addresses in cluster.items():
         if kind not in ("chief", "worker"):
             raise UserError(
-                f"TF_CONFIG has tasks of type {kind!r}, chief and worker are known; {example}"
+                f"TF_CONFIG has tasks of type {kind[:40]!r}, chief and worker are known; {example}"
             )
         if not isinstance(addresses, list) or not all(_is_address(a) for a in addresses):
             raise UserError(f"TF_CONFIG: {kind} is no list of host:port; {example}")
     task = config.get("task")
     kind, index = (task.get("type"), task.get("index")) if isinstance(task, dict) else (None, None)
-    if kind not in cluster or not isinstance(index, int) or not 0 <= index < len(cluster[kind]):
-        raise UserError(f"TF_CONFIG: the task {task!r} is not in its cluster; {example}")
+    tasks = cluster.get(kind, []) if isinstance(kind, str) else []
+    if type(index) is not int or not 0 <= index < len(tasks):
+        raise UserError(f"TF_CONFIG: the task {str(task)[:80]} is not in its cluster; {example}")
 
 
 def _is_address(address):
     host, colon, port = address.rpartition(":") if isinstance(address, str) else ("", "", "")
-    return bool(host and colon) and port.isdigit() and 0 < int(port) < 65536
+    is_number = port.isascii() and port.isdigit() and len(port) <= 5
+    return bool(host and colon) and is_number and 0 < int(port) < 65536
 
 
 def _devices(tf, count):

@@ -6,6 +6,7 @@ import sys
 import tarfile
 import time
 import urllib.request
+import zlib
 from collections.abc import Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -113,7 +114,7 @@ def _check(file: Published, path: Path, digest: str) -> None:
         return
     try:
         data = published.graph_in_archive(path)
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         raise _Unusable(error) from error
     if data is None or published.graph_hash(data) != published.GRAPH_MD5:
         raise _Unusable(f"it does not hold the right {published.GRAPH_FILE}; download removed")

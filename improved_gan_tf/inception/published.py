@@ -12,8 +12,9 @@ All of them hold the same numbers. A file is recognised by its content, not by i
 
 import hashlib
 import os
-import tarfile
 from typing import NamedTuple
+
+from improved_gan_tf.tar_files import open_tar
 
 VARIABLE = "IMPROVED_GAN_TF_INCEPTION"  # the environment variable that names a file of weights
 GRAPH_FILE = "classify_image_graph_def.pb"
@@ -67,9 +68,9 @@ def graph_in_archive(path: str | os.PathLike) -> bytes | None:
     """The graph's bytes in a .tgz, which is not unpacked; None where it has no such member.
 
     Raises:
-        tarfile.TarError, EOFError, OSError, ValueError: The archive is damaged.
+        tarfile.TarError, zlib.error, EOFError, OSError, ValueError: The archive is damaged.
     """
-    with tarfile.open(path, "r:gz") as archive:
+    with open_tar(path, LARGEST) as archive:
         for member in archive:
             if member.isfile() and os.path.basename(member.name) == GRAPH_FILE:
                 if member.size > LARGEST:

@@ -13,6 +13,7 @@ import json
 import os
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import temporary
 from improved_gan_tf.inception import download, graph_def, names, pth, published
 from improved_gan_tf.inception.network import parameters
+from improved_gan_tf.numpy_files import DamagedFile, NpzFile, read_arrays
 
 _FORMAT = "improved_gan_tf inception-2015-12-05 weights, version 1"
 
@@ -84,6 +86,8 @@ def load_weights(
         size = path.stat().st_size
         if path.is_dir():
             raise UserError(f"{path} is a folder; name the file of the Inception weights")
+        if not path.is_file():
+            raise UserError(f"{path} is no file; name the file of the Inception weights")
         if size > published.LARGEST:
             raise UserError(f"{path} has {size} bytes, far more than the Inception weights")
         weights = _load(path, size, check and fingerprint is None)
@@ -121,7 +125,7 @@ def _load(path: Path, size: int, check: bool) -> Weights:
 def _archived_graph(path: Path, size: int) -> bytes:
     try:
         data = published.graph_in_archive(path)
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         raise UserError(
             f"{path} is damaged: {size} bytes, the published archive has {published.TGZ_BYTES}; "
             "get it again"
@@ -166,7 +170,7 @@ def _is_pytorch_zip(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.split("/")[-1] == "data.pkl" for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError):
+    except Exception:  # zipfile raises many kinds on damaged files
         return False
 
 
@@ -184,9 +188,14 @@ def _checked(arrays: Mapping[str, np.ndarray], title: str | os.PathLike) -> dict
             raise UserError(
                 f"{title}: {name} has shape {arrays[name].shape}, expected {shape}: another network"
             )
-        if not np.isfinite(arrays[name]).all():
+        if arrays[name].dtype.kind != "f":
+            raise UserError(f"{title}: {name} holds {arrays[name].dtype}, expected float32")
+    with np.errstate(over="ignore"):
+        checked = {name: np.ascontiguousarray(arrays[name], np.float32) for name in expected}
+    for name, array in checked.items():
+        if not np.isfinite(array).all():
             raise UserError(f"{title}: {name} holds values that are not finite; get the file again")
-    return {name: np.ascontiguousarray(arrays[name], np.float32) for name in expected}
+    return checked
 
 
 def fingerprint(weights: Mapping[str, np.ndarray]) -> str:
@@ -226,19 +235,22 @@ def save_weights(path: str | os.PathLike, weights: Mapping[str, np.ndarray]) -> 
 
 def _from_own(path: Path, check: bool) -> Weights:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            about = json.loads(archive["about"].tobytes())
-            if about["format"] != _FORMAT:
-                raise KeyError("format")
-            arrays = {name: archive[name] for name in parameters() if name in archive}
-    except Exception as error:  # NumPy, zipfile and json raise many kinds on damaged files
+        about = json.loads(read_arrays(path, ["about"])["about"].tobytes())
+        if about["format"] != _FORMAT:
+            raise KeyError("format")
+        with NpzFile(path) as archive:
+            for name, shape in parameters().items():
+                if name in archive.names and archive.header(name).shape != shape:
+                    raise ValueError(name)
+        arrays = read_arrays(path, parameters())
+    except (DamagedFile, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"{path} is damaged or not a file of Inception weights; expected a published file or "
             "one written by improved-gan inception-graph --own"
         ) from error
     arrays = _checked(arrays, path)
     found = fingerprint(arrays)
-    if found != about["fingerprint"]:
+    if found != about.get("fingerprint"):
         raise UserError(f"{path} is damaged: its arrays are not those it was written with")
     if check:
         raise UserError(

@@ -3,6 +3,7 @@
 import functools
 import os
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +275,9 @@ def load_classifier(
 ) -> OtherClassifier:
     """Loads the classifier in a .keras file or a SavedModel; see `OtherClassifier`.
 
+    A SavedModel is a program: it can read and write files. Load those only that you trust; a .keras
+    file is read without executing code that it may hold.
+
     Args:
         path: The file, or the SavedModel's folder.
         image_range: `(low, high)`, its values for black and full brightness. Defaults to (0, 255).
@@ -293,10 +297,17 @@ def load_classifier(
             f"{path}: there is no such classifier; expected a .keras file or a SavedModel folder"
         )
     folder = path.is_dir()
+    if not folder and not (path.is_file() and zipfile.is_zipfile(path)):
+        raise UserError(
+            f"{path} is no .keras file; expected one, or the folder of a SavedModel (older .h5 "
+            f"files: load and save them by Keras)"
+        )
     try:
         digest = published.file_hash(path / "saved_model.pb" if folder else path)
-        load = tf.saved_model.load if folder else keras.models.load_model
-        model = load(str(path)) if folder else load(path, compile=False)
+        if folder:
+            model = tf.saved_model.load(str(path))
+        else:  # safe_mode refuses functions that are stored as code
+            model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras and TensorFlow raise many kinds on damaged files
         reason = " ".join(str(error).split())[:160]
         raise UserError(f"{path} cannot be loaded as a classifier ({reason})") from error

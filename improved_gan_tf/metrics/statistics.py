@@ -6,7 +6,6 @@ Mean and covariance take F (F + 1) numbers whatever the number of images (34 MB 
 
 import json
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,13 @@ import numpy as np
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import temporary
 from improved_gan_tf.metrics import frechet, kernel
+from improved_gan_tf.numpy_files import DamagedFile, NpzFile, read_arrays
 
 KEPT = 10_000  # images whose features are kept: 80 MB of Inception's
 _BLOCK = 512  # images between two updates of the covariance
 _FORMAT = "improved_gan_tf statistics, version 1"
+_FINITE = 1e100  # above it squares are infinite
+_ROUNDING = 1e-5  # of the largest value: float32 files of singular covariances
 
 
 class Statistics:
@@ -185,36 +187,102 @@ class Statistics:
         Raises:
             UserError: The file is absent, damaged or of another kind.
         """
+        if not os.path.exists(path):
+            raise UserError(f"{path}: there is no such statistics file")
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                found = {name: archive[name] for name in archive.files}
-            about = json.loads(found["about"].tobytes()) if "about" in found else {}
-            mean, covariance = (found[name].astype(np.float64) for name in ("mu", "sigma"))
-            if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
-                raise ValueError(f"mu {mean.shape}, sigma {covariance.shape}")
-            statistics = cls(len(mean), about.pop("classifier", ""), about=about)
-            statistics._mean = mean
-            statistics._count = int(found["count"]) if "count" in found else None
-            scale = 1 if statistics._count is None else statistics._count - 1
-            statistics._scatter = covariance * scale
-            if "features" in found:
-                statistics._sample = found["features"]
-                statistics.kept = len(found["features"])
-                statistics._seen = int(found["seen"])
-        except FileNotFoundError as error:
-            raise UserError(f"{path}: there is no such statistics file") from error
-        except (zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError) as error:
+            found = read_arrays(path, ("mu", "sigma", "count", "features", "seen", "about"))
+            about = _about(found)
+            mean, covariance = _moments(found)
+            count = _whole(found, "count", 2)
+            sample = _sample(found, len(mean))
+        except (DamagedFile, _Unusable) as error:
             raise UserError(
-                f"{path} is no file of statistics ({' '.join(str(error).split())[:120]}); expected "
-                "an .npz with mu and sigma, as --save-statistics writes"
+                f"{path} is no file of statistics ({error}); expected an .npz with mu and sigma, "
+                "as --save-statistics writes"
             ) from error
+        statistics = cls(len(mean), about.pop("classifier", ""), about=about)
+        statistics._mean, statistics._count = mean, count
+        statistics._scatter = covariance * (1 if count is None else count - 1)
+        if sample is not None:
+            statistics._sample, statistics.kept = sample, len(sample)
+            statistics._seen = _whole(found, "seen", 1) or len(sample)
         return statistics
+
+
+class _Unusable(ValueError):
+    """Why the arrays of a file are no statistics."""
+
+
+def _about(found: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The notes of a file of ours; none of other programs' files."""
+    if "about" not in found:
+        return {}
+    try:
+        about = json.loads(found["about"].tobytes())
+    except (ValueError, RecursionError) as error:
+        raise _Unusable("its notes are no JSON") from error
+    texts = [about.get(key, "") for key in ("classifier", "images")] if type(about) is dict else [0]
+    if not all(isinstance(text, str) for text in texts):
+        raise _Unusable("its notes are not those of statistics")
+    return about
+
+
+def _moments(found: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and the covariance, float64, which are those of a distribution."""
+    missing = [name for name in ("mu", "sigma") if name not in found]
+    if missing:
+        raise _Unusable(f"{missing[0]} is missing")
+    for name in ("mu", "sigma"):
+        if found[name].dtype.kind not in "fiu":
+            raise _Unusable(f"{name} of type {found[name].dtype}; expected real numbers")
+    mean, covariance = (found[name].astype(np.float64) for name in ("mu", "sigma"))
+    if mean.ndim != 1 or not len(mean) or covariance.shape != (len(mean), len(mean)):
+        raise _Unusable(f"mu {mean.shape}, sigma {covariance.shape}; expected (F,) and (F, F)")
+    for name, values in (("mu", mean), ("sigma", covariance)):
+        if not np.abs(values).max() < _FINITE:  # NaN fails too
+            raise _Unusable(f"{name} holds values that are not finite")
+    scale = np.abs(covariance).max() or 1.0
+    if np.abs(covariance - covariance.T).max() > _ROUNDING * scale:
+        raise _Unusable("sigma is not symmetric, as a covariance is")
+    try:  # it exists where every eigenvalue is above -_ROUNDING
+        np.linalg.cholesky(covariance / scale + _ROUNDING * np.eye(len(mean)))
+    except np.linalg.LinAlgError:
+        raise _Unusable("sigma has negative eigenvalues, which no covariance has") from None
+    return mean, covariance
+
+
+def _whole(found: dict[str, np.ndarray], name: str, smallest: int) -> int | None:
+    """The one whole number of an array, None where there is no such array."""
+    if name not in found:
+        return None
+    array = found[name]
+    if array.dtype.kind not in "iu" or array.size != 1 or not smallest <= int(array.item()) < 2**53:
+        raise _Unusable(f"{name} is no number of images, {smallest} or more")
+    return int(array.item())
+
+
+def _sample(found: dict[str, np.ndarray], num_features: int) -> np.ndarray | None:
+    """The kept features, float32."""
+    if "features" not in found:
+        return None
+    given = found["features"]
+    if given.dtype.kind != "f" or given.ndim != 2 or given.shape[1] != num_features:
+        raise _Unusable(
+            f"features {given.shape} {given.dtype}; expected floats (N, {num_features})"
+        )
+    with np.errstate(over="ignore"):
+        sample = given.astype(np.float32)
+    if not np.isfinite(sample).all():
+        raise _Unusable("features that are not finite")
+    if (_whole(found, "seen", 1) or 0) < len(sample):
+        raise _Unusable("fewer images seen than features kept")
+    return sample
 
 
 def is_statistics_file(path: str | os.PathLike) -> bool:
     """Whether the file is an .npz archive that holds statistics rather than images."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return "mu.npy" in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+        with NpzFile(path) as archive:
+            return "mu" in archive.names
+    except UserError:
         return False

@@ -333,7 +333,7 @@ def test_npz_files_that_promise_too_much(tmp_path):
     assert len(long) == len(content) and long != content
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("images.npy", long)
-    with pytest.raises(UserError, match="ends before its last image"):
+    with pytest.raises(UserError, match="ends before its last number"):
         data.as_images(tmp_path / "a.npz")
 
 

@@ -132,7 +132,7 @@ def _begin(out: Path, plan: Plan) -> None:
         raise UserError(f"{found} was not written by this program; name another folder")
     for option, value in plan.conversion.items():
         if begun[option] != value:
-            what = f"{option} {begun[option]}, not {value}"
+            what = f"{option} {str(begun[option])[:40]}, not {value}"
             if option == "pictures":
                 what = f"other pictures than are in {plan.source} now"
             raise UserError(
@@ -155,7 +155,8 @@ def _finished(out: Path, plan: Plan) -> dict[int, dict]:
         file = _state_file(out, shard)
         try:
             state = record_index.read_json(file) if file.exists() else stated[shard]
-            if state["bytes"] == (out / shard).stat().st_size:
+            known = record_index.is_shard(state) and "notes" in state
+            if known and state["bytes"] == (out / shard).stat().st_size:
                 found[number] = state
         except (FileNotFoundError, KeyError, UserError):
             pass

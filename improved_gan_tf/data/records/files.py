@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from improved_gan_tf import limits
 from improved_gan_tf.data.records import format as records
 from improved_gan_tf.data.records import index as record_index
 from improved_gan_tf.data.records.index import AGAIN, UNFINISHED
@@ -17,6 +18,7 @@ from improved_gan_tf.errors import UserError
 
 SUFFIXES = (".tfrecord", ".tfrecords")
 REPLACE = f"replace it by a whole copy or {AGAIN}, or have the readable part used (skip unreadable)"
+_TRUSTED = 2**30  # bytes of files from which on an index is believed without a look at them
 _SHARD = re.compile(r"(.*)-(\d+)-of-(\d+)\.tfrecords?")
 
 
@@ -53,8 +55,8 @@ def open_records(
     """Finds and checks the files that `records:PATH` names.
 
     An index (records.json) beside the files is believed if the files' sizes are the ones it
-    states. Files without an index are read through once, without decoding pictures, and so are
-    all files with `skip_unreadable`.
+    states and, up to a gigabyte, their records as many. Files without an index are read through
+    once, without decoding pictures, and so are all files with `skip_unreadable`.
 
     Args:
         path: A folder of *.tfrecord or *.tfrecords files, one such file, or a glob pattern.
@@ -159,6 +161,11 @@ def _with_index(
                 f"{name}: {path} is truncated or changed ({os.path.getsize(path)} bytes, "
                 f"{record_index.FILE} says {shard['bytes']}); {REPLACE}"
             )
+    if not skip and sum(map(os.path.getsize, used)) <= _TRUSTED:
+        for path, count in used.items():
+            if records.count(path) != (count, True):
+                damage = records.scan(path).damage or f"does not hold {count} records"
+                raise UserError(f"{name}: {path} {damage}; {REPLACE}")
     missing = sorted(set(stated) - {os.path.basename(path) for path in paths})
     if missing and whole_folder:
         raise UserError(
@@ -174,10 +181,10 @@ def _without_index(paths: list[str], name: str, skip: bool, num_classes: int | N
     classes = largest + 1 if num_classes is None else int(num_classes)
     for path, labels in found.items():
         _check_labels(path, name, labels, classes)
-    if classes > 2**20:
+    if excess := limits.CLASSES.excess(classes):
         raise UserError(
-            f"{name}: labels up to {largest} were found, which are hardly class numbers; {AGAIN} "
-            "with classes counted from 0"
+            f"{name}: labels up to {largest} were found, which are hardly class numbers: {excess}, "
+            f"or {AGAIN} with classes counted from 0"
         )
     counts = {path: len(labels) for path, labels in found.items()}
     return _files(name, counts, tuple(map(str, range(classes))))

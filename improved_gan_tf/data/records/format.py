@@ -19,11 +19,12 @@ read_and_decode. The original writes raw pixels, ours writes JPEGs (D24).
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from improved_gan_tf.data.pictures import decode_tensor
+from improved_gan_tf.data.pictures import decode_tensor, tensor_pixels
 
 NO_LABEL = -(2**40)
 _BATCH = 512  # records parsed together
@@ -106,6 +107,17 @@ def parse(record: Any, channels: int = 3) -> tuple[Any, Any]:
     return tf.ensure_shape(image, (None, None, channels)), tf.cast(label, tf.int32)
 
 
+def pixels(record: Any) -> Any:
+    """The number of pixels of a record's picture, int64, in a graph; 0 where it is not known."""
+    import tensorflow as tf
+
+    found = tf.io.parse_single_example(record, _features())
+    raw = tf.cast(tf.strings.length(found["image_raw"]), tf.int64)
+    encoded = found["image/encoded"]
+    encoded = tf.where(tf.strings.length(encoded) > 0, encoded, found["image"])
+    return tf.cond(raw > 0, lambda: raw // 3, lambda: tensor_pixels(encoded))
+
+
 @dataclass(frozen=True)
 class Scan:
     """What a file holds, found by reading all of it without decoding pictures.
@@ -124,16 +136,16 @@ def scan(path: str | os.PathLike) -> Scan:
     import tensorflow as tf
 
     size = os.path.getsize(path)
-    dataset = tf.data.TFRecordDataset(str(path))
+    # An announced length beyond the file's end would end TensorFlow, and with it the process.
+    dataset = tf.data.TFRecordDataset(str(path)).take(count(path)[0])
     labels, used, damage = [np.zeros(0, np.int64)], 0, None
     # An error spoils the whole batch that it is in: from there on, record by record.
     for batch in (_BATCH, 1):
         damage = None
         done = sum(map(len, labels))
         try:
-            for found, bad, length in (
-                dataset.skip(done).batch(batch).map(_facts).as_numpy_iterator()
-            ):
+            for group in dataset.skip(done).batch(batch).prefetch(1):
+                found, bad, length = (value.numpy() for value in _facts_function()(group))
                 if bad.any():
                     keep = int(np.argmax(bad))
                     damage = f"has no picture of a known kind in record {done + keep}"
@@ -144,7 +156,7 @@ def scan(path: str | os.PathLike) -> Scan:
                 used += int(length)
         except tf.errors.DataLossError:
             damage = f"is damaged or truncated after {done} whole records"
-        except tf.errors.InvalidArgumentError:
+        except (tf.errors.InvalidArgumentError, UnicodeDecodeError):  # of TensorFlow's own message
             damage = f"has a record {done} that is no tf.train.Example of a known kind"
         except tf.errors.OpError as error:
             damage = f"cannot be read ({' '.join(error.message.split())[:100]})"
@@ -155,6 +167,13 @@ def scan(path: str | os.PathLike) -> Scan:
     elif damage is None and used != size:  # TensorFlow takes a cut length for the end
         damage = f"is damaged or truncated after {done} whole records"
     return Scan(np.concatenate(labels), damage)
+
+
+@cache
+def _facts_function() -> Any:
+    import tensorflow as tf
+
+    return tf.function(_facts, [tf.TensorSpec([None], tf.string)])
 
 
 def _facts(records: Any) -> tuple[Any, Any, Any]:

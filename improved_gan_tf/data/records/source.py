@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from improved_gan_tf import limits
 from improved_gan_tf.data.archives import PictureImages
-from improved_gan_tf.data.pictures import Unreadable
+from improved_gan_tf.data.pictures import Unreadable, graph_reason
 from improved_gan_tf.data.records import format as records
 from improved_gan_tf.data.records.files import REPLACE, RecordFiles
 from improved_gan_tf.data.source import Images, Part, Range, Source, seed_of
@@ -59,8 +60,8 @@ class RecordSource(Source):
         path, number, record = next(self._records(self.split))
         try:
             return self._parse(record).shape[:2]
-        except Unreadable:
-            raise self._undecodable(path, number) from None
+        except Unreadable as error:
+            raise self._undecodable(path, number, error) from None
 
     def _records(self, split):
         """(path, number in the file, record) of each record of a split."""
@@ -76,27 +77,33 @@ class RecordSource(Source):
                 damage = records.scan(path).damage or "cannot be read"
                 raise UserError(f"{self.name}: {path} {damage}; {REPLACE}")
 
-    @cached_property
-    def _parse(self):
-        """A function of a record that returns its image, uint8 [H, W, C]."""
+    def _parse(self, record):
+        """The image of a record, uint8 [H, W, C]."""
         import tensorflow as tf
 
-        @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
-        def parse(record):
-            return records.parse(record, self.channels)[0]
+        try:
+            return _functions(self.channels)[0](record).numpy()
+        except (tf.errors.OpError, UnicodeDecodeError) as error:  # of TensorFlow's own message
+            raise Unreadable(graph_reason(error)) from error
 
-        def image(record):
-            try:
-                return parse(record).numpy()
-            except tf.errors.OpError as error:
-                raise Unreadable(" ".join(error.message.split())[:120]) from error
+    def _pixels(self, record):
+        """The number of a record's pixels, or a bound of it."""
+        import tensorflow as tf
 
-        return image
+        try:
+            return int(_functions(self.channels)[1](record)) or limits.PIXELS.value
+        except (tf.errors.OpError, UnicodeDecodeError) as error:  # of TensorFlow's own message
+            raise Unreadable(graph_reason(error)) from error
 
-    def _undecodable(self, path, number):
+    def _load(self, record, admit):
+        admit(self._pixels(record))
+        return self._parse(record)
+
+    def _undecodable(self, path, number, reason):
         return UserError(
             f"{self.name}: the picture in record {number} of {path} cannot be decoded, or is of "
-            f"another size than the others; convert the images again, or choose an image size"
+            f"another size than the others ({reason}); convert the images again, or choose an "
+            f"image size"
         )
 
     @property
@@ -142,7 +149,7 @@ class RecordSource(Source):
     def _images(self, split: str, image_range: Range) -> Images:
         def items():
             for path, number, record in self._records(split):
-                yield f"{path} record {number}", partial(self._parse, record)
+                yield f"{path} record {number}", len(record.numpy()), partial(self._load, record)
 
         return PictureImages(f"{self.name}@{split}", self.count(split), items)
 
@@ -190,10 +197,22 @@ class RecordSource(Source):
 
     def _check(self, split):
         for path, number, record in self._records(split):
-            with contextlib.suppress(Unreadable):
-                if self._parse(record).shape == self.one_shape() or self.resizing.size:
-                    continue
-            raise self._undecodable(path, number)
+            try:
+                shape = self._parse(record).shape
+            except Unreadable as error:
+                raise self._undecodable(path, number, error) from None
+            if shape != self.one_shape() and not self.resizing.size:
+                raise self._undecodable(path, number, f"{shape[0]} x {shape[1]}")
+
+
+@cache
+def _functions(channels):
+    """Compiled functions of a record: its image, and the number of its pixels."""
+    import tensorflow as tf
+
+    spec = [tf.TensorSpec([], tf.string)]
+    image = tf.function(lambda record: records.parse(record, channels)[0], spec)
+    return image, tf.function(records.pixels, spec)
 
 
 def _stretch(files, order, start, length):

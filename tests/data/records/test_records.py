@@ -151,13 +151,15 @@ def test_damaged_files_are_named_or_used_up_to_there(tmp_path, damage, indexed):
     content = path.read_bytes()
     path.write_bytes(spoil(content, len(content) // 10))
     same_size = path.stat().st_size == len(content)
-    if indexed and same_size:  # the index is believed; training stops, and `check` says why
+    if (
+        indexed and same_size and damage != "a length"
+    ):  # the index is believed; training stops, and `check` says why
         stream = data.load_stream(f"records:{tmp_path}", image_size=None, batch_size=20)
         with pytest.raises(tf.errors.DataLossError):
             next(iter(stream.train()))
         with pytest.raises(UserError, match=re.escape(f"{path} {message}")):
             stream.check()
-    elif indexed:
+    elif indexed and not same_size:
         fails(
             re.escape(
                 f"{path} is truncated or changed ({path.stat().st_size} bytes, "

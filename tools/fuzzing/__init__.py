@@ -1,0 +1,1 @@
+"""Properties of every reader of files, for `tools/fuzz.py` and the suite."""

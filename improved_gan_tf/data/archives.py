@@ -240,6 +240,8 @@ def _zip_members(path):
     with zipfile.ZipFile(path) as archive:
         announced, size = 0, os.path.getsize(path)
         for member in archive.infolist():
+            if not member.filename:
+                raise zipfile.BadZipFile("a member without a name")
             announced += member.file_size
             if excess := limits.expansion_excess(size, announced):
                 raise UserError(f"{path} announces {excess}")

@@ -236,6 +236,13 @@ class OtherClassifier(Classifier):
 
         return spec.shape.as_list(), call
 
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        image = super().prepare(image)
+        height, width = self._size
+        if None in self._size or image.shape[0] * image.shape[1] <= 4 * height * width:
+            return image
+        return self.resize(image)  # float32 of its size is smaller than the bytes
+
     def resize(self, image: np.ndarray) -> np.ndarray:
         if None in self._size:
             raise UserError(f"{self.name} takes images of any size, but of one size at a time")
@@ -299,8 +306,8 @@ def load_classifier(
     folder = path.is_dir()
     if not folder and not (path.is_file() and zipfile.is_zipfile(path)):
         raise UserError(
-            f"{path} is no .keras file; expected one, or the folder of a SavedModel (older .h5 "
-            f"files: load and save them by Keras)"
+            f"{path} cannot be loaded as a classifier (no .keras file); expected one, or the "
+            f"folder of a SavedModel"
         )
     try:
         digest = published.file_hash(path / "saved_model.pb" if folder else path)

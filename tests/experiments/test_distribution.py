@@ -12,6 +12,8 @@ import time
 
 import pytest
 
+from improved_gan_tf.experiments.distribution import check_cluster
+from tests.helpers.one_line import refusal_of
 from tests.helpers.paths import ROOT
 
 
@@ -38,6 +40,30 @@ def test_two_devices(precision, checks):
     assert process.returncode == 0, process.stderr[-3000:]
     shown = [line for line in process.stdout.splitlines() if line.startswith("ok")]
     assert shown == [f"ok {name}" for name in checks]
+
+
+@pytest.mark.parametrize(
+    "workers, task, message",
+    [
+        (["a:²"], ("worker", 0), "worker is no list of host:port"),
+        (["a:" + "9" * 5000], ("worker", 0), "worker is no list of host:port"),
+        (["a:1", 2], ("worker", 0), "worker is no list of host:port"),
+        ({}, ("worker", 0), "names no workers"),
+        (["a:1"], (["worker"], 0), "the task .* is not in its cluster"),
+        (["a:1"], ("worker", True), "the task .* is not in its cluster"),
+        (["a:1"], ("worker", 1), "the task .* is not in its cluster"),
+    ],
+)
+def test_clusters_that_are_refused(workers, task, message):
+    given = {
+        "cluster": {"worker": workers},
+        "task": dict(zip(("type", "index"), task, strict=True)),
+    }
+    refusal_of(check_cluster)(message + ".*correct TF_CONFIG", json.dumps(given))
+
+
+def test_deeply_nested_json_is_refused():
+    refusal_of(check_cluster)("TF_CONFIG is not JSON", "[" * 100_000)
 
 
 EPOCHS = 5

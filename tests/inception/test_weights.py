@@ -142,6 +142,28 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
     assert not marker.exists()
 
 
+@pytest.mark.parametrize(
+    "value, reason",
+    [
+        (b"Nr\xff\xff\xff\xff", None),  # Python's own interpreter would take 64 GB for this memo
+        (b")" + b"q\x070h\x07h\x07\x86" * 40, "the operation POP"),
+        (b")" + 60 * b"q\x07h\x07\x86" + b"N", "a key of type tuple"),  # 2^60 steps to hash it
+        (b"}\x5d}s", "a key of type list"),
+        (b"}Nb" * 400_000, "more operations than any file of weights needs"),
+        (b"ctorch._utils\n_rebuild_tensor_v2\n)R", "missing"),
+    ],
+)
+def test_pickles_that_would_take_memory_or_time(tmp_path, value, reason):
+    extra = value if reason and "key of type tuple" in reason else pth_writer._text("b") + value
+    path = pth_writer.write(tmp_path / "evil.pth", {"a": np.zeros(3)}, extra=extra)
+    if reason is None:
+        assert list(pth.read(path)) == ["a"]
+        return
+    with pytest.raises(UserError, match=reason) as caught:
+        pth.read(path)
+    assert len(str(caught.value)) < 500
+
+
 def test_tensors_beyond_their_storage_are_refused(tmp_path):
     shape = pth_writer._tuple(pth_writer._number(4), pth_writer._number(5))
     larger = pth_writer._tuple(pth_writer._number(400), pth_writer._number(5))

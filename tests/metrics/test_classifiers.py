@@ -106,6 +106,23 @@ def test_what_is_no_classifier(tmp_path):
         metrics.OtherClassifier(keras.Sequential([keras.Input((9,)), keras.layers.Dense(3)]), "a")
 
 
+def test_code_in_a_keras_file_is_not_executed(tmp_path):
+    layers = [keras.Input((4, 4, 1)), keras.layers.Lambda(lambda x: x + 1), keras.layers.Flatten()]
+    keras.Sequential([*layers, keras.layers.Dense(2)]).save(tmp_path / "x.keras")
+    with pytest.raises(UserError, match="cannot be loaded as a classifier .*unsafe|lambda"):
+        metrics.load_classifier(tmp_path / "x.keras")
+
+
+def test_large_images_are_resized_one_by_one():
+    """Otherwise a batch of them would be in memory at their own size; the result is the same."""
+    classifier = metrics.OtherClassifier(small_model(), "small")
+    images = np.random.default_rng(0).integers(0, 256, (3, 20, 30, 3), np.uint8)
+    with pytest.warns(UserWarning, match="are resized"):
+        prepared = [classifier.prepare(image) for image in images]
+    assert {image.shape for image in prepared} == {(6, 6, 3)}
+    np.testing.assert_array_equal(classifier(np.stack(prepared))[1], classifier(images)[1])
+
+
 def test_inception_reads_its_weights_when_they_are_needed(tmp_path):
     weights = inception.random_weights(2)
     path = inception.save_weights(tmp_path / "own.npz", weights)

@@ -64,3 +64,42 @@ def test_statistics_refusals(tmp_path):
         few.fid(few)
     with pytest.raises(UserError, match="KID subsets of 1000 images cannot be drawn from 7"):
         kernel_distance(np.zeros((7, 8)), np.zeros((7, 8)))
+
+
+NOTES = np.frombuffer(b'{"classifier": 3}', np.uint8)
+
+
+@pytest.mark.parametrize(
+    "changes, reason",
+    [
+        ({"sigma": -np.eye(3)}, "negative eigenvalues"),
+        ({"sigma": np.diag([1.0, 2.0, -0.1])}, "negative eigenvalues"),
+        ({"sigma": np.eye(3) * (1 + 1j)}, "sigma of type complex128; expected real numbers"),
+        ({"mu": np.zeros(3, bool)}, "mu of type bool"),
+        ({"sigma": np.triu(np.ones((3, 3)))}, "not symmetric"),
+        ({"sigma": np.eye(4)}, r"mu \(3,\), sigma \(4, 4\)"),
+        ({"mu": np.zeros(0), "sigma": np.zeros((0, 0))}, r"mu \(0,\)"),
+        ({"mu": np.array([0, np.nan, 0])}, "mu holds values that are not finite"),
+        ({"sigma": np.eye(3) * 1e200}, "sigma holds values that are not finite"),
+        ({"count": np.int64(1)}, "count is no number of images, 2 or more"),
+        ({"count": np.array([5.5])}, "count is no number"),
+        ({"count": np.array([5, 6])}, "count is no number"),
+        ({"features": np.zeros((4, 2), "f4"), "seen": np.int64(4)}, r"features \(4, 2\) float32"),
+        ({"features": np.full((4, 3), 1e60), "seen": np.int64(4)}, "features that are not finite"),
+        ({"features": np.zeros((4, 3), "f4"), "seen": np.int64(3)}, "fewer images seen"),
+        ({"features": np.zeros((4, 3), "f4")}, "fewer images seen"),
+        ({"about": NOTES}, "notes are not those of statistics"),
+        ({"about": np.frombuffer(b"[" * 99999, np.uint8)}, "notes are no JSON"),
+    ],
+)
+def test_statistics_of_no_distribution_are_refused(tmp_path, changes, reason):
+    np.savez(tmp_path / "a.npz", **{"mu": np.zeros(3), "sigma": np.eye(3), **changes})
+    with pytest.raises(UserError, match=f"is no file of statistics .*{reason}.*; expected an .npz"):
+        Statistics.load(tmp_path / "a.npz")
+
+
+def test_covariances_that_rounding_made_a_little_negative_are_read(tmp_path):
+    """Of fewer images than features, in float32."""
+    x = random_features(5, 20, 64, np.float64)
+    np.savez(tmp_path / "a.npz", mu=x.mean(0), sigma=np.cov(x, rowvar=False).astype(np.float32))
+    assert Statistics.load(tmp_path / "a.npz").fid(Statistics.load(tmp_path / "a.npz")) < 1e-3

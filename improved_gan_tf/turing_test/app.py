@@ -65,6 +65,7 @@ def create_app(
     app.jinja_env.globals["settings"] = study.settings
     folder = resources.files("improved_gan_tf.turing_test.pages")
     files = {name: (folder / name).read_bytes() for name in _STATIC}
+    known_results: dict[tuple[int, int], results_of.Results] = {}  # the newest
     strangers, annotators = Rates(20.0, 400, clock), Rates(30.0, 300, clock)
     study.encoded  # noqa: B018 - prepared before the first request, not during it
 
@@ -218,7 +219,11 @@ def create_app(
         given = flask.request.args.get("token", "")
         if not hmac.compare_digest(given.encode(), study.token.encode()):
             flask.abort(403, "The results need the token that was printed when the server started.")
-        return results_of.results(study, store, precision)
+        state = store.state()
+        if state not in known_results:
+            known_results.clear()
+            known_results[state] = results_of.results(study, store, precision)
+        return known_results[state]
 
     @app.get("/results")
     def results_page() -> str:

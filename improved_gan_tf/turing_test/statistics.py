@@ -141,7 +141,7 @@ def welch(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE) -
 
     >>> found = welch([0.80, 0.85, 0.90], [0.60, 0.65, 0.75])
     >>> f"{found.difference:.3f}, p = {found.p:.3f}"
-    '0.183, p = 0.033'
+    '0.183, p = 0.032'
     """
     from scipy.stats import t as student
 

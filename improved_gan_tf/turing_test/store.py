@@ -202,6 +202,12 @@ class Store:
         rows = self._connection().execute(f"{sql} ORDER BY t.position", values)
         return [_judged(row) for row in rows]
 
+    def state(self) -> tuple[int, int]:
+        """The numbers of annotators and of votes, which change whenever a result does."""
+        sql = "SELECT (SELECT count(*) FROM annotator), (SELECT count(*) FROM vote)"
+        annotators, votes = self._connection().execute(sql).fetchone()
+        return annotators, votes
+
     def all_trials(self) -> dict[int, list[Judged]]:
         """The trials of every annotator's number, in order."""
         found: dict[int, list[Judged]] = {}

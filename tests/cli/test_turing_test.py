@@ -17,6 +17,7 @@ from PIL import Image
 pytest.importorskip("flask", reason="the extra [turing-test] is not installed")
 pytest.importorskip("waitress", reason="the extra [turing-test] is not installed")
 
+from improved_gan_tf import experiments
 from improved_gan_tf.cli import main as cli
 from tests.helpers.one_line import refused_command
 from tests.helpers.paths import ROOT
@@ -122,6 +123,31 @@ def test_pictures_in_a_folder_and_a_text_to_agree_to(files, capsys):
     about = json.loads((files / "turing-tests/colour/test.json").read_text())
     assert about["image_shape"] == [8, 8, 3]
     assert about["settings"]["consent"].startswith("We study")
+
+
+@pytest.mark.usefixtures("once")
+def test_the_best_images_of_a_run(files):
+    """Drawn from the run with the recorded seed, and chosen by a classifier."""
+    import keras
+
+    small = ["--set", "generator.units=[16,16]", "--set", "discriminator.units=[32,16]"]
+    options = ["--epochs", "1", "--quiet", "--no-baseline", "--no-jit"]
+    assert cli.main(["train", "digits", "--out", "run", *options, *small]) == 0
+    layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
+    keras.Sequential([*layers, keras.layers.Softmax()]).save("judge.keras")
+    best = ["--best", "0.5", "--classifier", "judge.keras", "--images", "20", "--judgements", "18"]
+    assert cli.main(["turing-test", "run", "--real", "digits@test", "--port", "0", *best]) == 0
+    about = json.loads((files / "turing-tests/run/test.json").read_text())
+    candidates = list(experiments.open_generator("run", 56).images(lambda image: image, 1))
+    from improved_gan_tf import metrics
+
+    chosen = set(metrics.best(np.stack(candidates), 0.5, classifier="judge.keras").tolist())
+    numbers = about["numbers"]["generated"]
+    assert len(set(numbers)) == 28 and set(numbers) <= chosen
+    with np.load(files / "turing-tests/run/images.npz") as stored:
+        shown = stored["generated"].astype(int)
+    drawn = np.rint(np.stack(candidates)[numbers[8:]]).astype(int)
+    assert shown.shape == (20, 8, 8, 1) and np.abs(shown - drawn).max() <= 8  # 17 levels of digits
 
 
 def test_simulated_annotators(files, capsys):

@@ -44,7 +44,7 @@ ALLOWED = {
         "errors", "files", "images", "keras_compat", "numpy_files", "quantities", "version",
     },
     "callbacks": {"errors", "files", "images", "quantities", "runs"},
-    "turing_test": {"data", "errors", "experiments", "files", "images", "metrics", "version"},
+    "turing_test": {"data", "errors", "files", "images", "version"},
     "experiments": {
         "callbacks", "data", "errors", "export", "files", "images", "layers", "losses", "metrics",
         "models", "networks", "optimizers", "quantities", "runs", "version",

@@ -81,14 +81,14 @@ def judge_by_truth(store, visitor_number, wrong=()):
 class Running:
     """A server in a thread of this process, which can be stopped and started again."""
 
-    def __init__(self, study):
+    def __init__(self, study, proxy=None):
         self.study, self.store = study, Store(study.path / "votes.sqlite3")
-        self.port = 0
+        self.port, self._proxy = 0, proxy
         self.start()
 
     def start(self):
         """Serves at the same port as before."""
-        self._server = make_server(self.study, self.store, listen(port=self.port))
+        self._server = make_server(self.study, self.store, listen(port=self.port), self._proxy)
         self.port = self._server.socket.getsockname()[1]
         self.address = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._run, daemon=True)

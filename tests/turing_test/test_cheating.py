@@ -26,11 +26,13 @@ def served(tmp_path_factory):
 def test_metadata_alone_tell_nothing(served):
     """What comes before the answer, but for the pixels, is the same for both kinds.
 
-    A forest of trees and a logistic regression learn from addresses, places, sizes and times of two
-    thirds of the images, and judge the others: at chance, within 3.3 standard errors of it.
+    A forest of trees and a logistic regression learn from addresses, places, sizes and times of
+    four fifths of the images, and judge the others, five times: of all 720 they are right as often
+    as chance is, within 3.9 standard errors (0.5 +- 0.073; chance alone leaves it once in 10,000).
     """
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import cross_val_predict
 
     _, store, app = served
     headers, bytes_around, pages, features, truths = set(), set(), {}, [], []
@@ -63,15 +65,14 @@ def test_metadata_alone_tell_nothing(served):
     assert len(pages) == 4 and all(len(texts) == 1 for texts in pages.values())
     x, y = np.array(features), np.array(truths)
     x = (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-12)
-    learn = np.arange(len(y)) % 3 > 0
     assert len(y) == 720
-    for classifier in (RandomForestClassifier(100, random_state=0), LogisticRegression()):
-        right = (classifier.fit(x[learn], y[learn]).predict(x[~learn]) == y[~learn]).mean()
-        assert abs(right - 0.5) < 3.3 * 0.5 / np.sqrt((~learn).sum()), classifier
+    for classifier in (RandomForestClassifier(50, random_state=0), LogisticRegression()):
+        right = (cross_val_predict(classifier, x, y, cv=5) == y).mean()
+        assert abs(right - 0.5) < 3.9 * 0.5 / np.sqrt(len(y)), classifier
     # Times alone: their ranks in the two groups differ no more than by chance.
     from scipy.stats import mannwhitneyu
 
-    assert mannwhitneyu(x[y, -2], x[~y, -2]).pvalue > 0.001
+    assert mannwhitneyu(x[y, -2], x[~y, -2]).pvalue > 0.0001
 
 
 def test_addresses_are_of_one_session_and_one_page(served):

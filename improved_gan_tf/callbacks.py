@@ -1,5 +1,6 @@
 """What `fit` does besides training: checkpoints, log, sample grids, progress bar, the NaN stop."""
 
+import contextlib
 import math
 import os
 import sys
@@ -67,15 +68,21 @@ def standard(
     ]
 
 
+_locks: dict[str, contextlib.ExitStack] = {}  # of the folders that a `fit` of this process writes
+
+
 class Begin(keras.callbacks.Callback):
     """Begins the folder of a run before the first epoch of `fit`: config.json and the model.
 
-    A folder that `experiments.train` has begun stays as it is.
+    This process alone writes the folder while `fit` runs, see `RunFolder.lock`; where an error ends
+    `fit`, until the next one or the end of the process. A folder that `experiments.train` has begun
+    stays as it is, and is locked by that.
 
     Args:
         folder: The run's folder.
 
     Raises:
+        Locked: Another process writes the folder.
         UserError: `fit` does not begin with the epoch after the folder's newest checkpoint, or the
             model has never been trained and has not been given that checkpoint.
     """
@@ -86,6 +93,14 @@ class Begin(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._begun = False
+        if not self.folder.begun or self.folder.without_recipe:
+            self.on_train_end()  # of a `fit` that an error has ended
+            lock = contextlib.ExitStack()
+            lock.enter_context(self.folder.lock())
+            _locks[os.path.realpath(self.folder)] = lock
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        _locks.pop(os.path.realpath(self.folder), contextlib.ExitStack()).close()
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         if self._begun:

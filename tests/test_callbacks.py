@@ -10,7 +10,7 @@ from PIL import Image
 
 from improved_gan_tf import callbacks
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.runs import RunFolder
+from improved_gan_tf.runs import Locked, RunFolder
 
 
 class Model:
@@ -105,6 +105,20 @@ def test_standard_refuses_a_used_folder_and_resumes(tmp_path):
     assert [row["epoch"] for row in folder.rows()] == ["1", "2", "3"]
     config["recipe"]["epochs"] = 3
     assert folder.config() == config and folder.model.read_text() == "as it began"
+
+
+def test_one_fit_at_a_time_writes_the_folder(tmp_path):
+    """One that an error ended does not keep the same process from going on."""
+    folder = RunFolder(tmp_path / "run")
+    with folder.lock(), pytest.raises(Locked, match="is being written by process"):
+        train(callbacks.standard(folder, samples=4), epochs=1)
+    with pytest.raises(UserError, match="became nan"):
+        train(callbacks.standard(folder, samples=4), epochs=1, logs={"error": math.nan})
+    with pytest.raises(Locked), folder.lock():
+        pass
+    train(callbacks.standard(folder, samples=4, resume=True), epochs=1)
+    with folder.lock():
+        assert folder.latest_checkpoint()[0] == 1
 
 
 def test_the_checkpoint_is_last(tmp_path):

@@ -8,6 +8,7 @@ from PIL import Image
 
 from improved_gan_tf import images
 from improved_gan_tf.errors import UserError
+from tests.helpers.full_disk import file_size_limit
 
 
 @pytest.fixture
@@ -257,3 +258,20 @@ def test_gif_of_grids_in_colour(tmp_path):
 def test_gif_refuses_an_impossible_rate(tmp_path, batch):
     with pytest.raises(UserError, match="1..50"):
         images.save_gif(tmp_path / "walk.gif", batch, frames_per_second=60)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda place, found: images.save_png(place / "a.png", images.grid(found)),
+        lambda place, found: images.save_gif(place / "a.gif", found),
+        lambda place, found: images.save_npz(place / "a.npz", found),
+        lambda place, found: images.save_folder(place / "a", found),
+    ],
+    ids=["png", "gif", "npz", "folder"],
+)
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, write):
+    noise = np.random.RandomState(0).randint(0, 256, (5, 40, 40, 3)).astype(np.uint8)
+    with file_size_limit(2000), pytest.raises(UserError, match=r"cannot write .*a(\.\w+)?: File"):
+        write(tmp_path, noise)
+    assert not os.listdir(tmp_path)

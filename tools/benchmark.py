@@ -12,13 +12,19 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from benchmarks import inception, minibatch, sampling, train
+from benchmarks import inception, memory, minibatch, sampling, train
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import write_json
 from improved_gan_tf.runs import recorded
 
-SUBJECTS = {"inception": inception, "minibatch": minibatch, "sampling": sampling, "train": train}
+SUBJECTS = {
+    "inception": inception,
+    "memory": memory,
+    "minibatch": minibatch,
+    "sampling": sampling,
+    "train": train,
+}
 
 
 def main():

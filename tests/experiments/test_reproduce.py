@@ -172,6 +172,19 @@ def test_the_table(trained, tmp_path, monkeypatch):
     assert reproduction.gather() == table
 
 
+def test_a_damaged_table_is_made_anew(trained, tmp_path):
+    """Also where it has the same runs, but half an ensemble; what a kill left over is removed."""
+    reproduction = Reproduction(TWO, str(tmp_path))
+    reproduction.train(verbose=False)
+    table, path = reproduction.gather(), tmp_path / "table.json"
+    half = {"rows": [{**row, "ensemble": {"count": 2}} for row in table["rows"]]}
+    for content in ("{", "[]", '{"rows": 3}', '{"rows": [{}]}', json.dumps(half), "[" * 99_999):
+        path.write_text(content)
+        (tmp_path / ".7.tmp.table.json").touch()
+        assert reproduction.gather() == table == json.loads(path.read_text())
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_paths_are_not_published(trained, tmp_path):
     order = Order("table-1", values={"data": "npz:/home/me/mine.npz"}, seeds=[1, 2])
     table = Reproduction(order, str(tmp_path)).gather()

@@ -157,6 +157,10 @@ def test_refused(six, tmp_path):
         compare(runs[:2], runs[2])
 
 
+def test_names_with_dollar_signs_are_no_formulas(tmp_path):
+    assert len(compare([_write(tmp_path / name) for name in ("$a^$", "b")])) == 3
+
+
 def test_command(six, tmp_path, capsys):
     runs = [str(run) for run in six[1][:2]]
     assert cli.main(["report", *runs, "--out", str(tmp_path / "out")]) == 0

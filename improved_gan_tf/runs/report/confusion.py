@@ -23,6 +23,7 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> bytes:
         UserError: matplotlib is not installed.
     """
     try:
+        import matplotlib
         from matplotlib.colors import LinearSegmentedColormap
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -30,22 +31,23 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> bytes:
     colours, count = THEMES["light"], len(matrix)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = 2.2 + 0.42 * min(count, 60)
-    figure = Figure(figsize=(side, side), layout="constrained")
-    axes = figure.add_subplot()
-    shades = LinearSegmentedColormap.from_list("shares", [colours["surface"], colours["first"]])
-    axes.imshow(shares, cmap=shades, vmin=0, vmax=1)
-    axes.set_xlabel("class given by the classifier")
-    axes.set_ylabel("class")
-    if count <= _NUMBERED:
-        axes.set_xticks(range(count), class_names, rotation=90, fontsize=9)
-        axes.set_yticks(range(count), class_names, fontsize=9)
-        for (line, column), number in np.ndenumerate(matrix):
-            if number:
-                colour = colours["surface" if shares[line, column] > 0.5 else "text"]
-                place = (column, line, f"{number:,}")
-                axes.text(*place, ha="center", va="center", fontsize=8, color=colour)
-    wrong = 1 - np.trace(matrix) / max(matrix.sum(), 1)
-    axes.set_title(f"test error {100 * wrong:.2f} %", loc="left", fontsize=10)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=150, facecolor=colours["surface"])
+    with matplotlib.rc_context({"text.parse_math": False}):  # names may have dollar signs
+        figure = Figure(figsize=(side, side), layout="constrained")
+        axes = figure.add_subplot()
+        shades = LinearSegmentedColormap.from_list("shares", [colours["surface"], colours["first"]])
+        axes.imshow(shares, cmap=shades, vmin=0, vmax=1)
+        axes.set_xlabel("class given by the classifier")
+        axes.set_ylabel("class")
+        if count <= _NUMBERED:
+            axes.set_xticks(range(count), class_names, rotation=90, fontsize=9)
+            axes.set_yticks(range(count), class_names, fontsize=9)
+            for (line, column), number in np.ndenumerate(matrix):
+                if number:
+                    colour = colours["surface" if shares[line, column] > 0.5 else "text"]
+                    place = (column, line, f"{number:,}")
+                    axes.text(*place, ha="center", va="center", fontsize=8, color=colour)
+        wrong = 1 - np.trace(matrix) / max(matrix.sum(), 1)
+        axes.set_title(f"test error {100 * wrong:.2f} %", loc="left", fontsize=10)
+        stream = io.BytesIO()
+        figure.savefig(stream, format="png", dpi=150, facecolor=colours["surface"])
     return stream.getvalue()

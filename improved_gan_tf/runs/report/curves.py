@@ -236,6 +236,7 @@ def picture(draw: Callable, height: float, theme: str, form: str, narrow: bool) 
     style = {
         "font.size": 11 if narrow else 10,
         "font.family": "DejaVu Sans",  # matplotlib brings it: the same picture everywhere
+        "text.parse_math": False,  # names of runs may have dollar signs
         "text.color": colours["text"],
         "axes.labelcolor": colours["text"],
         "axes.edgecolor": colours["quiet"],

@@ -50,18 +50,23 @@ def log_sum_exp(logits: Any) -> Any:
 def supervised(labels: Any, logits: Any) -> Any:
     """L_supervised = -mean log p(y | x, y <= K) = mean(log Z(x) - l_y(x)); section 5.
 
+    Each example's largest logit is subtracted first, so that a common shift of the logits, however
+    large, costs no precision.
+
     Args:
         labels: y, an integer tensor (N,) of classes in 0..K-1.
         logits: l(x) of the labelled images.
     """
+    logits = ops.convert_to_tensor(logits)
+    logits = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
     chosen = ops.take_along_axis(logits, ops.expand_dims(ops.cast(labels, "int32"), -1), axis=-1)
-    return ops.mean(log_sum_exp(logits)) - ops.mean(chosen)
+    return ops.mean(ops.log(ops.sum(ops.exp(logits), axis=-1)) - chosen[..., 0])
 
 
 def unsupervised(logits_unlabeled: Any, logits_fake: Any) -> Any:
     """L_unsupervised = -1/2 mean log D(x) - 1/2 mean log(1 - D(G(z))); section 5.
 
-    With log D = log Z - softplus(log Z), log(1 - D) = -softplus(log Z), and the original's 1/2.
+    With -log D = softplus(-log Z), -log(1 - D) = softplus(log Z), and the original's 1/2.
 
     Args:
         logits_unlabeled: l(x) of the unlabelled images.
@@ -69,9 +74,7 @@ def unsupervised(logits_unlabeled: Any, logits_fake: Any) -> Any:
     """
     real = log_sum_exp(logits_unlabeled)
     fake = log_sum_exp(logits_fake)
-    return 0.5 * (ops.mean(ops.softplus(real)) - ops.mean(real)) + 0.5 * ops.mean(
-        ops.softplus(fake)
-    )
+    return 0.5 * (ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(fake)))
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")

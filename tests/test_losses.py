@@ -97,6 +97,22 @@ def test_finite_at_any_scale(scale):
         assert np.all(np.isfinite(value))
 
 
+@pytest.mark.parametrize("shift", [0.0, 1e2, 1e4])
+def test_a_common_shift_costs_no_precision(shift):
+    """What a shift of all logits leaves unchanged is as precise in float32 where they are large."""
+    rng = np.random.RandomState(2)
+    logits, labels = (rng.randn(64, 10) + shift).astype("float32"), rng.randint(0, 10, 64)
+    expected = oracle.supervised(labels, logits.astype("float64"))
+    np.testing.assert_allclose(losses.supervised(labels, logits), expected, rtol=3e-7)
+
+
+def test_confident_answers_keep_their_loss():
+    """-log D and -log(1 - D) near 0 do not cancel in float32."""
+    logits = np.full((4, 1), 20, "float32")
+    expected = oracle.unsupervised(logits.astype("float64"), -logits.astype("float64"))
+    np.testing.assert_allclose(losses.unsupervised(logits, -logits), expected, rtol=3e-7)
+
+
 def test_different_numbers_of_rows():
     """The real and the generated batch need not be of one size."""
     rng = np.random.RandomState(0)

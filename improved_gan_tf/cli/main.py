@@ -5,11 +5,13 @@ import difflib
 import re
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from improved_gan_tf.cli import (
     completion,
     convert,
+    failure,
+    options,
     predict,
     process,
     reproduce,
@@ -36,6 +38,15 @@ class _Parser(argparse.ArgumentParser):
             message = f"{unknown(f'no {self.choosing}', choice[1], known)}"
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
+    def print_help(self, file: Any = None) -> None:
+        try:
+            (file or sys.stdout).write(self.format_help())  # argparse's own hides that it failed
+        except OSError as error:
+            super().exit(failure.output_lost(error))
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        super().exit(failure.of_output() or status, message)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
@@ -44,40 +55,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command and its options; None (default) takes those of the process.
 
     Returns:
-        The exit code: 0, 2 for input that cannot be used, 130 if it was stopped.
+        The exit code: 0; 2 for input that cannot be used; 1 for an unexpected error, a bug, whose
+        traceback goes into a file (with --debug it is raised); 130 if it was stopped; 141 if nobody
+        reads the output any more.
     """
     if completion.wanted():
         completion.complete(parser())
+    if arguments is None:
+        process.open_outputs()
     given = sys.argv[1:] if arguments is None else list(arguments)
-    options, rest = parser().parse_known_args(given)
+    if any("\0" in argument for argument in given):
+        parser().error("an argument holds a NUL character, which no name has")
+    parsed, rest = parser().parse_known_args(given)
     if rest:
         # The options stand in the usage; argparse has no public list of them.
-        known = re.findall(r"--[\w-]+", options.parser.format_usage())
+        known = re.findall(r"--[\w-]+", parsed.parser.format_usage())
         near = difflib.get_close_matches(rest[0].partition("=")[0], known, 1)
         meant = f" (did you mean {near[0]}?)" if near else ""
-        options.parser.error(f"unrecognized arguments: {' '.join(rest)}{meant}")
-    options.arguments = given
+        parsed.parser.error(f"unrecognized arguments: {' '.join(rest)}{meant}")
+    parsed.arguments = given
     if arguments is not None:
-        return _run(options)
-    with process.own(f"improved-gan: stopped{options.stopped}" if options.keras else None):
-        code = _run(options)
-    if code == _STOPPED and options.keras:
+        return _run(parsed)
+    with process.own(f"improved-gan: stopped{parsed.stopped}" if parsed.keras else None):
+        code = _run(parsed)
+    if code == _STOPPED and parsed.keras:
         process.end(code)
     return code
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(parsed: argparse.Namespace) -> int:
     try:
-        if options.keras:
+        if parsed.keras:
             process.require_tensorflow()
-        options.command(options)
+        parsed.command(parsed)
+        return failure.of_output()
     except UserError as error:
         print(f"improved-gan: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\nimproved-gan: stopped{options.stopped}", file=sys.stderr)
+        print(f"\nimproved-gan: stopped{parsed.stopped}", file=sys.stderr)
         return _STOPPED
-    return 0
+    except Exception as error:
+        if parsed.debug:
+            raise
+        return failure.report(error, parsed.arguments)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -90,7 +111,7 @@ def parser() -> argparse.ArgumentParser:
         prog="improved-gan", description="Improved Techniques for Training GANs, on Keras."
     )
     parser.add_argument("--version", action="version", version=f"improved_gan_tf {VERSION}")
-    parser.set_defaults(stopped="", keras=True)
+    parser.set_defaults(stopped="", keras=True, debug=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     train.add_commands(commands)
     runs.add_commands(commands)
@@ -100,5 +121,5 @@ def parser() -> argparse.ArgumentParser:
     convert.add_commands(commands)
     turing_test.add_command(commands)
     for command in commands.choices.values():
-        command.set_defaults(parser=command)
+        options.add_common(command)
     return parser

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from improved_gan_tf import data, experiments
+from improved_gan_tf.cli import options as kinds
 from improved_gan_tf.data.pictures import with_channels
 from improved_gan_tf.files import write_text
 from improved_gan_tf.runs.folder import RunFolder
@@ -28,7 +29,7 @@ def add_command(commands: Any) -> None:
     images = "folder of pictures, .zip, tar, .npy or .npz file, or a data set (NAME@SPLIT)"
     add("images", metavar="IMAGES", help=images)
     add("--out", metavar="FILE.csv", help="where it goes (default: printed)")
-    add("--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="black and white of floats")
+    kinds.add_range(predict, "--range", help="black and white of floats")
     add("--data-dir", help="TFDS' data folder (default: that of the training)")
     predict.set_defaults(command=_predict)
 

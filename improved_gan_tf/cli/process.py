@@ -55,6 +55,12 @@ def require_tensorflow() -> None:
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 
+def open_outputs() -> None:
+    """Gives the process the standard outputs that its parent has closed; they lead nowhere."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
+
+
 @contextlib.contextmanager
 def own(stopped: str | None) -> Iterator[None]:
     """The process serves one command, within the context.

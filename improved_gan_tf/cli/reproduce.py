@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from improved_gan_tf.cli import minimax
+from improved_gan_tf.cli import options as kinds
 from improved_gan_tf.cli.score import add_weights_options, one_line, weights_arguments
 from improved_gan_tf.cli.train import add_value_options, given_values
 from improved_gan_tf.errors import UserError
@@ -31,7 +32,7 @@ def add_command(commands: Any) -> None:
         _add_table(tables, table)
     minimax.add_command(tables)
     for each in tables.choices.values():
-        each.set_defaults(parser=each)
+        kinds.add_common(each)
 
 
 def _add_table(tables: Any, table: Table) -> None:
@@ -40,7 +41,7 @@ def _add_table(tables: Any, table: Table) -> None:
     add = parser.add_argument
     add("--out", metavar="DIR", help=f"the table's folder (default runs/{table.name})")
     all_seeds = "1" if table.seeds == 1 else f"1 to {table.seeds}"
-    add("--seeds", type=int, nargs="+", metavar="N", help=f"default {all_seeds}")
+    add("--seeds", type=kinds.seed, nargs="+", metavar="N", help=f"default {all_seeds}")
     add(
         "--row-seeds",
         nargs="+",
@@ -57,16 +58,16 @@ def _add_table(tables: Any, table: Table) -> None:
         default = " ".join(str(row.values["labels_per_class"]) for row in table.rows)
         rows = f"the rows of the table (default {default})"
         # The names of these options are those of values, of which there is one for each run.
-        add("--labels-per-class", dest="counts", type=int, nargs="+", metavar="N", help=rows)
+        add("--labels-per-class", dest="counts", type=kinds.whole(1), nargs="+", metavar="N", help=rows)
         same = "label the same images in every run (default: a seed chooses its own)"
-        add("--seed-data", dest="labeled_by", type=int, metavar="SEED", help=same)
+        add("--seed-data", dest="labeled_by", type=kinds.seed, metavar="SEED", help=same)
         baselines = "train the supervised-only baselines too"
         add("--baseline", dest="baselines", action="store_true", help=baselines)
         parser.set_defaults(rows=None)
     add("--recipe", help=f"another recipe than {table.recipe}, also a file of your own")
     add("--data-dir", help="TFDS' data folder")
     shared = "processes at once, which share the cores or have a GPU each (default 1)"
-    add("--jobs", type=int, default=1, metavar="N", help=shared)
+    add("--jobs", type=kinds.whole(1), default=1, metavar="N", help=shared)
     part = "train each N-th run from the I-th on; others are trained elsewhere, with the same DIR"
     add("--shard", default="1/1", metavar="I/N", help=part)
     dry = "list the runs, time a step and say how long the rest takes; train nothing"
@@ -83,7 +84,7 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
     add("--classifier", metavar="FILE", help=inception)
     add_weights_options(parser)
     number = f"images of each model that are scored (default {IMAGES:,})"
-    add("--images", type=int, default=IMAGES, metavar="N", help=number)
+    add("--images", type=kinds.images, default=IMAGES, metavar="N", help=number)
 
 
 def _reproduce(table: Table, options: argparse.Namespace) -> None:

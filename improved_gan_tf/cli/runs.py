@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from improved_gan_tf import experiments
+from improved_gan_tf.cli import options as kinds
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import write_bytes
 from improved_gan_tf.quantities import labels, quantity
@@ -36,12 +37,12 @@ def add_commands(commands: Any) -> None:
 
     sample = _add(commands, "sample", "draw images from the trained generator", _sample)
     add = sample.add_argument
-    add("--count", type=int, default=100, help="how many (default 100)")
-    add("--seed", type=int, default=0, help="of the latent vectors (default 0)")
+    add("--count", type=kinds.images, default=100, help="how many (default 100)")
+    add("--seed", type=kinds.seed, default=0, help="of the latent vectors (default 0)")
     places = "X.png: one grid; X.npz: arrays; X.gif: an interpolation; else a folder of PNG files"
     add("--out", help=f"{places} (default RUN/sample.png)")
-    add("--columns", type=int, help="of a grid")
-    add("--frames", type=int, default=15, help="GIF: frames between two images (default 15)")
+    add("--columns", type=kinds.whole(1, _MOST[".png"]), help="of a grid")
+    add("--frames", type=kinds.whole(1, 1000), default=15, help="GIF: frames between two images (default 15)")
     add("--by-class", action="store_true", help="sort them by the run's own classifier")
     statistics = "normalize by the statistics of these images, as the original does"
     add("--batch-statistics", action="store_true", help=statistics)
@@ -178,8 +179,6 @@ def _sample(options: argparse.Namespace) -> None:
 
 
 def _check_sample(out: Path, count: int) -> None:
-    if count < 1:
-        raise UserError(f"--count must be at least 1, not {count}")
     if out.suffix not in (".png", ".npz", ".gif", ""):
         raise UserError(
             f"--out {out}: unknown suffix {out.suffix}; choose .png, .npz, .gif, or a name without "

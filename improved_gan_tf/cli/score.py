@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from improved_gan_tf.cli import options as kinds
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import cannot_write, write_json, write_text
 
@@ -35,8 +36,8 @@ def add_command(commands: Any) -> None:
     add("--data-dir", help="TFDS' data folder")
     add("--network", help="convolutional, or residual (default from 32 x 32 pixels on)")
     add("--mirror", action="store_true", help="mirror images in training: photographs, not digits")
-    add("--epochs", type=int, help="default: about 3,000 steps; of the residual network 20")
-    add("--seed", type=int, default=1, help="of weights, dropout and order (default 1)")
+    add("--epochs", type=kinds.whole(1), help="default: about 3,000 steps; of the residual network 20")
+    add("--seed", type=kinds.seed, default=1, help="of weights, dropout and order (default 1)")
     add("--quiet", action="store_true", help="no progress")
     classifier.set_defaults(command=_classifier)
 
@@ -56,41 +57,39 @@ def weights_arguments(options: argparse.Namespace) -> tuple[str | None, bool, st
 
 def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-
-    def add_range(name: str, **options: Any) -> None:
-        add(name, type=float, nargs=2, metavar=("LOW", "HIGH"), **options)
-
     add("path", metavar="PATH", help="the images: see above")
     add_weights_options(parser)
     add("--classifier", metavar="FILE", help=".keras file or SavedModel in Inception's place")
-    add_range(
+    kinds.add_range(
+        parser,
         "--classifier-range",
         default=(0.0, 255.0),
         help="the classifier's values for black and white (default 0 255)",
     )
-    add("--splits", type=int, default=10, help="parts that are scored one by one (default 10)")
-    add("--shuffle", type=int, metavar="SEED", help="shuffle before splitting (default: in order)")
+    add("--splits", type=kinds.whole(1), default=10, help="parts that are scored one by one (default 10)")
+    add("--shuffle", type=kinds.seed, metavar="SEED", help="shuffle before splitting (default: in order)")
     number = "images to draw from a generator (default 50000), or to use of others (default all)"
-    add("--count", "--samples", type=int, metavar="N", dest="count", help=number)
-    add("--seed", type=int, default=0, help="of a generator's draws (default 0)")
-    add_range(
+    add("--count", "--samples", type=kinds.images, metavar="N", dest="count", help=number)
+    add("--seed", type=kinds.seed, default=0, help="of a generator's draws (default 0)")
+    kinds.add_range(
+        parser,
         "--range",
         dest="image_range",
         help="black and white of float images (pictures and bytes need none)",
     )
     add("--reference", metavar="PATH", help="FID against these images, or a statistics .npz")
     add("--kid", action="store_true", help="KID as well; needs 1,000 images on either side")
-    add("--kid-subsets", type=int, default=100, help="default 100")
-    add("--kid-subset-size", type=int, default=1000, help="default 1000")
+    add("--kid-subsets", type=kinds.whole(1), default=100, help="default 100")
+    add("--kid-subset-size", type=kinds.whole(2), default=1000, help="default 1000")
     add("--save-statistics", metavar="FILE.npz", help="keep the images' statistics for later")
     add("--no-score", action="store_true", help="only FID, KID or statistics")
     add("--per-image", metavar="FILE.csv", help="write each image's contribution to the score")
-    add("--best", type=float, metavar="FRACTION", help="e.g. 0.01: select the best 1 %% by score")
+    add("--best", type=kinds.number(0, 1), metavar="FRACTION", help="e.g. 0.01: select the best 1 %% by score")
     best = "where they go, best first; may be repeated: a picture of all, a folder"
     add("--best-out", action="append", metavar="DIR|FILE.png|FILE.npz", help=best)
     add("--skip-unreadable", action="store_true", help="leave out pictures that cannot be read")
-    add("--batch-size", type=int, default=32, help="images of a batch (default 32)")
-    add("--workers", type=int, help="threads that decode pictures (default: the processors)")
+    add("--batch-size", type=kinds.whole(1), default=32, help="images of a batch (default 32)")
+    add("--workers", type=kinds.workers, help="threads that decode pictures (default: the processors)")
     add("--data-dir", help="TFDS' data folder")
     add("--out", metavar="FILE.json", help="write figures and protocol here too")
     add("--json", action="store_true", help="print them as one JSON object")
@@ -151,8 +150,6 @@ def _check(options: argparse.Namespace) -> None:
     """Refuses options that do not go together."""
     if (options.best is None) != (options.best_out is None):
         raise UserError("--best FRACTION and --best-out go together")
-    if options.best is not None and not 0 < options.best <= 1:
-        raise UserError(f"--best is a fraction in (0, 1], not {options.best}")
     for path in options.best_out or ():
         if Path(path).suffix not in ("", ".png", ".npz"):
             raise UserError(

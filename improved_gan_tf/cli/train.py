@@ -11,6 +11,7 @@ from typing import Any
 
 from improved_gan_tf import experiments
 from improved_gan_tf.cli import completion, process
+from improved_gan_tf.cli import options as kinds
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import recipe as declared
 from improved_gan_tf.experiments import recipe_file, recipes, template
@@ -35,7 +36,7 @@ def add_commands(commands: Any) -> None:
     add("--resume", action="store_true", help="continue the run in --out")
     add("--data-dir", help="TFDS' data folder")
     devices = "train on N GPUs, or without any on N logical CPU devices (imagenet; several machines"
-    add("--devices", type=int, default=1, metavar="N", help=f"{devices} by TF_CONFIG)")
+    add("--devices", type=kinds.whole(1, 1024), default=1, metavar="N", help=f"{devices} by TF_CONFIG)")
     add("--quiet", action="store_true", help="no progress")
     add_value_options(train)
     train.set_defaults(command=_train, stopped="; it continues with --resume")
@@ -63,7 +64,7 @@ def add_value_options(parser: argparse.ArgumentParser, names: Collection[str] = 
             if name not in added and (name in names if names else Mapping not in value.kinds):
                 added.add(name)
                 _add_option(group, name, value)
-    parser.add_argument("--width", type=float, help="factor of both networks' channels or units")
+    parser.add_argument("--width", type=kinds.number(0, 100), help="factor of both networks' channels or units")
     every = "any value of the recipe, for example discriminator.input_noise=0.2"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=every)
 
@@ -97,6 +98,8 @@ def given_values(options: argparse.Namespace) -> dict[str, Any]:
             value = json.loads(text)
         except json.JSONDecodeError:
             value = text
+        except (RecursionError, ValueError):  # nested without end, or a number of 4,300 digits
+            raise UserError(f"--set {key}: the value is too long to be read") from None
         key, dot, inner = key.partition(".")
         values[key] = {**values.get(key, {}), inner: value} if dot else value
     return values

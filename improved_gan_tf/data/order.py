@@ -21,9 +21,12 @@ def checked_batch_size(batch_size: int, count: int | None = None, name: str = ""
     return int(batch_size)
 
 
+LARGEST_SEED = 2**32 - 1
+
+
 def checked_seed(seed: int, what: str = "seed") -> int:
     """The seed; a UserError where it is no whole number from 0 to 2**32 - 1."""
-    if int(seed) != seed or not 0 <= seed < 2**32:
+    if int(seed) != seed or not 0 <= seed <= LARGEST_SEED:
         raise UserError(f"{what} {seed} given; expected an integer from 0 to 2**32 - 1")
     return int(seed)
 

@@ -110,6 +110,8 @@ class Experiment:
         import keras
 
         generator, discriminator = dict(self.recipe.generator), dict(self.recipe.discriminator)
+        _check_sizes(generator, "generator")
+        _check_sizes(discriminator, "discriminator")
         if image_shape is not None:
             generator["image_shape"] = discriminator["image_shape"] = tuple(image_shape)
         if num_classes is not None:
@@ -319,3 +321,13 @@ class Experiment:
                 if "test_error" in key:
                     errors = f"  ({round(found[key] * found['test_images'])} errors)"
                 yield f"  {whose + label:60s}{quantity(key).text(found[key]):>9s}{errors}"
+
+
+def _check_sizes(given: Mapping[str, Any], part: str) -> None:
+    """Refuses sizes that no data have; those of the data take the place of others."""
+    for name in set(given) & {"image_shape", "num_classes"}:
+        sizes = [given[name]] if name == "num_classes" else given[name]
+        whole = isinstance(sizes, list | tuple) and all(type(n) is int and n >= 1 for n in sizes)
+        if not whole or (name == "image_shape" and len(sizes) != 3):
+            three = "three whole numbers" if name == "image_shape" else "a whole number"
+            raise UserError(f"{part}.{name} must be {three} from 1 up, not {given[name]!r}")

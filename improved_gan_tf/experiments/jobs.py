@@ -39,8 +39,6 @@ def gpus() -> list[str]:
 
 def check(jobs: int) -> None:
     """Raises `UserError` where the machine has fewer GPUs or, without any, fewer cores."""
-    if jobs < 1:
-        raise UserError(f"--jobs must be at least 1, not {jobs}")
     has, what = (len(gpus()), "GPUs") if gpus() else (cores(), "cores")
     if jobs > has and jobs > 1:
         raise UserError(f"--jobs {jobs}: this process may use {has} {what}; give at most {has}")

@@ -13,11 +13,13 @@ import dataclasses
 import json
 import math
 import operator
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
+from improved_gan_tf.data.order import LARGEST_SEED
 from improved_gan_tf.data.pictures import RESIZES
 from improved_gan_tf.data.scaling import NAMES as SCALINGS
 from improved_gan_tf.data.semi_supervised import INITIALIZATIONS, LABELS_PARTS
@@ -65,11 +67,13 @@ class Value:
             UserError: It is of another type, none of the choices or out of bounds.
         """
         if type(given) is int and float in self.kinds:
-            given = float(given)
+            given = float(given) if abs(given) < sys.float_info.max else math.inf
         # bool is an int to Python, but True is no batch size.
         if not isinstance(given, self.kinds) or (type(given) is bool and bool not in self.kinds):
             kinds = " or ".join(_TYPES[kind] for kind in self.kinds)
             raise UserError(f"{name} must be {kinds}, not {json.dumps(given, default=str)}")
+        if isinstance(given, str) and "\0" in given:
+            raise UserError(f"{name} holds a NUL character, which no name has")
         if self.choices and given not in self.choices:
             choices = ", ".join(map(str, self.choices))
             raise UserError(f"{name} must be one of {choices}, not {given!r}")
@@ -81,9 +85,10 @@ class Value:
                 ("below", operator.lt, self.below),
             ]
             bounds = [bound for bound in bounds if bound[2] is not None]
-            if not (math.isfinite(given) and all(holds(given, end) for _, holds, end in bounds)):
+            finite = abs(given) < sys.float_info.max  # `math.isfinite` fails beyond it
+            if not (finite and all(holds(given, end) for _, holds, end in bounds)):
                 words = " and ".join(f"{words} {end}" for words, _, end in bounds) or "finite"
-                raise UserError(f"{name} must be {words}, not {given}")
+                raise UserError(f"{name} must be {words}, not {given if finite else math.inf}")
         return dict(given) if isinstance(given, Mapping) else given
 
     def parsed(self, text: str) -> Any:
@@ -155,7 +160,12 @@ class Recipe:
     mixed_precision: str = value(
         "none", choices=_PRECISIONS, bare="bfloat16", help="Type to compute in"
     )
-    seed: int = value(1, minimum=0, help="Seed of weights, noise, latent vectors and image order")
+    seed: int = value(
+        1,
+        minimum=0,
+        maximum=LARGEST_SEED,
+        help="Seed of weights, noise, latent vectors and image order",
+    )
     score_every: int = value(
         0, minimum=0, help="Score the generated images every N epochs, and after the last; 0: never"
     )
@@ -209,7 +219,9 @@ class SemiSupervisedRecipe(Recipe):
     )
     initialization_size: int = value(500, minimum=2, help="How many of them")
     initialize_generator: bool = value(False, help="Initialize the generator from data as well")
-    seed_data: int = value(1, minimum=0, help="Seed of the choice of the labelled images")
+    seed_data: int = value(
+        1, minimum=0, maximum=LARGEST_SEED, help="Seed of the choice of the labelled images"
+    )
     baseline: bool = value(False, help="Train the supervised-only baseline as well")
 
 

@@ -14,6 +14,7 @@ from improved_gan_tf.layers import (
     WeightNorm,
 )
 from improved_gan_tf.networks.activations import leaky_relu
+from improved_gan_tf.layers.checks import check_at_least
 from improved_gan_tf.networks.width import scaled
 
 
@@ -53,6 +54,7 @@ def generator(
             f"image_shape must be that of images whose sides {factor} divides, not {image_shape}"
         )
     maps = (image_shape[0] // factor, image_shape[1] // factor, channels[0])
+    check_at_least(1, latent_dim=latent_dim)
     z = keras.Input((latent_dim,), name="z")
     x = layers.Dense(math.prod(maps), use_bias=False, kernel_initializer=_start())(z)
     x = layers.Activation("relu")(UnbiasedBatchNormalization()(x))

@@ -12,6 +12,7 @@ from improved_gan_tf.layers import (
     UnbiasedBatchNormalization,
     WeightNorm,
 )
+from improved_gan_tf.layers.checks import check_at_least
 from improved_gan_tf.networks.width import scaled
 
 
@@ -33,8 +34,12 @@ def generator(
         units: Units of each hidden layer.
         width: Factor of the numbers of units; a finite number above 0.
 
+    Raises:
+        ValueError: A number of units or latent variables is not above 0.
+
     Source: train_mnist_feature_matching.py, gen_layers.
     """
+    check_at_least(1, latent_dim=latent_dim)
     z = keras.Input((latent_dim,), name="z")
     x = z
     for n in units:

@@ -67,7 +67,7 @@ class Value:
             UserError: It is of another type, none of the choices or out of bounds.
         """
         if type(given) is int and float in self.kinds:
-            given = float(given) if abs(given) < sys.float_info.max else math.inf
+            given = float(given) if _finite(given) else math.inf
         # bool is an int to Python, but True is no batch size.
         if not isinstance(given, self.kinds) or (type(given) is bool and bool not in self.kinds):
             kinds = " or ".join(_TYPES[kind] for kind in self.kinds)
@@ -85,10 +85,11 @@ class Value:
                 ("below", operator.lt, self.below),
             ]
             bounds = [bound for bound in bounds if bound[2] is not None]
-            finite = abs(given) < sys.float_info.max  # `math.isfinite` fails beyond it
-            if not (finite and all(holds(given, end) for _, holds, end in bounds)):
+            if type(given) is int and not _finite(given):
+                given = math.inf
+            if not (_finite(given) and all(holds(given, end) for _, holds, end in bounds)):
                 words = " and ".join(f"{words} {end}" for words, _, end in bounds) or "finite"
-                raise UserError(f"{name} must be {words}, not {given if finite else math.inf}")
+                raise UserError(f"{name} must be {words}, not {given}")
         return dict(given) if isinstance(given, Mapping) else given
 
     def parsed(self, text: str) -> Any:
@@ -99,6 +100,11 @@ class Value:
             with contextlib.suppress(ValueError):
                 return kind(text)
         return text
+
+
+def _finite(number: float) -> bool:
+    """As `math.isfinite`, which fails on an int beyond all floats."""
+    return abs(number) <= sys.float_info.max
 
 
 def value(default: Any = dataclasses.MISSING, **about: Any) -> Any:

@@ -104,8 +104,9 @@ def test_one_line_on_stderr_before_and_after_tensorflow_is_loaded(tmp_path):
     path.write_bytes(b"damaged")
     broken = _command("sample", out)
     assert broken.returncode == 2 and broken.stdout == ""
-    start = f"improved-gan: error: {path} is damaged or not a checkpoint of this model; remove it"
+    start = f"improved-gan: error: {path} is damaged or not a checkpoint of this model ("
     assert broken.stderr.startswith(start) and broken.stderr.count("\n") == 1
+    assert broken.stderr.endswith("; no other is there; begin again in another folder (--out)\n")
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])

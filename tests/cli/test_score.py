@@ -156,9 +156,7 @@ def test_score_command(digits_classifier, tmp_path, capsys):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["digits", "--splits", "0"], "splits is a whole number from 1, not 0"),
         (["digits", "--best", "0.1"], "go together"),
-        (["digits", "--best", "2", "--best-out", "x"], "fraction in .0, 1."),
         (["digits", "--best", ".1", "--best-out", "x.jpg"], "unknown suffix .jpg; choose .png"),
         (["digits", "--best", ".1", *["--best-out", "x.png"] * 2], "names one place twice"),
         (

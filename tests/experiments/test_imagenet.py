@@ -111,7 +111,6 @@ def _bad(*arguments):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        _bad("--devices", "0", "--devices must be at least 1"),
         _bad("--devices", "1000", "give at most"),
         _bad("--set", "smoothing=2", "smoothing must be at least 0 and below 1"),
         _bad("--set", "steps_per_epoch=0", "steps_per_epoch must be at least 1"),

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from improved_gan_tf.cli import options as kinds
 from improved_gan_tf.cli.process import require_tensorflow
 from improved_gan_tf.cli.score import open_images
 from improved_gan_tf.errors import UserError
@@ -29,7 +30,7 @@ def add_command(commands: Any) -> None:
     real = "the real ones: a data set (NAME@SPLIT), a folder, an archive, an .npz or .npy file"
     add("--real", metavar="DATA", required=True, help=real)
     add("--images", type=int, default=200, metavar="N", help="of each kind (default 200)")
-    add("--seed", type=int, default=0, help="of the draws and the choice of images (default 0)")
+    add("--seed", type=kinds.seed, default=0, help="of the draws and the choice of images (default 0)")
     ways = "paper: pages of nine images (default); hype: one by one, after a qualification"
     add("--protocol", default="paper", help=ways)
     many = "of each annotator (default: paper 90, hype 100)"
@@ -39,8 +40,7 @@ def add_command(commands: Any) -> None:
     add("--best", type=float, metavar="FRACTION", help="e.g. 0.01: the best 1 %% by score alone")
     add("--classifier", metavar="FILE", help="of the score: a .keras file, a SavedModel")
     add("--resize", metavar="HOW", help="bring real images to the size: square, stretch")
-    pair = {"type": float, "nargs": 2, "metavar": ("LOW", "HIGH")}
-    add("--range", dest="image_range", help="black and white of float images", **pair)
+    kinds.add_range(parser, "--range", dest="image_range", help="black and white of float images")
     add("--data-dir", help="TFDS' data folder")
     add("--skip-unreadable", action="store_true", help="leave out pictures that cannot be read")
     add("--question", help="what is asked (default: whether the image is real or generated)")

@@ -33,13 +33,27 @@ def add_commands(commands: Any) -> None:
     add = convert.add_argument
     add("source", metavar="SOURCE_DIR", help="folder with one sub-folder of pictures per class")
     add("out", metavar="OUT_DIR", help="folder to write")
-    add("--size", type=kinds.whole(1, 65_500), default=128, help="side of the written pictures (default 128)")
-    add("--shards", type=kinds.whole(1), help="number of files (default: 1 per 256 pictures, at most 1024)")
-    add("--quality", type=kinds.whole(1, 100), default=95, help="JPEG quality, 1 to 100 (default 95)")
-    add("--workers", type=kinds.workers, help="processes that decode (default: the number of processors)")
+    add(
+        "--size",
+        type=kinds.whole(1, 65_500),
+        default=128,
+        help="side of the pictures (default 128)",
+    )
+    add(
+        "--shards",
+        type=kinds.count,
+        help="number of files (default: 1 per 256 pictures, at most 1024)",
+    )
+    add(
+        "--quality",
+        type=kinds.whole(1, 100),
+        default=95,
+        help="of the JPEGs, 1 to 100 (default 95)",
+    )
+    add("--workers", type=kinds.workers, help="processes that decode (default: the processors)")
     add("--seed", type=kinds.seed, default=1, help="seed of the pictures' order (default 1)")
     add("--synsets", metavar="FILE", help="its lines begin with the names of the expected classes")
-    add("--classes", type=kinds.whole(1), metavar="N", help="expected number of classes, 1000 for ImageNet")
+    add("--classes", type=kinds.count, metavar="N", help="expected number, 1000 for ImageNet")
     stopped = "; the same command continues from here"
     convert.set_defaults(command=_convert, stopped=stopped, keras=False)
 
@@ -51,7 +65,7 @@ def add_commands(commands: Any) -> None:
     add = graph.add_argument
     add("out", metavar="OUT", help="the GraphDef to write (.pb)")
     add_weights_options(graph)
-    add("--random-weights", type=kinds.seed, metavar="SEED", help="random weights, to try things out")
+    add("--random-weights", type=kinds.seed, metavar="SEED", help="random ones, to try things out")
     add("--saved-model", metavar="DIR", help="also write a SavedModel: images -> pool_3, logits")
     add("--own", metavar="FILE.npz", help="also write the weights in our own format")
     graph.set_defaults(command=_inception_graph)

@@ -18,8 +18,8 @@ def add_command(tables: Any) -> None:
     parser = tables.add_parser("minimax", help=summary, description=_DESCRIPTION)
     add = parser.add_argument
     add("--out", metavar="DIR", default="runs/minimax", help="default runs/minimax")
-    add("--starts", type=kinds.whole(1, 1_000_000), default=200, help="places to start from (default 200)")
-    add("--steps", type=kinds.whole(1), default=5000, help="default 5000")
+    add("--starts", type=kinds.images, default=200, help="where to start from (default 200)")
+    add("--steps", type=kinds.count, default=5000, help="default 5000")
     add("--rate", type=kinds.number(0), default=0.05, help="of the gradient steps (default 0.05)")
     add("--weight", type=kinds.number(0), default=0.1, help="of historical averaging (default 0.1)")
     add("--seed", type=kinds.seed, default=1, help="of the starts (default 1)")

@@ -48,6 +48,7 @@ def number(above: float = -math.inf, maximum: float = math.inf) -> Callable[[str
 seed = whole(0, LARGEST_SEED)
 workers = whole(1, MOST_WORKERS)
 images = whole(1, MOST_IMAGES)
+count = whole(1)
 
 
 def add_range(parser: argparse.ArgumentParser, name: str, **about: Any) -> None:

@@ -58,7 +58,9 @@ def _add_table(tables: Any, table: Table) -> None:
         default = " ".join(str(row.values["labels_per_class"]) for row in table.rows)
         rows = f"the rows of the table (default {default})"
         # The names of these options are those of values, of which there is one for each run.
-        add("--labels-per-class", dest="counts", type=kinds.whole(1), nargs="+", metavar="N", help=rows)
+        add(
+            "--labels-per-class", dest="counts", type=kinds.count, nargs="+", metavar="N", help=rows
+        )
         same = "label the same images in every run (default: a seed chooses its own)"
         add("--seed-data", dest="labeled_by", type=kinds.seed, metavar="SEED", help=same)
         baselines = "train the supervised-only baselines too"
@@ -67,7 +69,7 @@ def _add_table(tables: Any, table: Table) -> None:
     add("--recipe", help=f"another recipe than {table.recipe}, also a file of your own")
     add("--data-dir", help="TFDS' data folder")
     shared = "processes at once, which share the cores or have a GPU each (default 1)"
-    add("--jobs", type=kinds.whole(1), default=1, metavar="N", help=shared)
+    add("--jobs", type=kinds.count, default=1, metavar="N", help=shared)
     part = "train each N-th run from the I-th on; others are trained elsewhere, with the same DIR"
     add("--shard", default="1/1", metavar="I/N", help=part)
     dry = "list the runs, time a step and say how long the rest takes; train nothing"

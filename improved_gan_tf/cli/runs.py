@@ -42,7 +42,12 @@ def add_commands(commands: Any) -> None:
     places = "X.png: one grid; X.npz: arrays; X.gif: an interpolation; else a folder of PNG files"
     add("--out", help=f"{places} (default RUN/sample.png)")
     add("--columns", type=kinds.whole(1, _MOST[".png"]), help="of a grid")
-    add("--frames", type=kinds.whole(1, 1000), default=15, help="GIF: frames between two images (default 15)")
+    add(
+        "--frames",
+        type=kinds.whole(1, 1000),
+        default=15,
+        help="GIF: between two images (default 15)",
+    )
     add("--by-class", action="store_true", help="sort them by the run's own classifier")
     statistics = "normalize by the statistics of these images, as the original does"
     add("--batch-statistics", action="store_true", help=statistics)

@@ -36,7 +36,7 @@ def add_command(commands: Any) -> None:
     add("--data-dir", help="TFDS' data folder")
     add("--network", help="convolutional, or residual (default from 32 x 32 pixels on)")
     add("--mirror", action="store_true", help="mirror images in training: photographs, not digits")
-    add("--epochs", type=kinds.whole(1), help="default: about 3,000 steps; of the residual network 20")
+    add("--epochs", type=kinds.count, help="default: about 3,000 steps; of the residual network 20")
     add("--seed", type=kinds.seed, default=1, help="of weights, dropout and order (default 1)")
     add("--quiet", action="store_true", help="no progress")
     classifier.set_defaults(command=_classifier)
@@ -66,8 +66,15 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
         default=(0.0, 255.0),
         help="the classifier's values for black and white (default 0 255)",
     )
-    add("--splits", type=kinds.whole(1), default=10, help="parts that are scored one by one (default 10)")
-    add("--shuffle", type=kinds.seed, metavar="SEED", help="shuffle before splitting (default: in order)")
+    add(
+        "--splits",
+        type=kinds.count,
+        default=10,
+        help="parts that are scored one by one (default 10)",
+    )
+    add(
+        "--shuffle", type=kinds.seed, metavar="SEED", help="shuffle before splitting (default: not)"
+    )
     number = "images to draw from a generator (default 50000), or to use of others (default all)"
     add("--count", "--samples", type=kinds.images, metavar="N", dest="count", help=number)
     add("--seed", type=kinds.seed, default=0, help="of a generator's draws (default 0)")
@@ -79,17 +86,22 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--reference", metavar="PATH", help="FID against these images, or a statistics .npz")
     add("--kid", action="store_true", help="KID as well; needs 1,000 images on either side")
-    add("--kid-subsets", type=kinds.whole(1), default=100, help="default 100")
+    add("--kid-subsets", type=kinds.count, default=100, help="default 100")
     add("--kid-subset-size", type=kinds.whole(2), default=1000, help="default 1000")
     add("--save-statistics", metavar="FILE.npz", help="keep the images' statistics for later")
     add("--no-score", action="store_true", help="only FID, KID or statistics")
     add("--per-image", metavar="FILE.csv", help="write each image's contribution to the score")
-    add("--best", type=kinds.number(0, 1), metavar="FRACTION", help="e.g. 0.01: select the best 1 %% by score")
+    add(
+        "--best",
+        type=kinds.number(0, 1),
+        metavar="FRACTION",
+        help="e.g. 0.01: the best 1 %% by score",
+    )
     best = "where they go, best first; may be repeated: a picture of all, a folder"
     add("--best-out", action="append", metavar="DIR|FILE.png|FILE.npz", help=best)
     add("--skip-unreadable", action="store_true", help="leave out pictures that cannot be read")
-    add("--batch-size", type=kinds.whole(1), default=32, help="images of a batch (default 32)")
-    add("--workers", type=kinds.workers, help="threads that decode pictures (default: the processors)")
+    add("--batch-size", type=kinds.count, default=32, help="images of a batch (default 32)")
+    add("--workers", type=kinds.workers, help="threads that decode (default: the processors)")
     add("--data-dir", help="TFDS' data folder")
     add("--out", metavar="FILE.json", help="write figures and protocol here too")
     add("--json", action="store_true", help="print them as one JSON object")

@@ -36,7 +36,8 @@ def add_commands(commands: Any) -> None:
     add("--resume", action="store_true", help="continue the run in --out")
     add("--data-dir", help="TFDS' data folder")
     devices = "train on N GPUs, or without any on N logical CPU devices (imagenet; several machines"
-    add("--devices", type=kinds.whole(1, 1024), default=1, metavar="N", help=f"{devices} by TF_CONFIG)")
+    devices += " by TF_CONFIG)"
+    add("--devices", type=kinds.workers, default=1, metavar="N", help=devices)
     add("--quiet", action="store_true", help="no progress")
     add_value_options(train)
     train.set_defaults(command=_train, stopped="; it continues with --resume")
@@ -64,7 +65,8 @@ def add_value_options(parser: argparse.ArgumentParser, names: Collection[str] = 
             if name not in added and (name in names if names else Mapping not in value.kinds):
                 added.add(name)
                 _add_option(group, name, value)
-    parser.add_argument("--width", type=kinds.number(0, 100), help="factor of both networks' channels or units")
+    factor = "factor of both networks' channels or units"
+    parser.add_argument("--width", type=kinds.number(0, 100), help=factor)
     every = "any value of the recipe, for example discriminator.input_noise=0.2"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=every)
 

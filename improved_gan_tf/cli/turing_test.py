@@ -30,7 +30,7 @@ def add_command(commands: Any) -> None:
     real = "the real ones: a data set (NAME@SPLIT), a folder, an archive, an .npz or .npy file"
     add("--real", metavar="DATA", required=True, help=real)
     add("--images", type=int, default=200, metavar="N", help="of each kind (default 200)")
-    add("--seed", type=kinds.seed, default=0, help="of the draws and the choice of images (default 0)")
+    add("--seed", type=kinds.seed, default=0, help="of draws and choice of images (default 0)")
     ways = "paper: pages of nine images (default); hype: one by one, after a qualification"
     add("--protocol", default="paper", help=ways)
     many = "of each annotator (default: paper 90, hype 100)"

@@ -13,8 +13,8 @@ from improved_gan_tf.layers import (
     UnbiasedBatchNormalization,
     WeightNorm,
 )
-from improved_gan_tf.networks.activations import leaky_relu
 from improved_gan_tf.layers.checks import check_at_least
+from improved_gan_tf.networks.activations import leaky_relu
 from improved_gan_tf.networks.width import scaled
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from improved_gan_tf.data import Images
-from improved_gan_tf.data.pictures import Resizing
+from improved_gan_tf.data.pictures import Resizing, with_channels
 from improved_gan_tf.errors import UserError
 
 KNOWN = 8  # real and generated images each that are set apart for the qualification
@@ -31,7 +31,7 @@ def choose(images: Images, count: int, seed: int, resizing: Resizing | None = No
         (uint8 images [count, H, W, C], their numbers in the source, int64 [count]).
 
     Raises:
-        UserError: There are fewer images, or they differ in size or channels.
+        UserError: There are fewer images, or they differ in size.
     """
     if images.count < count:
         raise UserError(
@@ -53,6 +53,8 @@ def choose(images: Images, count: int, seed: int, resizing: Resizing | None = No
         raise UserError(
             f"{images.name}: only {read} of {count} images could be read; name more images"
         )
+    channels = max(image.shape[2] for image in found)  # grey pictures among colour ones
+    found = [with_channels(image, channels) for image in found]
     shapes = sorted({image.shape for image in found})
     if len(shapes) > 1:
         raise UserError(
@@ -71,10 +73,11 @@ def alike(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
     Raises:
         UserError: The two kinds differ in shape.
     """
-    if real.shape[1:] != generated.shape[1:]:
+    sizes_differ = real.shape[1:3] != generated.shape[1:3]
+    if sizes_differ or real.shape[3] != generated.shape[3]:
         raise UserError(
             f"real images are {_form(real)}, generated ones {_form(generated)}; name real images "
-            "of the same form, or give --resize square (or stretch) to resize them"
+            f"of the same form{', or give --resize square or stretch' if sizes_differ else ''}"
         )
     levels = np.unique(real)
     if len(levels) >= _FEW_LEVELS:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from flask import request
 from flask.sessions import SecureCookieSessionInterface
 
 # Nothing from elsewhere, nothing inline, no frame around the pages.
@@ -67,6 +68,4 @@ class CookieInterface(SecureCookieSessionInterface):
 
     def get_cookie_secure(self, app: Any) -> bool:
         """Whether the browser may send it by https alone."""
-        from flask import request
-
         return request.is_secure

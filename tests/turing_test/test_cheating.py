@@ -66,7 +66,7 @@ def test_metadata_alone_tell_nothing(served):
     x, y = np.array(features), np.array(truths)
     x = (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-12)
     assert len(y) == 720
-    for classifier in (RandomForestClassifier(50, random_state=0), LogisticRegression()):
+    for classifier in (RandomForestClassifier(25, random_state=0), LogisticRegression()):
         right = (cross_val_predict(classifier, x, y, cv=5) == y).mean()
         assert abs(right - 0.5) < 3.9 * 0.5 / np.sqrt(len(y)), classifier
     # Times alone: their ranks in the two groups differ no more than by chance.

@@ -31,8 +31,19 @@ def test_images_of_other_sizes_are_refused_or_resized():
 
 
 def test_the_two_kinds_have_one_shape():
-    message = "real images are 8 x 8 grey, generated ones 8 x 8 colour; .*--resize"
+    message = "real images are 8 x 8 grey, generated ones 8 x 8 colour; name .* same form$"
     refusal_of(alike)(message, pictures(0), pictures(1, shape=(8, 8, 3)))
+    message = (
+        "real images are 8 x 8 grey, generated ones 9 x 8 grey; .* --resize square or stretch$"
+    )
+    refusal_of(alike)(message, pictures(0), pictures(1, shape=(9, 8, 1)))
+
+
+def test_grey_pictures_among_colour_ones():
+    grey, colour = pictures(0, 1)[0], pictures(0, 1, (8, 8, 3))[0]
+    found, numbers = choose(as_images([grey, colour]), 2, 0)
+    assert found.shape == (2, 8, 8, 3)
+    assert (found[list(numbers).index(0)] == grey).all()
 
 
 def test_few_levels_of_the_real_images_are_those_of_all():

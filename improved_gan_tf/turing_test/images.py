@@ -40,7 +40,7 @@ def choose(images: Images, count: int, seed: int, resizing: Resizing | None = No
         )
     numbers = np.random.default_rng(seed).permutation(images.count)[:count]
     place = {int(number): i for i, number in enumerate(numbers)}
-    last, found = int(numbers.max()), [np.zeros(0, np.uint8)] * count
+    last, found = int(numbers.max()), list[Any]([None] * count)
     prepare = (lambda image: image) if resizing is None else resizing.image
     read = 0
     for i, image in enumerate(images.images(prepare, 2)):

@@ -270,8 +270,8 @@ def open_study(path: str | os.PathLike, settings: Settings | None = None) -> Stu
         ours, wanted = dataclasses.asdict(study.settings), dataclasses.asdict(settings)
         (name, value), *_ = [(k, v) for k, v in ours.items() if wanted[k] != v]
         raise UserError(
-            f"{path} is another test, of {name} {value!r}, not {wanted[name]!r}; name another "
-            "folder with --out"
+            f"{path} is another test, of {name} {value!r:.60}, not {wanted[name]!r:.60}; "
+            "name another folder with --out"
         )
     return study
 

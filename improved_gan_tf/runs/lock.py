@@ -64,8 +64,13 @@ def _take(path: Path) -> int:
         except OSError:
             return file  # no locks on this file system
         if _has_name(file, path):
-            os.ftruncate(file, 0)
-            os.write(file, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+            try:
+                os.ftruncate(file, 0)
+                os.write(file, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+            except OSError as error:
+                path.unlink()
+                os.close(file)
+                raise cannot_write(path, error) from error
             return file
         os.close(file)  # the one who held it has just removed it
 

@@ -8,7 +8,9 @@ import sys
 
 import pytest
 
+from improved_gan_tf.errors import UserError
 from improved_gan_tf.runs import Locked, RunFolder
+from tests.helpers.full_disk import file_size_limit
 
 _HOLD = """
 import sys
@@ -73,6 +75,13 @@ def test_an_error_leaves_no_folder_where_nothing_was_written(tmp_path):
         (folder.path / "log.csv").touch()
         raise KeyError
     assert os.listdir(folder) == ["log.csv"]
+
+
+def test_a_full_disk_is_one_line(tmp_path):
+    refused = pytest.raises(UserError, match="cannot write .*lock: File too large")
+    with file_size_limit(0), refused, RunFolder(tmp_path).lock():
+        pass
+    assert not os.listdir(tmp_path)
 
 
 def test_three_processes_never_hold_it_at_once(tmp_path):

@@ -1,6 +1,7 @@
 """The callbacks of a run, on a model that is no network: what they write, show and refuse."""
 
 import math
+from unittest.mock import Mock
 
 import keras
 import numpy as np
@@ -119,6 +120,15 @@ def test_one_fit_at_a_time_writes_the_folder(tmp_path):
     train(callbacks.standard(folder, samples=4, resume=True), epochs=1)
     with folder.lock():
         assert folder.latest_checkpoint()[0] == 1
+
+
+def test_a_model_that_does_not_fit_on_the_disk_stops_fit(tmp_path, monkeypatch):
+    """One that cannot be written for another reason is a warning: `fit` itself works."""
+    for error in (OSError(28, "No space left on device"), NotImplementedError("no configuration")):
+        monkeypatch.setattr(Model, "save", Mock(side_effect=error))
+        line = pytest.raises(UserError, match="cannot write .*model.keras: No space left")
+        with line if isinstance(error, OSError) else pytest.warns(match="cannot be written"):
+            train(callbacks.standard(tmp_path, samples=4), epochs=1)
 
 
 def test_the_checkpoint_is_last(tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from improved_gan_tf.cli import options as kinds
+from improved_gan_tf.cli import places
 from improved_gan_tf.cli.score import add_weights_options, weights_arguments
 from improved_gan_tf.errors import UserError
 
@@ -91,8 +92,7 @@ def _convert(options: argparse.Namespace) -> None:
 
 
 def _inception_graph(options: argparse.Namespace) -> None:
-    if Path(options.out).is_dir():
-        raise UserError(f"{options.out} is a folder; name the file to write, e.g. OUT.pb")
+    places.check_files(options.out, options.own)
     if options.saved_model and Path(options.saved_model).exists():
         raise UserError(f"{options.saved_model} exists already; remove it or name another place")
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from improved_gan_tf import data, experiments
 from improved_gan_tf.cli import options as kinds
+from improved_gan_tf.cli import places
 from improved_gan_tf.data.pictures import with_channels
 from improved_gan_tf.files import write_text
 from improved_gan_tf.runs.folder import RunFolder
@@ -35,6 +36,7 @@ def add_command(commands: Any) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
+    places.check_files(options.out)
     recipe, gan, _ = experiments.load_generator(options.run)
     experiment, config = experiments.experiment(recipe), RunFolder(options.run).config()
     height, width, channels = config["data"]["image_shape"]

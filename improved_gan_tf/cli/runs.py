@@ -10,6 +10,7 @@ from typing import Any
 
 from improved_gan_tf import experiments
 from improved_gan_tf.cli import options as kinds
+from improved_gan_tf.cli import places
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import write_bytes
 from improved_gan_tf.quantities import labels, quantity
@@ -76,6 +77,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise UserError(f"--confusion writes a .png file, not {options.confusion}")
     if options.confusion and options.more:
         raise UserError("--confusion draws one run; evaluate the others without it")
+    places.check_files(options.confusion)
     if options.more:
         _evaluate_several([options.run, *options.more], options)
         return
@@ -148,6 +150,8 @@ def _sample(options: argparse.Namespace) -> None:
     _check_sample(out, options.count)
     if out.suffix == ".gif" and options.by_class:
         raise UserError("--by-class sorts images, not a GIF's frames; name a .png or .npz file")
+    if options.out:
+        (places.check_files if out.suffix else places.check_new_folder)(out)
 
     import keras
     import numpy as np

@@ -3,14 +3,14 @@
 import argparse
 import json
 import sys
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
 
 from improved_gan_tf.cli import options as kinds
+from improved_gan_tf.cli import places
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.files import cannot_write, write_json, write_text
+from improved_gan_tf.files import write_json, write_text
 
 DESCRIPTION = """Inception score of images, and FID and KID against others. PATH is a folder of
 pictures (with sub-folders), a .zip or tar archive, an .npz (FILE.npz@ARRAY) or .npy file, a data
@@ -111,11 +111,9 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
 def _score(options: argparse.Namespace) -> None:
     """Prints figures and protocol, then writes the files that were asked for."""
     _check(options)
-    for path in (options.out, options.save_statistics, options.per_image):
-        if path is not None:
-            _make_place(Path(path), folder=False)
+    places.check_files(options.out, options.save_statistics, options.per_image)
     for path in options.best_out or ():
-        _make_place(Path(path), folder=not Path(path).suffix)
+        (places.check_files if Path(path).suffix else places.check_new_folder)(path)
     with warnings.catch_warnings():
         warnings.showwarning = one_line
         warnings.simplefilter("always", UserWarning)
@@ -178,20 +176,6 @@ def _check(options: argparse.Namespace) -> None:
         raise UserError("--no-score leaves nothing to do without --reference or --save-statistics")
     if options.classifier and (options.weights or options.any_weights):
         raise UserError("--classifier takes Inception's place; leave out --weights")
-
-
-def _make_place(path: Path, folder: bool) -> None:
-    """Makes what `path` is written into, and refuses a place that cannot be written."""
-    if folder and path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise UserError(f"{path} is not an empty folder; name a new one with --best-out")
-    if not folder and path.is_dir():
-        raise UserError(f"{path} is a folder; name a file")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise cannot_write(path, error) from error
 
 
 def open_images(options: argparse.Namespace, path: str, count: int | None) -> Any:
@@ -275,6 +259,7 @@ def _write_best(options: argparse.Namespace, source: Any, chosen: Any) -> None:
 
 
 def _classifier(options: argparse.Namespace) -> None:
+    places.check_files(options.out, Path(options.out).with_suffix(".json"))
     from improved_gan_tf.metrics import train_classifier
 
     same = {

@@ -1,5 +1,6 @@
 """The commands of the Inception tool, and what they are given: runs, exported generators."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -241,3 +242,18 @@ def test_generators_and_runs(tmp_path, digits_classifier, capsys):
     tf.saved_model.save(tf.Module(), str(tmp_path / "empty"))
     with pytest.raises(UserError, match=r"has no sample\(n, seed\)"):
         score(tmp_path / "empty")
+
+
+def test_a_folder_of_the_best_images_comes_last(tmp_path, monkeypatch):
+    """One that is there is refused: killed before it, the same command can be given again."""
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(images, "save_folder", killed)
+    outs = [str(tmp_path / name) for name in ("best", "best.png", "best.npz")]
+    options = argparse.Namespace(best_out=outs, workers=1)
+    source = data.as_images(np.zeros((9, 8, 8, 1), np.uint8))
+    with pytest.raises(KeyboardInterrupt):
+        command._write_best(options, source, np.array([3, 1]))
+    assert sorted(os.listdir(tmp_path)) == ["best.npz", "best.png"]

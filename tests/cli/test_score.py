@@ -253,7 +253,7 @@ def test_a_folder_of_the_best_images_comes_last(tmp_path, monkeypatch):
     monkeypatch.setattr(images, "save_folder", killed)
     outs = [str(tmp_path / name) for name in ("best", "best.png", "best.npz")]
     options = argparse.Namespace(best_out=outs, workers=1)
-    source = data.as_images(np.zeros((9, 8, 8, 1), np.uint8))
+    source = data.as_images(np.full((9, 8, 8, 1), 9, np.uint8))
     with pytest.raises(KeyboardInterrupt):
         command._write_best(options, source, np.array([3, 1]))
     assert sorted(os.listdir(tmp_path)) == ["best.npz", "best.png"]

@@ -111,7 +111,7 @@ def _stream(stage, case, redirection):
     )
     code, lines = done.returncode, done.stderr.splitlines()
     odd = "Traceback" in done.stderr or "Exception ignored" in done.stderr
-    well = not odd and (code == 0 or (code in (1, 2, 141) and len(lines) <= 1))
+    well = not odd and (code == 0 or (code in (2, 141) and len(lines) <= 1))
     return {
         "about": redirection,
         "first": [code],

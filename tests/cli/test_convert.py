@@ -37,7 +37,7 @@ def test_inception_graph_writes_all_three(tmp_path, capsys):
 @pytest.mark.parametrize(
     "message, arguments",
     [
-        ("is a folder; name the file to write", ["."]),
+        ("is a folder; name a file", ["."]),
         ("exists already; remove it", ["o.pb", "--saved-model", "."]),
         ("no such file of Inception weights", ["o.pb", "--weights", "absent"]),
         ("cannot prove what it was made from", ["o.pb", "--weights", "own.npz"]),

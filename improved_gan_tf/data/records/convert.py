@@ -23,7 +23,14 @@ from improved_gan_tf.data.records.index import UNFINISHED
 from improved_gan_tf.data.records.pictures import SKIPPED, prepare_all
 from improved_gan_tf.data.records.plan import Plan, plan_conversion
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.files import cannot_write, is_temporary, temporary, write_bytes, write_json
+from improved_gan_tf.files import (
+    cannot_write,
+    is_temporary,
+    remove_abandoned,
+    temporary,
+    write_bytes,
+    write_json,
+)
 
 SKIPPED_FILE = "skipped.txt"
 
@@ -101,8 +108,7 @@ def convert(
     _begin(out, plan)
     states = _finished(out, plan)
     kept = len(states)
-    for leftover in filter(is_temporary, out.iterdir()):  # of a kill
-        leftover.unlink()
+    remove_abandoned(out)
     if kept < plan.shards:
         _write_shards(out, plan, states, workers, progress)
     notes = sorted((file, note) for state in states.values() for file, note in state["notes"])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from improved_gan_tf import data
+from improved_gan_tf import data, files
 from improved_gan_tf.data.records import convert as convert_records
 from improved_gan_tf.data.records import pictures as convert_pictures
 from improved_gan_tf.data.records.convert import convert
@@ -135,6 +135,16 @@ def test_a_killed_conversion_goes_on_to_the_same_bytes(tmp_path):
     assert content(out) == content(tmp_path / "whole")
     assert len(content(out)) == 102  # shards, index, skipped.txt: nothing is left over
     assert len((out / "skipped.txt").read_text().splitlines()) == 20
+
+
+def test_what_another_conversion_writes_stays(tmp_path, source):
+    """What a killed one has left goes."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".7.tmp.train-00001-of-00002.tfrecord").touch()
+    with files.temporary(out / "train-00000-of-00002.tfrecord") as living:
+        convert(source, out, size=8, shards=2, workers=1, progress=False)
+        assert [path for path in out.iterdir() if files.is_temporary(path)] == [living]
 
 
 def test_a_full_disk(tmp_path, source, capsys, monkeypatch):

@@ -127,8 +127,11 @@ def write_bytes(path: str | os.PathLike, *data: bytes | memoryview) -> Path:
 
 
 def write_text(path: str | os.PathLike, text: str) -> Path:
-    """Writes `text` as UTF-8 to `path`, whole or not at all; returns the path."""
-    return write_bytes(path, text.encode())
+    """Writes `text` as UTF-8 to `path`, whole or not at all; returns the path.
+
+    Names of paths that are not UTF-8, as Python has them, are written as they are on the disk.
+    """
+    return write_bytes(path, text.encode(errors="surrogateescape"))
 
 
 def write_json(path: str | os.PathLike, value: Any) -> Path:

@@ -318,8 +318,8 @@ class RunFolder:
         try:
             checkpoint.load(model, path)
         except UserError as error:
-            whole = [(e, p) for e, p in before if checkpoint.whole(p)]
-            way = "no other is there; begin again in another folder (--out)"
+            whole = [(e, p) for e, p in before if p.is_file() and checkpoint.whole(p)]
+            way = "no whole one is before it; begin again in another folder (--out)"
             if whole:
                 way = f"remove it to go on after epoch {whole[-1][0]}, by {whole[-1][1].name}"
             raise UserError(f"{error}; {way}") from error

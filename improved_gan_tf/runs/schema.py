@@ -110,9 +110,12 @@ def _unusable(value: Any, depth: int) -> str | None:
 
 
 def _is_text(text: str) -> bool:
-    """Whether a text can be written: JSON can hold halves of characters, and NUL."""
+    """Whether a text can be written: JSON can hold halves of characters, and NUL.
+
+    Python's names of paths that are not UTF-8 can.
+    """
     try:
-        text.encode()
+        text.encode(errors="surrogateescape")
     except UnicodeEncodeError:
         return False
     return "\0" not in text

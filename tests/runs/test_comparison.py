@@ -1,6 +1,7 @@
 """The comparison of runs: groups, tables, pictures. The runs are written by hand."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from improved_gan_tf import images
 from improved_gan_tf.cli import main as cli
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.runs import RunFolder
 from improved_gan_tf.runs.report import compare, overlay
 from improved_gan_tf.runs.report.comparison import _groups, _named
 from tests.helpers.run_folders import CONFIG, RESULTS, keep_columns, write_run
@@ -159,6 +161,17 @@ def test_refused(six, tmp_path):
 
 def test_names_with_dollar_signs_are_no_formulas(tmp_path):
     assert len(compare([_write(tmp_path / name) for name in ("$a^$", "b")])) == 3
+
+
+def test_names_that_are_not_utf_8(tmp_path):
+    """A run's command has them too."""
+    name = os.fsdecode(b"\xff-run")
+    for folder in (name, "other"):
+        config = {**CONFIG, "command": f"improved-gan train --out {name}", "data_dir": name}
+        RunFolder(_write(tmp_path / folder)).write_config(config)
+        assert RunFolder(tmp_path / folder).config() == config
+    page = compare([tmp_path / name, tmp_path / "other"])[-1].read_bytes()
+    assert b"train --out \xff-run" in page
 
 
 def test_command(six, tmp_path, capsys):

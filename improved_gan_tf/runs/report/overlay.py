@@ -79,7 +79,8 @@ def picture(
             axes.tick_params(labelbottom=True)
         figure.legend(
             [Line2D([], [], linewidth=2.2, **look) for _, look in _looks(groups, theme)],
-            [group.name for group in groups],
+            # Names of folders that are not UTF-8 are no texts to draw.
+            [group.name.encode(errors="replace").decode() for group in groups],
             loc="outside upper left",
             ncols=1 if narrow else min(3, len(groups)),
         )

@@ -3,12 +3,10 @@
 `python tools/fuzz.py --examples 10000` does the same at length.
 """
 
-import warnings
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tools.fuzzing.readers import READERS, outcome
+from tools.fuzzing.readers import READERS, limited, outcome
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -26,6 +24,5 @@ def test_any_input_gives_a_result_or_one_line(tmp_path, name):
     def check(value):
         assert outcome(reader, tmp_path, value) in ("result", "refusal")
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with limited():
         check()

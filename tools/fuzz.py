@@ -14,18 +14,19 @@ import resource
 import sys
 import tempfile
 import time
-import warnings
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fuzzing.readers import LIMITS, READERS, outcome
+from fuzzing.readers import LIMITS, READERS, limited, outcome
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from improved_gan_tf.files import write_json
 from improved_gan_tf.runs import recorded
+
+_TOGETHER = 1000  # examples that hypothesis generates at a time
 
 
 def fuzz(name, examples, number):
@@ -34,30 +35,25 @@ def fuzz(name, examples, number):
     others = {}
     reader = READERS[name]
 
-    with tempfile.TemporaryDirectory() as folder:
+    def check(value):
+        try:
+            counts[outcome(reader, Path(folder), value)] += 1
+        except Exception as error:
+            kind = f"{type(error).__name__}: {str(error)[:100]}"
+            first = [0, base64.b64encode(repr(value).encode()).decode()]
+            others.setdefault(kind, first)[0] += 1
 
-        @settings(
-            max_examples=examples,
-            database=None,
-            deadline=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        @seed(number)
-        @given(reader.inputs)
-        def check(value):
-            try:
-                counts[outcome(reader, Path(folder), value)] += 1
-            except Exception as error:
-                kind = f"{type(error).__name__}: {str(error)[:100]}"
-                others.setdefault(kind, [0, base64.b64encode(repr(value).encode()).decode()])[
-                    0
-                ] += 1
-
-        begin, before = time.perf_counter(), _peak_megabytes()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            check()
+    begin, before = time.perf_counter(), _peak_megabytes()
+    with tempfile.TemporaryDirectory() as folder, limited():
+        for start in range(0, examples, _TOGETHER):  # it remembers what it gave
+            options = settings(
+                max_examples=min(_TOGETHER, examples - start),
+                database=None,
+                deadline=None,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            )
+            options(seed(number + start)(given(reader.inputs)(check)))()
     return {
         "examples": sum(counts.values()) + sum(n for n, _ in others.values()),
         "results": counts["result"],
@@ -89,9 +85,9 @@ def main():
         print(name, *(f"{key} {value}" for key, value in found[name].items()), sep="  ", flush=True)
         for kind, (count, example) in others.items():
             print(f"  {count} x {kind}\n    {example[:2000]}", flush=True)
-    if options.json:
-        about = {"seed": options.seed, "limits": LIMITS, "readers": found}
-        write_json(options.json, recorded(about))
+        if options.json:
+            about = {"seed": options.seed, "limits": LIMITS, "readers": found}
+            write_json(options.json, recorded(about))
     return int(any(figures["other_exceptions"] for figures in found.values()))
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -50,15 +51,22 @@ class Reader:
 
 
 def outcome(reader: Reader, folder: Path, value: Any) -> str:
-    """ "result" or "refusal"; any other exception comes through."""
-    with mock.patch.dict(os.environ, LIMITS):
-        try:
-            reader.read(folder, value)
-        except UserError as error:
-            line = str(error)
-            assert line and "\n" not in line and not line.endswith("."), line
-            return "refusal"
+    """Whether a "result" or a "refusal"; other exceptions come through. Call it in `limited`."""
+    try:
+        reader.read(folder, value)
+    except UserError as error:
+        line = str(error)
+        assert line and "\n" not in line and not line.endswith("."), line
+        return "refusal"
     return "result"
+
+
+@contextlib.contextmanager
+def limited():
+    """The small limits, and no warnings about odd files."""
+    with mock.patch.dict(os.environ, LIMITS), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def of_file(name: str, use: Callable[[Path], Any]) -> Callable[[Path, bytes], Any]:

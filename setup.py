@@ -56,7 +56,13 @@ setup(
     install_requires=requirements,
     extras_require={
         # nbclient and ipykernel execute the example that is a notebook.
-        "test": ["pytest>=8", "pytest-xdist>=3.6", "nbclient>=0.10", "ipykernel>=6.29"],
+        "test": [
+            "pytest>=8",
+            "pytest-xdist>=3.6",
+            "hypothesis>=6.100",
+            "nbclient>=0.10",
+            "ipykernel>=6.29",
+        ],
         "develop": ["mypy>=1.15", "ruff>=0.14"],
         # For the comparison with torch-fidelity, which is installed with --no-deps (see .ci/run).
         "peer": ["torch>=2.4"],

@@ -59,7 +59,11 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("path", metavar="PATH", help="the images: see above")
     add_weights_options(parser)
-    add("--classifier", metavar="FILE", help=".keras file or SavedModel in Inception's place")
+    add(
+        "--classifier",
+        metavar="FILE",
+        help=".keras file in Inception's place, or SavedModel, which is a program",
+    )
     kinds.add_range(
         parser,
         "--classifier-range",

@@ -40,9 +40,7 @@ ALLOWED = {
         "data", "errors", "export", "files", "images", "inception", "numpy_files", "quantities",
         "version",
     },
-    "runs": {
-        "errors", "files", "images", "keras_compat", "numpy_files", "quantities", "version",
-    },
+    "runs": {"errors", "files", "quantities", "images", "keras_compat", "version"},
     "callbacks": {"errors", "files", "images", "quantities", "runs"},
     "turing_test": {"data", "errors", "files", "images", "version"},
     "experiments": {

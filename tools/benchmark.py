@@ -12,7 +12,7 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from benchmarks import inception, memory, minibatch, sampling, train
+from benchmarks import inception, memory, minibatch, neighbours, sampling, train
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import write_json
@@ -21,6 +21,7 @@ from improved_gan_tf.runs import recorded
 SUBJECTS = {
     "inception": inception,
     "memory": memory,
+    "metrics": neighbours,
     "minibatch": minibatch,
     "sampling": sampling,
     "train": train,

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +90,14 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
         help="black and white of float images (pictures and bytes need none)",
     )
     add("--reference", metavar="PATH", help="FID against these images, or a statistics .npz")
+    named = "figures, of inception_score, fid, kid, precision, recall, density, coverage; or all"
+    add("--metrics", nargs="+", metavar="NAME", help=f"{named} (default the score, and FID)")
     add("--kid", action="store_true", help="KID as well; needs 1,000 images on either side")
     add("--kid-subsets", type=kinds.count, default=100, help="default 100")
     add("--kid-subset-size", type=kinds.whole(2), default=1000, help="default 1000")
     add("--save-statistics", metavar="FILE.npz", help="keep the images' statistics for later")
+    features = "with the features of all images, from which all but the score can be computed again"
+    add("--save-features", metavar="FILE.npz", help=f"the same {features}")
     add("--no-score", action="store_true", help="only FID, KID or statistics")
     add("--per-image", metavar="FILE.csv", help="write each image's contribution to the score")
     add(
@@ -115,7 +120,8 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
 def _score(options: argparse.Namespace) -> None:
     """Prints figures and protocol, then writes the files that were asked for."""
     _check(options)
-    places.check_files(options.out, options.save_statistics, options.per_image)
+    statistics = options.save_features or options.save_statistics
+    places.check_files(options.out, statistics, options.per_image)
     for path in options.best_out or ():
         (places.check_files if Path(path).suffix else places.check_new_folder)(path)
     with warnings.catch_warnings():
@@ -139,15 +145,15 @@ def _score(options: argparse.Namespace) -> None:
         kl = f"mean KL {mean:.4f} nats (all: {all_mean:.4f})"
         title = f"best {100 * options.best:g} %"
         lines.append(f"{title:17s}{len(best)} images in {', '.join(options.best_out)}, {kl}")
-    if options.save_statistics:
-        figures["statistics"] = options.save_statistics
-        lines.append(f"{'statistics':17s}{options.save_statistics}")
+    if statistics:
+        figures["statistics"] = statistics
+        lines.append(f"{'statistics':17s}{statistics}")
     print(json.dumps(figures) if options.json else "\n".join(lines), flush=True)
 
     if options.out:
         write_json(options.out, figures)
-    if options.save_statistics:
-        result.statistics.save(options.save_statistics)
+    if statistics:
+        result.statistics.save(statistics)
     if options.per_image:
         rows = "".join(f"{i},{value:.6f}\n" for i, value in enumerate(result.image_scores))
         write_text(options.per_image, "image,kl_nats\n" + rows)
@@ -172,11 +178,14 @@ def _check(options: argparse.Namespace) -> None:
             )
     if len(set(options.best_out or ())) < len(options.best_out or ()):
         raise UserError("--best-out names one place twice")
-    if options.kid and not (options.reference or options.save_statistics):
+    kept = options.save_features or options.save_statistics
+    if options.save_features and options.save_statistics:
+        raise UserError("--save-features keeps the statistics too; leave out --save-statistics")
+    if options.kid and not (options.reference or kept):
         raise UserError("--kid needs --reference (or --save-statistics)")
     if options.no_score and (options.best or options.per_image):
         raise UserError("--best and --per-image need the score; leave out --no-score")
-    if options.no_score and not (options.reference or options.save_statistics):
+    if options.no_score and not (options.reference or kept):
         raise UserError("--no-score leaves nothing to do without --reference or --save-statistics")
     if options.classifier and (options.weights or options.any_weights):
         raise UserError("--classifier takes Inception's place; leave out --weights")
@@ -202,6 +211,18 @@ def open_images(options: argparse.Namespace, path: str, count: int | None) -> An
     return data.as_images(path, options.image_range, **settings)
 
 
+def _names(options: argparse.Namespace, known: Iterable[str]) -> list[str]:
+    """The figures that the options ask for."""
+    if options.metrics and (options.kid or options.no_score):
+        raise UserError("--metrics names all figures; leave out --kid and --no-score")
+    if options.metrics == ["all"]:
+        return list(known)
+    names = list(options.metrics or ([] if options.no_score else ["inception_score"]))
+    if options.reference and not options.metrics:
+        names += ["fid", "kid"] if options.kid else ["fid"]
+    return names
+
+
 def _evaluate(options: argparse.Namespace) -> tuple[Any, Any]:
     """(the images, their `Result`)."""
     from improved_gan_tf import metrics
@@ -213,9 +234,7 @@ def _evaluate(options: argparse.Namespace) -> tuple[Any, Any]:
         classifier = metrics.load_classifier(options.classifier, options.classifier_range)
     else:
         classifier = metrics.Inception(*weights_arguments(options))
-    names = [] if options.no_score else ["inception_score"]
-    if options.reference:
-        names += ["fid", "kid"] if options.kid else ["fid"]
+    names = _names(options, metrics.METRICS)
     same = "splits kid_subsets kid_subset_size image_range count batch_size workers".split()
     result = metrics.evaluate(
         images,
@@ -224,8 +243,8 @@ def _evaluate(options: argparse.Namespace) -> tuple[Any, Any]:
         metrics=names,
         shuffle_seed=options.shuffle,
         per_image=bool(options.per_image or options.best),
-        keep_statistics=bool(options.save_statistics),
-        keep_features=options.kid,
+        keep_statistics=bool(options.save_statistics or options.save_features),
+        keep_features=metrics.ALL_FEATURES if options.save_features else options.kid,
         progress=not options.quiet,
         **{name: vars(options)[name] for name in same},
     )

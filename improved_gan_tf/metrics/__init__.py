@@ -1,7 +1,8 @@
-"""The Inception score (section 4), FID and KID, by Inception or by another classifier.
+"""The Inception score (section 4), FID, KID, precision, recall, density and coverage.
 
-`evaluate` computes any of them from one pass over the images; the others are short forms of it. A
-chapter for users is in README.md.
+By Inception or by another classifier. `evaluate` computes any of them from one pass over the
+images; the others are short forms of it, or compute one from features. A chapter for users is in
+README.md.
 """
 
 from improved_gan_tf.metrics.callbacks import InceptionScore, ScoreCallback
@@ -11,8 +12,10 @@ from improved_gan_tf.metrics.classifiers import (
     OtherClassifier,
     load_classifier,
 )
+from improved_gan_tf.metrics.density_coverage import density_coverage
 from improved_gan_tf.metrics.drawn import Drawn
 from improved_gan_tf.metrics.evaluate import (
+    ALL_FEATURES,
     best,
     evaluate,
     fid,
@@ -29,11 +32,13 @@ from improved_gan_tf.metrics.inception_score import (
     score_from_probabilities,
 )
 from improved_gan_tf.metrics.kernel import kernel_distance
+from improved_gan_tf.metrics.precision_recall import precision_recall
 from improved_gan_tf.metrics.result import METRICS, Result, Score
 from improved_gan_tf.metrics.small_classifier import train_classifier
 from improved_gan_tf.metrics.statistics import Statistics
 
 __all__ = [
+    "ALL_FEATURES",
     "METRICS",
     "Classifier",
     "Drawn",
@@ -46,6 +51,7 @@ __all__ = [
     "Statistics",
     "best",
     "best_fraction",
+    "density_coverage",
     "evaluate",
     "fid",
     "frechet_distance",
@@ -55,6 +61,7 @@ __all__ = [
     "kernel_distance",
     "kid",
     "load_classifier",
+    "precision_recall",
     "score_from_logits",
     "score_from_probabilities",
     "statistics_of",

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -10,7 +10,14 @@ import keras
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.metrics.classifiers import Classifier, as_classifier
 from improved_gan_tf.metrics.drawn import Drawn
-from improved_gan_tf.metrics.evaluate import check, evaluate, statistics_for, statistics_of
+from improved_gan_tf.metrics.evaluate import (
+    ALL_FEATURES,
+    check,
+    evaluate,
+    open_source,
+    statistics_for,
+    statistics_of,
+)
 
 
 class InceptionScore(keras.metrics.Metric):
@@ -88,8 +95,9 @@ class InceptionScore(keras.metrics.Metric):
 class ScoreCallback(keras.callbacks.Callback):
     """Scores the generator at the ends of epochs and adds the figures to the logs.
 
-    `inception_score` and `inception_score_std` (and `fid` with a reference) join the epoch's logs,
-    so that a history, and a CSV log or TensorBoard later in the list of callbacks, keep them.
+    `inception_score` and `inception_score_std`, and with a reference `fid`, or what `metrics`
+    names, join the epoch's logs: a history, and a CSV log or TensorBoard later in the list of
+    callbacks, keep them.
 
     Args:
         count: Integer, the images of a score; the same latent vectors each time. Defaults to 1,000.
@@ -101,7 +109,9 @@ class ScoreCallback(keras.callbacks.Callback):
         splits: Integer, the parts of the Inception score. Defaults to 10.
         classifier: A `Classifier`, or the path of one. None (default) is Inception with its
             published weights.
-        reference: Real images or their `Statistics`, for FID, as in `evaluate`; or None (default).
+        reference: Real images or their `Statistics`, as in `evaluate`; or None (default).
+        metrics: Names of figures, as in `evaluate`. None (default): "inception_score", and "fid"
+            with a reference.
         seed: Integer, the seed of the images. Defaults to 0.
         batch_size: Integer, the images the classifier sees at a time. Defaults to 32.
 
@@ -125,17 +135,22 @@ class ScoreCallback(keras.callbacks.Callback):
         reference: Any = None,
         seed: int = 0,
         batch_size: int = 32,
+        metrics: Sequence[str] | None = None,
     ):
         super().__init__()
         if every < 1:
             raise UserError(f"every is a number of epochs from 1, not {every}")
         self.every, self.sample = every, sample
         self.images = Drawn(self._draw, count, seed, image_range, "model")
-        metrics = ("inception_score",) if reference is None else ("inception_score", "fid")
-        check(self.images, reference, metrics, splits)
+        if metrics is None:
+            metrics = ("inception_score",) if reference is None else ("inception_score", "fid")
+        real = None if reference is None else open_source(reference)
+        check(self.images, real, metrics, splits)
         classifier = as_classifier(classifier)
         if reference is not None:
-            reference = statistics_of(reference, classifier=classifier, batch_size=batch_size)
+            kept = ALL_FEATURES if set(metrics) - {"inception_score", "fid"} else False
+            options = {"classifier": classifier, "batch_size": batch_size, "keep_features": kept}
+            reference = statistics_of(real, **options)
             statistics_for(self.images, classifier).check_comparable(reference)
         self.options = {
             "classifier": classifier,

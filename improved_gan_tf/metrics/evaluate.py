@@ -14,6 +14,7 @@ from improved_gan_tf.data import as_images
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.metrics import kernel
 from improved_gan_tf.metrics.classifiers import Classifier, as_classifier
+from improved_gan_tf.metrics.density_coverage import DensityCoverage
 from improved_gan_tf.metrics.drawn import FirstImages
 from improved_gan_tf.metrics.extraction import LogitFile, extract
 from improved_gan_tf.metrics.inception_score import (
@@ -23,9 +24,18 @@ from improved_gan_tf.metrics.inception_score import (
     score_from_logits,
     warn_if_few,
 )
+from improved_gan_tf.metrics.neighbours import Counted, check_neighbours, count_memberships
+from improved_gan_tf.metrics.precision_recall import PrecisionRecall
 from improved_gan_tf.metrics.result import METRICS, Result, Score
 from improved_gan_tf.metrics.statistics import KEPT, Statistics, is_statistics_file
 from improved_gan_tf.version import VERSION
+
+_COUNTED: dict[type[Counted], tuple[str, ...]] = {
+    PrecisionRecall: ("precision", "recall"),
+    DensityCoverage: ("density", "coverage"),
+}
+ALL_FEATURES = "all"
+"""What `keep_features` may be, beside a truth value."""
 
 
 def evaluate(
@@ -39,9 +49,11 @@ def evaluate(
     kid_subsets: int = 100,
     kid_subset_size: int = 1000,
     kid_seed: int = kernel.SEED,
+    precision_neighbours: int = PrecisionRecall.NEIGHBOURS,
+    density_neighbours: int = DensityCoverage.NEIGHBOURS,
     per_image: bool = False,
     keep_statistics: bool = False,
-    keep_features: bool = False,
+    keep_features: bool | str = False,
     image_range: tuple[float, float] | None = None,
     count: int | None = None,
     batch_size: int = 32,
@@ -53,21 +65,25 @@ def evaluate(
     Args:
         images: An array (N, H, W, C) of uint8, or of floats with `image_range`; a list of such
             images of any sizes; the path of a folder or an archive of pictures, of an .npy or .npz
-            file; the name of a data set; a `Drawn`. For FID and KID also `Statistics`, or the path
-            of a file of them.
+            file; the name of a data set; a `Drawn`. For all but the Inception score also
+            `Statistics`, or the path of a file of them.
         classifier: A `Classifier`, or the path of one (`load_classifier`). None (default) is
             `Inception()` with the published weights.
-        reference: The images or statistics that FID and KID compare with.
-        metrics: Names of figures: "inception_score" (default), "fid", "kid".
+        reference: The real images, or statistics of them, that all but the Inception score compare
+            with.
+        metrics: Names of figures: "inception_score" (default), "fid", "kid", "precision", "recall",
+            "density", "coverage"; or `METRICS`, all of them.
         splits: Integer, the parts of the Inception score. Defaults to 10.
         shuffle_seed: Integer to shuffle the images before they are split, or None (default).
         kid_subsets: Integer, the subsets of KID. Defaults to 100.
         kid_subset_size: Integer, the images in each. Defaults to 1,000.
         kid_seed: Integer, the seed of the subsets. Defaults to 2020.
+        precision_neighbours: Integer, k of precision and recall. Defaults to 3.
+        density_neighbours: Integer, k of density and coverage. Defaults to 5.
         per_image: Whether the result holds `image_scores` too. Defaults to False.
         keep_statistics: Whether the result holds `statistics` without FID or KID, too.
-        keep_features: Whether these statistics also hold the features of up to 10,000 images, for
-            KID. Defaults to False.
+        keep_features: Whether these statistics also hold features: True of up to 10,000 images, for
+            KID; "all" of all, for precision, recall, density and coverage too. Defaults to False.
         image_range: `(low, high)`, the values for black and full brightness in images of floats.
             None (default): 0..255.
         count: Integer, the images to use, from the first on. None (default): all.
@@ -95,15 +111,17 @@ def evaluate(
         raise UserError(f"at least 1 worker is needed, not {workers}")
     source = open_source(images, image_range, count)
     other = None if reference is None else open_source(reference, image_range)
+    counted = _counted(metrics, precision_neighbours, density_neighbours)
+    check(source, other, metrics, splits, kid_subsets, kid_subset_size, per_image, counted)
     kept = max(KEPT, kid_subset_size) if keep_features or "kid" in metrics else 0
-    check(source, other, metrics, splits, kid_subsets, kid_subset_size, per_image)
+    whole = bool(counted) or keep_features == ALL_FEATURES
     classifier = as_classifier(classifier)
     ours: Any = None
     theirs: Any = None
     if other is not None or keep_statistics or keep_features:
-        ours = statistics_for(source, classifier, kept)
+        ours = statistics_for(source, classifier, kept, whole)
     if other is not None:
-        theirs = statistics_for(other, classifier, kept)
+        theirs = statistics_for(other, classifier, kept, whole)
         ours.check_comparable(theirs)
 
     figures: dict[str, Any] = {}
@@ -126,6 +144,9 @@ def evaluate(
         mean, std = ours.kid(theirs, kid_subsets, kid_subset_size, kid_seed)
         sizes = {"subsets": kid_subsets, "subset_size": kid_subset_size, "seed": kid_seed}
         figures["kid"] = {"mean": mean, "std": std, **sizes}
+    if counted:
+        found = count_memberships(ours.features, theirs.features, counted)
+        figures |= {name: found[name] for name in metrics if name in found}
     about = None
     if other is not None:
         named = str(reference) if isinstance(reference, str | os.PathLike) else other.name
@@ -142,6 +163,7 @@ def evaluate(
         "splits": splits,
         "shuffle_seed": shuffle_seed,
         "standard_deviation": "population, over the splits",
+        "neighbours": {", ".join(_COUNTED[type(each)]): each.neighbours for each in counted},
         "version": VERSION,
     }
     return Result(figures, protocol, about, scores, ours)
@@ -262,6 +284,7 @@ def check(
     kid_subsets: int = 100,
     kid_subset_size: int = 1000,
     per_image: bool = False,
+    counted: Sequence[Counted] = (),
 ) -> None:
     """Raises `UserError` for what no classifier could compute."""
     for name in metrics:
@@ -269,8 +292,11 @@ def check(
             raise UserError(f"there is no metric {name!r}; choose from {', '.join(METRICS)}")
         if name != "inception_score" and reference is None:
             raise UserError(f"{name} needs a reference: the images or statistics to compare with")
-    if reference is not None and not {"fid", "kid"} & set(metrics):
-        raise UserError("only fid and kid use a reference; name them in metrics=(...)")
+    if reference is not None and not set(metrics) - {"inception_score"}:
+        raise UserError(
+            "the Inception score uses no reference; name what does in metrics=(...): "
+            f"{', '.join(name for name in METRICS if name != 'inception_score')}"
+        )
     if isinstance(images, Statistics) and (per_image or "inception_score" in metrics):
         raise UserError(f"the statistics of {images.name} hold no images to score; give images")
     if "inception_score" in metrics:
@@ -279,16 +305,36 @@ def check(
         for side in (images, reference):
             given = len(side.features) if isinstance(side, Statistics) else side.count
             kernel.check_subsets(given, kid_subsets, kid_subset_size)
+    for metric in counted:
+        for side in (images, reference):
+            given = len(side.features) if isinstance(side, Statistics) else side.count
+            check_neighbours(given, metric.neighbours)
 
 
-def statistics_for(side: Any, classifier: Classifier, kept: int = 0) -> Statistics:
-    """`side` itself where it is `Statistics`, else empty ones for its images' features."""
+def _counted(metrics: Sequence[str], precision: int, density: int) -> list[Counted]:
+    """What computes those of the metrics that count memberships."""
+    made = (PrecisionRecall(precision), DensityCoverage(density))
+    return [each for each in made if set(_COUNTED[type(each)]) & set(metrics)]
+
+
+def statistics_for(
+    side: Any, classifier: Classifier, kept: int = 0, whole: bool = False
+) -> Statistics:
+    """`side` itself where it is `Statistics`, else empty ones for its images' features.
+
+    Args:
+        side: `Statistics` or `data.Images`.
+        classifier: What computes the features.
+        kept: The number of images whose features are kept.
+        whole: Whether those of all images are. Defaults to False.
+    """
     if isinstance(side, Statistics):
         return side
     if classifier.num_features is None:
         raise UserError(
-            f"{classifier.name} gives no features, so there is no FID or KID by it; name a layer "
+            f"{classifier.name} gives no features, so it computes the score alone; name a layer "
             '"features"'
         )
     about = {"classifier_name": classifier.name, "images": side.name}
+    kept = max(kept, side.count) if whole else kept
     return Statistics(classifier.num_features, classifier.digest, kept, about)

@@ -9,7 +9,15 @@ import numpy as np
 from improved_gan_tf.metrics.statistics import Statistics
 
 # Every figure: its key, its label, and its digits after the point.
-METRICS = {"inception_score": ("Inception score", 4), "fid": ("FID", 4), "kid": ("KID", 6)}
+METRICS = {
+    "inception_score": ("Inception score", 4),
+    "fid": ("FID", 4),
+    "kid": ("KID", 6),
+    "precision": ("precision", 4),
+    "recall": ("recall", 4),
+    "density": ("density", 4),
+    "coverage": ("coverage", 4),
+}
 
 
 class Score(namedtuple("Score", "mean std")):
@@ -28,8 +36,8 @@ class Result:
     """The figures of a set of images.
 
     Attributes:
-        figures: Dictionary of the figures by name: "fid" a float, the others dictionaries with
-            "mean" and "std".
+        figures: Dictionary of the figures by name: "inception_score" and "kid" dictionaries with
+            "mean" and "std", the others floats.
         protocol: Dictionary of plain values: images, classifier, splits, version, ...
         reference: Dictionary with the "images" and the "count" of the reference; None without.
         image_scores: Float64 array (N,), if it was asked for: KL(p(y|x) || p(y)) of every image.
@@ -72,4 +80,6 @@ class Result:
             order = "in order" if seed is None else f"shuffled by seed {seed}"
             split = f"{about['splits']} splits, {order}, population standard deviation"
             protocol = f"{split}, {protocol}"
+        for names, k in about["neighbours"].items():
+            protocol = f"{k} neighbours ({names}), {protocol}"
         return [*lines, f"{'protocol':17s}{protocol}"]

@@ -1,7 +1,8 @@
-"""The statistics of many images' features that FID and KID need, and their files.
+"""The statistics of many images' features that metrics need, and their files.
 
 Mean and covariance take F (F + 1) numbers whatever the number of images (34 MB for Inception's
-2,048 features). KID needs features themselves: of more than `kept` images a random sample is kept.
+2,048 features). The other metrics need features themselves: of more than `kept` images a random
+sample is kept.
 """
 
 import json
@@ -30,7 +31,7 @@ class Statistics:
         num_features: Integer, the length F of one image's features.
         classifier: String, the digest of the classifier that computes them. Statistics of two
             classifiers refuse to be compared.
-        kept: Integer, the number of images whose features are kept for KID: all up to this number,
+        kept: Integer, the number of images whose features are kept: all up to this number,
             and beyond it a random sample (a reservoir with a fixed seed). Defaults to 0.
         about: Dictionary of JSON values that is saved with them.
 
@@ -77,11 +78,12 @@ class Statistics:
     def _keep(self, features: np.ndarray) -> None:
         if self._sample is None:
             self._sample = np.empty((self.kept, self.num_features), np.float32)
-        for row in features:
-            place = self._seen
+        room = max(0, self.kept - self._seen)
+        self._sample[self._seen : self._seen + len(features[:room])] = features[:room]
+        self._seen += len(features[:room])
+        for row in features[room:]:
             self._seen += 1
-            if place >= self.kept:
-                place = self._rng.randint(self._seen)
+            place = self._rng.randint(self._seen)
             if place < self.kept:
                 self._sample[place] = row
 
@@ -133,8 +135,8 @@ class Statistics:
         """The kept features, float32 (at most `kept`, F). Raises `UserError` if none are kept."""
         if self._sample is None:
             raise UserError(
-                "these statistics hold no features for KID; make them again with features "
-                "(keep_features=True, --kid --save-statistics)"
+                "these statistics hold no features, which all but FID need; make them again with "
+                "features (keep_features, --save-features)"
             )
         return self._sample[: min(self._seen, self.kept)]
 
@@ -154,7 +156,10 @@ class Statistics:
     ) -> tuple[float, float]:
         """The kernel distance (mean, std) to other statistics; see `kernel.kernel_distance`."""
         self.check_comparable(other)
-        return kernel.kernel_distance(self.features, other.features, subsets, subset_size, seed)
+        # As many as are kept for KID alone, so that it does not depend on what else is computed.
+        most = max(KEPT, subset_size)
+        sides = (_sampled(statistics.features, most) for statistics in (self, other))
+        return kernel.kernel_distance(*sides, subsets, subset_size, seed)
 
     def check_comparable(self, other: "Statistics") -> None:
         """Raises `UserError` if the two are known to come from different classifiers."""
@@ -207,6 +212,16 @@ class Statistics:
             statistics._sample, statistics.kept = sample, len(sample)
             statistics._seen = _whole(found, "seen", 1) or len(sample)
         return statistics
+
+
+def _sampled(features: np.ndarray, most: int) -> np.ndarray:
+    """What `Statistics(kept=most)` keeps of features that come in this order."""
+    places, rng = np.arange(min(most, len(features))), np.random.RandomState(0)
+    for i in range(most, len(features)):
+        place = rng.randint(i + 1)
+        if place < most:
+            places[place] = i
+    return features[places] if len(features) > most else features
 
 
 class _Unusable(ValueError):

@@ -180,6 +180,32 @@ def test_score_command_refuses_early(arguments, message):
         _command(*arguments)
 
 
+def test_all_metrics_and_stored_features(digits_classifier, tmp_path, capsys):
+    model = ("--classifier", digits_classifier[0])
+    sizes = ("--kid-subset-size", 100, "--kid-subsets", 2)
+    both = {name: tmp_path / f"{name}.npz" for name in ("test", "train")}
+    for name, path in both.items():
+        _command(f"digits@{name}", *model, "--no-score", "--save-features", path)
+    reference = ("--reference", "digits@train", *sizes)
+    _command("digits@test", *model, *reference, "--metrics", "all", "--splits", 2, "--json")
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert list(found)[:7] == list(metrics.METRICS)
+    # Real images: nearly all in each other's balls.
+    assert found["precision"] > 0.6 and found["recall"] > 0.6
+    assert 0.7 < found["density"] < 1.2 and found["coverage"] > 0.6
+    names = ("precision", "recall", "density", "coverage", "fid")
+    _command(both["test"], "--reference", both["train"], "--metrics", *names, "--json")
+    again = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [again[name] for name in names] == pytest.approx([found[name] for name in names])
+    for arguments, message in (
+        (("--metrics", "mind"), "no metric 'mind'; choose from inception_score"),
+        (("--metrics", "fid", "--kid"), "leave out --kid and --no-score"),
+        (("--save-features", "x", "--save-statistics", "y"), "leave out --save-statistics"),
+    ):
+        with pytest.raises(UserError, match=message):
+            _command("digits@test", *model, *reference, *arguments)
+
+
 def test_figures_are_printed_before_files_are_written(
     digits_classifier, tmp_path, monkeypatch, capsys
 ):

@@ -111,6 +111,23 @@ def test_callback_takes_range_and_images_from_the_model(pixels, classifier):
     assert logs["fid"] == expected.figures["fid"]
 
 
+def test_callback_with_metrics_of_its_own(pixels, classifier):
+    """Those of features as well: the reference is held with its features."""
+    names = ("fid", "kid", "precision", "coverage")
+    options = {"classifier": classifier, "reference": pixels, "metrics": names}
+    with pytest.raises(UserError, match="KID subsets of 1000 images cannot be drawn from 120"):
+        metrics.ScoreCallback(120, **options)
+    callback = metrics.ScoreCallback(120, **{**options, "metrics": ("fid", *names[2:])})
+    model = _Gan()
+    callback.set_model(model)
+    callback.set_params({"epochs": 1})
+    logs = {}
+    callback.on_epoch_end(0, logs)
+    drawn = metrics.Drawn(model.sample, 120, 0, (-2, 2))
+    expected = metrics.evaluate(drawn, **{**options, "metrics": ("fid", *names[2:])})
+    assert logs == expected.figures and list(logs) == ["fid", "precision", "coverage"]
+
+
 def test_callback_refuses_before_training(pixels, classifier):
     with pytest.raises(UserError, match="3 images cannot be split"):
         metrics.ScoreCallback(3, classifier=classifier)

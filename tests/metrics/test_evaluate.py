@@ -137,9 +137,12 @@ def test_refusals_come_before_the_work(pixels):
     no_features = metrics.statistics_of(pixels, classifier=classifier)
     classifier.seen = 0
     for options, message in (
-        ({"metrics": ("is",)}, "no metric 'is'; choose from inception_score, fid, kid"),
+        ({"metrics": ("is",)}, "no metric 'is'; choose from inception_score, fid, kid, precision"),
         ({"metrics": ("fid",)}, "fid needs a reference"),
-        ({"reference": pixels}, "only fid and kid use a reference"),
+        (
+            {"reference": pixels},
+            "the Inception score uses no reference; name what does in metrics=.* fid, kid, prec",
+        ),
         ({"splits": 98}, "97 images cannot be split into 98 parts"),
         ({"splits": 1.5}, "splits is a whole number"),
         (
@@ -150,7 +153,7 @@ def test_refusals_come_before_the_work(pixels):
         ({"metrics": ("kid",), "reference": pixels, "kid_subsets": 0}, "KID takes 1 subset"),
         (
             {"metrics": ("kid",), "reference": no_features, "kid_subset_size": 9},
-            "no features for KID",
+            "hold no features, which all but FID need",
         ),
         ({"batch_size": 0}, "batch size"),
         ({"workers": -1}, "worker"),

@@ -39,7 +39,7 @@ def test_statistics_files(tmp_path):
     np.savez(tmp_path / "other.npz", mu=a.mean, sigma=a.covariance)
     other = Statistics.load(tmp_path / "other.npz")
     np.testing.assert_allclose(other.fid(b), expected[0], rtol=1e-9)
-    with pytest.raises(UserError, match="no features for KID"):
+    with pytest.raises(UserError, match="hold no features, which all but FID need"):
         other.kid(b)
     with pytest.raises(UserError, match="cannot be compared"):
         Statistics(8, "d").fid(b)

@@ -1,0 +1,132 @@
+"""Nearest neighbours of features, in blocks: what precision, recall, density and coverage share.
+
+All pairs of N and M images are visited in blocks of float32 squared distances, by matrix products:
+2 N M F operations, and memory for one block beside the features. Distances are exact to float32's
+rounding; what differs by less than that is the same image, at distance 0.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from improved_gan_tf.errors import UserError
+
+_BLOCK = 64 << 20  # bytes of a block of distances
+_SAME = 4e-6  # of the squared lengths: the rounding of 2,048 products, whose length is that
+
+
+class Counted(Protocol):
+    """A metric of memberships in balls: every image with a radius up to its k-th neighbour.
+
+    Attributes:
+        neighbours: k, an integer from 1.
+        generated_balls: Whether it needs the radii of the generated images too.
+    """
+
+    neighbours: int
+    generated_balls: bool
+
+    def begin(self, generated: np.ndarray, real: np.ndarray) -> None:
+        """Takes the squared radii of both sides, float32 (N,) (empty if not needed) and (M,)."""
+
+    def update(self, rows: slice, squared: np.ndarray) -> None:
+        """Takes the squared distances of some generated images to all real ones, (n, M)."""
+
+    def result(self) -> dict[str, float]:
+        """The figures by name."""
+
+
+def count_memberships(generated: Any, real: Any, metrics: Sequence[Counted]) -> dict[str, float]:
+    """Computes metrics of memberships, with one visit of the pairs.
+
+    Args:
+        generated: Features of the generated images, floats (N, F).
+        real: Those of the real images, (M, F).
+        metrics: The metrics, which are updated.
+
+    Returns:
+        Their figures by name.
+
+    Raises:
+        UserError: Features of different sizes, fewer images than k + 1, or values that are not
+            finite.
+    """
+    generated, real = _centred(generated, real)
+    wanted = {metric.neighbours for metric in metrics}
+    for k in wanted:
+        check_neighbours(min(len(generated), len(real)), k)
+    of_real = radii(real, wanted)
+    of_generated = radii(generated, {m.neighbours for m in metrics if m.generated_balls})
+    for metric in metrics:
+        k = metric.neighbours
+        metric.begin(of_generated.get(k, np.empty(0, np.float32)), of_real[k])
+    for rows, squared in blocks(generated, real):
+        for metric in metrics:
+            metric.update(rows, squared)
+    return {name: value for metric in metrics for name, value in metric.result().items()}
+
+
+def radii(features: np.ndarray, neighbours: Collection[int]) -> dict[int, np.ndarray]:
+    """The squared distances of every image to its k-th nearest other one, for some k.
+
+    Args:
+        features: Float32 (N, F).
+        neighbours: The k, each from 1 to N - 1.
+
+    Returns:
+        A float32 array (N,) by k.
+    """
+    found = {k: np.empty(len(features), np.float32) for k in neighbours}
+    for rows, squared in blocks(features, features) if found else ():
+        # The image itself is the nearest; rounding must not put another one before it.
+        squared[np.arange(len(squared)), np.arange(rows.start, rows.stop)] = 0
+        squared.partition(sorted(found), axis=1)
+        for k, values in found.items():
+            values[rows] = squared[:, k]
+    return found
+
+
+def blocks(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yields (rows of a, their squared distances (n, M) to all of b), float32, block by block.
+
+    A block is overwritten by the next one.
+    """
+    lengths_a, lengths_b = (np.einsum("ij,ij->i", x, x) for x in (a, b))
+    size = max(1, _BLOCK // (4 * len(b)))
+    product = np.empty((min(size, len(a)), len(b)), np.float32)
+    for start in range(0, len(a), size):
+        rows = slice(start, min(start + size, len(a)))
+        squared = product[: rows.stop - start]
+        np.matmul(a[rows], b.T, out=squared)
+        squared *= -2
+        lengths = lengths_a[rows, None] + lengths_b
+        squared += lengths
+        lengths *= _SAME
+        squared[squared < lengths] = 0
+        yield rows, squared
+
+
+def check_neighbours(images: int, neighbours: int) -> None:
+    """Raises `UserError` unless each of the images has so many others."""
+    if neighbours < 1:
+        raise UserError(f"the number of neighbours must be at least 1, not {neighbours}")
+    if images < neighbours + 1:
+        raise UserError(
+            f"{images} images have no {neighbours} neighbours each; give {neighbours + 1} or more"
+        )
+
+
+def _centred(generated: Any, real: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Both as float32 about the real images' mean, where their squares round least."""
+    generated, real = np.asarray(generated), np.asarray(real)
+    if generated.ndim != 2 or generated.shape[1:] != real.shape[1:]:
+        raise UserError(
+            f"features of shape {generated.shape} and {real.shape} cannot be compared; both must "
+            "come from the same classifier"
+        )
+    mean = real.mean(axis=0, dtype=np.float64)
+    centred = tuple((side - mean).astype(np.float32) for side in (generated, real))
+    if not all(np.isfinite(side).all() for side in centred):
+        raise UserError("the features hold values that are not finite; compute them again")
+    return centred[0], centred[1]

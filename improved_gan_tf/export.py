@@ -131,6 +131,10 @@ def check_place(path: str | os.PathLike) -> None:
 
     Raises:
         UserError: Something else is there, such as another program's SavedModel.
+
+    Example:
+
+    >>> check_place("a-place-that-is-free")  # says nothing
     """
     path = Path(path)
     if not path.exists():

@@ -64,7 +64,7 @@ class DensityCoverage:
     def update(self, rows: slice, squared: np.ndarray) -> None:
         inside = squared < self._real
         self._images += len(inside)
-        self._balls += np.count_nonzero(inside)
+        self._balls += int(np.count_nonzero(inside))
         self._covered |= inside.any(axis=0)
 
     def result(self) -> dict[str, float]:

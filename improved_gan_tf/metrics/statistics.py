@@ -158,8 +158,8 @@ class Statistics:
         self.check_comparable(other)
         # As many as are kept for KID alone, so that it does not depend on what else is computed.
         most = max(KEPT, subset_size)
-        sides = (_sampled(statistics.features, most) for statistics in (self, other))
-        return kernel.kernel_distance(*sides, subsets, subset_size, seed)
+        ours, theirs = (_sampled(side.features, most) for side in (self, other))
+        return kernel.kernel_distance(ours, theirs, subsets, subset_size, seed)
 
     def check_comparable(self, other: "Statistics") -> None:
         """Raises `UserError` if the two are known to come from different classifiers."""

@@ -240,9 +240,7 @@ class RunFolder:
 
     def labeled_indices(self) -> np.ndarray | None:
         """Indices of the labelled training images, int (L,); None where the run has no labels."""
-        path = self.path / _LABELED
-        found = reading.content(path)
-        return None if found is None else reading.indices(found, path)
+        return reading.indices(self.path / _LABELED)
 
     def check_labeled_indices(self, labeled_indices: np.ndarray) -> None:
         """Raises `UserError` where the run began with another labelled subset (other data)."""

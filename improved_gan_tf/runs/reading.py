@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from improved_gan_tf import numpy_files
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.quantities import number
 from improved_gan_tf.runs import schema
@@ -210,25 +211,22 @@ def read_json(path: Path, form: Any) -> dict | None:
     return value
 
 
-def indices(found: bytes, path: Path) -> np.ndarray:
-    """The whole numbers (L,) in the content of the .npy file `path`.
+def indices(path: Path) -> np.ndarray | None:
+    """The whole numbers (L,) in a .npy file; None where the file is absent.
 
     Raises:
         UserError: It holds anything else.
     """
+    if not path.exists():
+        return None
     try:
-        stream = io.BytesIO(found)
-        if np.lib.format.read_magic(stream) != (1, 0):
-            raise ValueError("another version of the format than 1.0")
-        shape, _, kind = np.lib.format.read_array_header_1_0(stream)
-        if len(shape) != 1 or kind.kind not in "iu":
-            raise ValueError(f"expected whole numbers (L,), not {kind} {shape}")
-        values = np.frombuffer(found, kind, offset=stream.tell())
-        if len(values) != shape[0]:
-            raise ValueError(f"it has {len(values):,} numbers and announces {shape[0]:,}")
-    except Exception as error:  # NumPy raises many kinds for a broken header
-        raise UserError(f"{path} is no list of indices: {one_line(error)}") from error
-    return values.astype(kind.newbyteorder("="))
+        found = numpy_files.read_array(path)
+        if found.ndim != 1 or found.dtype.kind not in "iu":
+            reason = f"expected whole numbers (L,), not {found.dtype} {found.shape}"
+            raise numpy_files.DamagedFile(reason)
+    except numpy_files.DamagedFile as error:
+        raise UserError(f"{path} is no list of indices: {error}") from error
+    return found
 
 
 def current_names(value: Any) -> Any:

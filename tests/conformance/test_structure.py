@@ -40,7 +40,9 @@ ALLOWED = {
         "data", "errors", "export", "files", "images", "inception", "numpy_files", "quantities",
         "version",
     },
-    "runs": {"errors", "files", "quantities", "images", "keras_compat", "version"},
+    "runs": {
+        "errors", "files", "images", "keras_compat", "numpy_files", "quantities", "version",
+    },
     "callbacks": {"errors", "files", "images", "quantities", "runs"},
     "turing_test": {"data", "errors", "files", "images", "version"},
     "experiments": {

@@ -25,7 +25,7 @@ from improved_gan_tf.data.pictures import FORMATS
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments.distribution import check_cluster
 
-from . import strategies, weight_files
+from . import run_files, strategies, weight_files
 from .strategies import array_files, changed_json, contents
 
 # Small limits, so that what goes beyond them is seen.
@@ -228,6 +228,7 @@ def _readers(folder):
             of_file("a.npz", _statistics),
         ),
         **weight_files.readers(PICTURES, folder, of_file, contents, Reader),
+        **run_files.readers(Reader),
         "tf-config": Reader(cluster, lambda folder, text: check_cluster(text)),
         "names": Reader(
             st.tuples(kinds, st.text(letters, max_size=20)).map("".join), _names

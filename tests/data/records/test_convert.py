@@ -147,6 +147,20 @@ def test_what_another_conversion_writes_stays(tmp_path, source):
         assert [path for path in out.iterdir() if files.is_temporary(path)] == [living]
 
 
+@pytest.mark.parametrize("note", ["[]", "[" * 99999, '{"bytes": 1}', '{"file": 3, "bytes": []}'])
+def test_a_damaged_note_of_an_unfinished_conversion(tmp_path, source, note):
+    """The shard is written again."""
+    out = tmp_path / "out"
+    convert(source, out, size=8, shards=2, workers=1, progress=False)
+    before = content(out)
+    index = json.loads((out / "records.json").read_text())
+    (out / "records.json").unlink()
+    files.write_json(out / "conversion.json", index["conversion"])
+    (out / ".train-00000-of-00002.json").write_text(note)
+    done = convert(source, out, size=8, shards=2, workers=1, progress=False)
+    assert done.kept_shards == 0 and content(out) == before
+
+
 def test_a_full_disk(tmp_path, source, capsys, monkeypatch):
     import tensorflow as tf
 

@@ -308,6 +308,34 @@ def test_what_is_wrong_with_an_index(tmp_path):
     fails("train-00000-of-00002.tfrecord is missing, one of 2 shards", tmp_path)
 
 
+SHARD = {"file": "a.tfrecord", "records": 1, "bytes": 1, "labels": [0, 0]}
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        *(({"class_names": value}, "lacks entries") for value in ("ab", [1, 2], [["a"]], {}, None)),
+        *(({"size": value}, "lacks entries") for value in (0, -1, True, "4", 1e400, 2**20)),
+        *(({"shards": value}, "lacks entries") for value in ({}, [[]], [3], "ab")),
+        *(
+            ({"shards": [{**SHARD, key: value}]}, "lacks entries")
+            for key, value in (
+                ("file", 3), ("records", -1), ("records", True), ("records", 2.0),
+                ("bytes", 1e400), ("bytes", 2**70), ("labels", ["a", "b"]), ("labels", []),
+                ("labels", [0]), ("labels", 3), ("notes", [["a"]]), ("notes", {}),
+            )
+        ),
+        ({"class_names": [str(n) for n in range(100_001)]}, "100,001 classes, .*_MAX_CLASSES"),
+    ],
+)  # fmt: skip
+def test_entries_of_an_index_that_are_of_another_kind(tmp_path, changes, message):
+    numbered(tmp_path / "a.tfrecord", [0])
+    write_index(tmp_path, ["a"], {"a.tfrecord": [0]})
+    index = json.loads((tmp_path / "records.json").read_text())
+    (tmp_path / "records.json").write_text(json.dumps({**index, **changes}))
+    fails(f"records.json .*{message}", tmp_path)
+
+
 def test_shards_that_are_not_all_there(tmp_path):
     numbered(tmp_path / "x-00001-of-00003.tfrecord", range(3))
     numbered(tmp_path / "x-00000-of-00003.tfrecord", range(3))

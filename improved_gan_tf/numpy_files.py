@@ -209,7 +209,9 @@ def _header(stream: Any, size: int) -> Header:
             shape, by_column, dtype = _MAGIC[version](stream)
         except (MemoryError, RecursionError) as error:  # Python's parser, on nested brackets
             raise DamagedFile("its header cannot be parsed") from error
-    if any(isinstance(n, bool) or n < 0 for n in shape) or len(shape) > 32:
+    # NumPy cannot compute with such a shape even where another of its numbers is 0.
+    absurd = math.prod(n for n in shape if n) * max(dtype.itemsize, 1) >= 2**63
+    if any(isinstance(n, bool) or n < 0 for n in shape) or len(shape) > 32 or absurd:
         raise DamagedFile(f"shape {str(shape)[:80]}")
     if dtype.kind not in _KINDS:
         raise DamagedFile(f"values of type {str(dtype)[:40]}; expected numbers")

@@ -28,7 +28,7 @@ def _faults(tmp_path, *words):
 
 def test_nothing_is_lost(tmp_path):
     """After kills, full and read-only disks, and two at once: what the command makes unharmed."""
-    cases, faults = ["classifier", "convert", "recipes"], ["full", "read-only"]
+    cases, faults = ["convert", "recipes"], ["full", "read-only"]
     trials = _faults(tmp_path, "all", *cases, "--faults", *faults)
     kinds = {(trial["mode"], trial["case"], trial.get("fault")) for trial in trials}
     modes = [("kill", None), ("pair", None), *(("disk", fault) for fault in faults)]

@@ -283,3 +283,10 @@ def test_a_folder_of_the_best_images_comes_last(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         command._write_best(options, source, np.array([3, 1]))
     assert sorted(os.listdir(tmp_path)) == ["best.npz", "best.png"]
+
+
+def test_a_classifier_that_cannot_begin_anew_is_one_line(tmp_path):
+    """The file of an earlier training cannot be removed, as on a disk that is read-only."""
+    (tmp_path / "x.partial.keras").mkdir()
+    with pytest.raises(UserError, match=r"cannot write .*x.partial.keras: "):
+        metrics.train_classifier("digits", tmp_path / "x.keras", verbose=False)

@@ -24,6 +24,7 @@ from trials import cases, commands, disk, kill, pair
 from trials.stage import Stage
 
 from improved_gan_tf.files import write_json
+from improved_gan_tf.runs import recorded
 
 _PHASES = ("before the start", "within", "after the end")
 
@@ -81,7 +82,7 @@ def _trials(stage, case, mode, module, fault, options, found, file):
         made = module.trial(stage, case, draw, *([fault] if fault else []))
         made |= {"took": round(time.monotonic() - start, 1), "commit": _commit()}
         found["trials"].append({**same, "number": number, **made})
-        write_json(file, found)
+        write_json(file, recorded(found))
         kills = ", ".join(f"{k['phase']} ({k['moment']})" for k in made.get("kills", ()))
         verdict = "as unharmed" if made["good"] else f"NOT GOOD: {json.dumps(made)}"
         what = kills or fault or "two at once"

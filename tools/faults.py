@@ -9,6 +9,7 @@ command, stopped and given again, goes on where it was.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -91,7 +92,9 @@ def _trials(stage, case, mode, module, fault, options, found, file):
 
 def _commit():
     command = ["git", "-C", str(commands.ROOT), "describe", "--always", "--dirty"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    with contextlib.suppress(OSError):
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return "unknown"
 
 
 def lines(trials):

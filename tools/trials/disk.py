@@ -3,6 +3,7 @@
 The command must say so in one line and leave what it found; given again, it succeeds.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -31,10 +32,9 @@ def trial(stage, case, draw, fault):
     for folder in (stage.disk, stage.tmp):
         if os.path.ismount(folder):
             stage.remount(folder, "rw,size=1g")
+        folder.chmod(0o700)
     for path in stage.tmp.glob("filler"):
         path.unlink()
-    if stage.disk.stat().st_mode & 0o777 == 0o500:
-        stage.disk.chmod(0o700)
     if not made.pop("complete"):
         stage.go_on()
     judged = stage.judge(stage.to_the_end() if stage.commands else [0])
@@ -57,17 +57,18 @@ def _disk(stage, fault, draw):
         if stage.mount(stage.disk, 2**30):
             stage.fill()
             stage.remount(stage.disk, "ro")
+            about = "a file system"
         else:
-            stage.disk.chmod(0o500)
+            stage.disk.chmod(0o500)  # which does not keep root from writing
+            about = "permissions"
     elif fault == "TMPDIR":
         stage.fill()
-        stage.mount(stage.tmp, 4096)
-        with open(stage.tmp / "filler", "wb", 0) as filler:
-            try:
-                for _ in range(2**10):
+        if stage.mount(stage.tmp, 4096):
+            with contextlib.suppress(OSError), open(stage.tmp / "filler", "wb", 0) as filler:
+                while True:
                     filler.write(bytes(4096))
-            except OSError:
-                pass
+        else:
+            stage.tmp.chmod(0o500)
     stage.go_on(limit=limit)
     codes = stage.to_the_end()
     said = [command.errors for command in stage.commands]

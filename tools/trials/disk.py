@@ -112,7 +112,8 @@ def _stream(stage, case, redirection):
     )
     code, lines = done.returncode, done.stderr.splitlines()
     odd = "Traceback" in done.stderr or "Exception ignored" in done.stderr
-    well = not odd and (code == 0 or (code in (2, 141) and len(lines) <= 1))
+    errors = [line for line in lines if not line.startswith("warning: ")]
+    well = not odd and (code == 0 or (code in (2, 141) and len(errors) <= 1))
     return {
         "about": redirection,
         "first": [code],

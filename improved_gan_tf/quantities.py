@@ -143,7 +143,7 @@ def number(value: Any) -> float | None:
 
 def plain(value: Any) -> str:
     """`value` as it was set: of a recipe, an option or an unknown result."""
-    if value is None or value == {} or value == []:
+    if value is None or (isinstance(value, dict | list) and not value):
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -42,9 +42,12 @@ def test_models_report_what_is_in_the_table(model):
         ("test_error", float("nan"), "nan"),
         ("anything", True, "yes"),
         ("anything", [1, 0.25, False], "1, 0.25, no"),
+        ("generator_loss", np.float64("-inf"), "-inf"),
+        ("generator_loss", {}, "none"),
     ],
 )
 def test_text(key, value, text):
+    """Also of what a log holds where it holds no number."""
     assert quantity(key).text(value) == text
 
 

@@ -114,6 +114,6 @@ def test_refusals():
     fails("no recipe 'digit' .did you mean 'digits'", recipe="digit")
     fails("table-1 sets seed of every run itself", values={"seed": 3})
     fails("has no value 'epoch' .did you mean 'epochs'", values={"epoch": 3})
-    fails("seed must be at least 0, not -1", seeds=[-1])
+    fails("seed must be at least 0 and at most .*, not -1", seeds=[-1])
     fails("labels_per_class must be at least 1, not 0", labels_per_class=[0])
     fails("name at least one seed", seeds=[])

@@ -112,8 +112,9 @@ def _stream(stage, case, redirection):
     )
     code, lines = done.returncode, done.stderr.splitlines()
     odd = "Traceback" in done.stderr or "Exception ignored" in done.stderr
-    errors = [line for line in lines if not line.startswith("warning: ")]
-    well = not odd and (code == 0 or (code in (2, 141) and len(errors) <= 1))
+    # Warnings and a progress bar may stand before the error.
+    errors = [line for line in lines if line.startswith("improved-gan: ")]
+    well = not odd and (code, len(errors)) in ((0, 0), (2, 1), (141, 0))
     return {
         "about": redirection,
         "first": [code],

@@ -74,7 +74,11 @@ class ImageNetExperiment(Experiment):
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
             data.check()  # TensorFlow's error names no file, this one does
             raise
-        except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        except (
+            tf.errors.UnavailableError,
+            tf.errors.AbortedError,
+            tf.errors.FailedPreconditionError,  # it has been started again already
+        ) as error:
             if not isinstance(gan.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
                 raise
             raise distribution.WorkerLost(

@@ -1,6 +1,7 @@
 """Training on two devices and in two workers, in processes of their own: TensorFlow's devices and
 clusters are set once a process."""
 
+import contextlib
 import csv
 import json
 import os
@@ -121,3 +122,31 @@ def test_a_worker_is_killed_and_comes_back(tmp_path):
     config = json.loads((out / "config.json").read_text())
     assert config["replicas"] == 2
     assert (out / "generator/saved_model.pb").is_file()
+
+
+@pytest.mark.parametrize("kind", ["UnavailableError", "AbortedError", "FailedPreconditionError"])
+def test_what_another_worker_s_end_looks_like(monkeypatch, kind):
+    """The last one comes where it has been started again before it was missed."""
+    import tensorflow as tf
+
+    from improved_gan_tf import experiments
+
+    class Cluster:
+        distribute_strategy = property(lambda self: self)
+        scope = staticmethod(contextlib.nullcontext)
+
+        def fit(self, *arguments, **options):
+            raise getattr(tf.errors, kind)(None, None, "Collective ops is aborted by: ...")
+
+    chosen = experiments.experiment(experiments.get("imagenet"))
+    monkeypatch.setattr(type(chosen), "batches", lambda *arguments: None)
+    error = getattr(tf.errors, kind)
+    with pytest.raises(error):
+        chosen.fit(Cluster(), _NoData(), 0, [])
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", Cluster)
+    with pytest.raises(experiments.WorkerLost, match="another worker is gone"):
+        chosen.fit(Cluster(), _NoData(), 0, [])
+
+
+class _NoData:
+    test = None

@@ -178,6 +178,8 @@ def open_pictures(path: Path, skip: bool = False) -> PictureImages | None:
             else:
                 open_tar(path, _largest()).close()
                 members = _tar_members
+        except UserError:
+            raise
         except _DAMAGE:
             pass
     if members is None:

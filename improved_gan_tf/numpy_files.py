@@ -210,7 +210,7 @@ def _header(stream: Any, size: int) -> Header:
         except (MemoryError, RecursionError) as error:  # Python's parser, on nested brackets
             raise DamagedFile("its header cannot be parsed") from error
     # NumPy cannot compute with such a shape even where another of its numbers is 0.
-    absurd = math.prod(n for n in shape if n) * max(dtype.itemsize, 1) >= 2**63
+    absurd = math.prod(n for n in shape if n) >= 2**58
     if any(isinstance(n, bool) or n < 0 for n in shape) or len(shape) > 32 or absurd:
         raise DamagedFile(f"shape {str(shape)[:80]}")
     if dtype.kind not in _KINDS:

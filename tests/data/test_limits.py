@@ -111,7 +111,7 @@ def _changed(path, at, value):
         (lambda p: _forged(p, shape="(10**12,)"), "malformed|Cannot parse|cannot be parsed"),
         (lambda p: _forged(p, shape="(1000000000000,)"), "ends before its last number"),
         (lambda p: _forged(p, shape="(-12,)"), "shape .-12"),
-        (lambda p: _forged(p, shape="(1048576, 1048576, 1048576, 0)"), "shape .1048576"),
+        (lambda p: _forged(p, descr="'<f4'", shape="(1048576, 1048576, 1048576, 0)"), "shape .104"),
         (lambda p: _forged(p, shape="(True, 12)"), "shape .True"),
         (lambda p: _forged(p, shape="(6,)"), "goes on behind its last number"),
         (lambda p: _forged(p, descr="'|O'"), "values of type object; expected numbers"),

@@ -71,19 +71,18 @@ class ImageNetExperiment(Experiment):
 
         try:
             super().fit(gan, data, first_epoch, callbacks)
-        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
-            data.check()  # TensorFlow's error names no file, this one does
+        except tf.errors.OpError as error:
+            # Of any kind, where the other worker has been started again before it was missed.
+            gone = isinstance(error, tf.errors.UnavailableError | tf.errors.AbortedError)
+            gone = gone or "Collective ops is aborted" in error.message
+            workers = tf.distribute.MultiWorkerMirroredStrategy
+            if gone and isinstance(gan.distribute_strategy, workers):
+                raise distribution.WorkerLost(
+                    "another worker is gone; start every worker again with --resume"
+                ) from error
+            if isinstance(error, tf.errors.DataLossError | tf.errors.InvalidArgumentError):
+                data.check()  # TensorFlow's error names no file, this one does
             raise
-        except (
-            tf.errors.UnavailableError,
-            tf.errors.AbortedError,
-            tf.errors.FailedPreconditionError,  # it has been started again already
-        ) as error:
-            if not isinstance(gan.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
-                raise
-            raise distribution.WorkerLost(
-                "another worker is gone; start every worker again with --resume"
-            ) from error
 
     @property
     def steps_per_epoch(self) -> int | None:

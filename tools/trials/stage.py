@@ -137,8 +137,10 @@ class Stage:
                 finished = time.monotonic()
             if codes[0] == 0 and time.monotonic() > finished + _PATIENCE:
                 break  # the chief is done: a worker that was started too late waits for it
-            if tries and any(codes) and codes[0] != 0:
-                tries -= 1
+            # A worker that has ended in time is needed again where the chief was killed after it.
+            early = finished is not None and time.monotonic() > finished + _PATIENCE
+            if tries and codes[0] != 0 and (any(codes) or early):
+                tries, finished = tries - 1, None
                 time.sleep(1)
                 self.go_on()
             time.sleep(5 * _PAUSE)

@@ -4,8 +4,6 @@ import argparse
 import json
 from typing import Any
 
-from improved_gan_tf.cli import options as kinds
-
 _DESCRIPTION = """The two games of section 3.3, without and with historical averaging: the share of
 starts that reach the equilibrium, trajectories and distances (xy.png, nonconvex.png, swarm.gif),
 weights and rates for which averaging converges and for which it does not (scan.png), and the
@@ -18,11 +16,11 @@ def add_command(tables: Any) -> None:
     parser = tables.add_parser("minimax", help=summary, description=_DESCRIPTION)
     add = parser.add_argument
     add("--out", metavar="DIR", default="runs/minimax", help="default runs/minimax")
-    add("--starts", type=kinds.images, default=200, help="where to start from (default 200)")
-    add("--steps", type=kinds.count, default=5000, help="default 5000")
-    add("--rate", type=kinds.number(0), default=0.05, help="of the gradient steps (default 0.05)")
-    add("--weight", type=kinds.number(0), default=0.1, help="of historical averaging (default 0.1)")
-    add("--seed", type=kinds.seed, default=1, help="of the starts (default 1)")
+    add("--starts", type=int, default=200, help="places to start from (default 200)")
+    add("--steps", type=int, default=5000, help="default 5000")
+    add("--rate", type=float, default=0.05, help="of the gradient steps (default 0.05)")
+    add("--weight", type=float, default=0.1, help="of historical averaging (default 0.1)")
+    add("--seed", type=int, default=1, help="of the starts (default 1)")
     add("--json", action="store_true", help="print the figures as one JSON object")
     parser.set_defaults(command=_minimax, keras=False)
 

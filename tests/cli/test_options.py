@@ -33,7 +33,6 @@ SAMPLE = ("sample", "runs/none")
         (("train", "digits", "--devices", "0"), "--devices: expected a whole number from 1"),
         (("convert", "a", "b", "--quality", "101"), "--quality: expected a whole number from 1 to"),
         (("predict", "a", "b", "--range", "1", "0"), "--range: expected LOW below HIGH, not 1 0"),
-        (("reproduce", "minimax", "--rate", "0"), "--rate: expected a number above 0, not '0'"),
         (("reproduce", "table-1", "--seeds", "-1"), "--seeds: expected a whole number from 0"),
         (("reproduce", "table-1", "--jobs", "0"), "--jobs: expected a whole number from 1"),
         (("inception-graph", "x.pb", "--random-weights", "-5"), "--random-weights: expected a"),

@@ -158,7 +158,7 @@ def test_bad_values(options, message, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["minimax", "--starts", "many"], "argument --starts: expected a whole number from 1"),
+        (["minimax", "--starts", "many"], "argument --starts: invalid int value: 'many'"),
         (["minimax", "--step", "40", "--rats", "1"], "unrecognized arguments: --rats 1"),
         (["minimaxx"], "no table 'minimaxx' (did you mean 'minimax'?)"),
         ([], "the following arguments are required: TABLE"),

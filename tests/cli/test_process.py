@@ -106,7 +106,9 @@ def test_one_line_on_stderr_before_and_after_tensorflow_is_loaded(tmp_path):
     assert broken.returncode == 2 and broken.stdout == ""
     start = f"improved-gan: error: {path} is damaged or not a checkpoint of this model ("
     assert broken.stderr.startswith(start) and broken.stderr.count("\n") == 1
-    assert broken.stderr.endswith("; no other is there; begin again in another folder (--out)\n")
+    assert broken.stderr.endswith(
+        "; no whole one is before it; begin again in another folder (--out)\n"
+    )
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])

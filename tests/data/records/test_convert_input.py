@@ -11,6 +11,7 @@ from improved_gan_tf import data
 from improved_gan_tf.data.records import convert as convert_records
 from improved_gan_tf.data.records.convert import convert
 from tests.helpers.conversions import command, content, written
+from tests.helpers.one_line import refusal_of
 from tests.helpers.stream_data import class_folders, encoded, smooth, square
 
 
@@ -133,17 +134,18 @@ def test_folders_that_cannot_be_converted(tmp_path, source, refused):
 @pytest.mark.parametrize(
     ("message", "options"),
     [
-        ("size 0 given; expected a whole number from 1", ("--size", 0)),
-        ("quality 101 given", ("--quality", 101)),
-        ("seed -1 given", ("--seed", -1)),
-        ("number of shards 0 given", ("--shards", 0)),
-        ("35 shards given, but there are 34 pictures", ("--shards", 35)),
-        ("number of classes 0 given", ("--classes", 0)),
-        ("0 workers given", ("--workers", 0)),
+        ("size 0 given; expected a whole number from 1", {"size": 0}),
+        ("quality 101 given", {"quality": 101}),
+        ("seed -1 given", {"seed": -1}),
+        ("number of shards 0 given", {"shards": 0}),
+        ("35 shards given, but there are 34 pictures", {"shards": 35}),
+        ("number of classes 0 given", {"classes": 0}),
+        ("0 workers given", {"workers": 0}),
     ],
 )
-def test_options_out_of_range(tmp_path, source, refused, message, options):
-    refused(message, source, tmp_path / "out", *options)
+def test_values_out_of_range(tmp_path, source, message, options):
+    refusal_of(convert)(message, source, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
 
 
 def test_listed_classes_pass(tmp_path, source):

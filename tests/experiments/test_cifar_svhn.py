@@ -265,12 +265,12 @@ def test_width_is_part_of_the_run(runs, data_dir, capsys):
     assert "was begun with generator.width = 0.03, not 0.5" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("width", ["0", "-1", "inf", "nan"])
+@pytest.mark.parametrize("width", ["0", "-1", "Infinity", "NaN"])
 def test_impossible_widths(width, tmp_path, capsys):
     out = tmp_path / "run"
     for name in ("digits", "cifar10-feature-matching"):
         arguments = ["train", name, "--data", "digits", "--labels-per-class", "10"]
-        assert cli.main([*arguments, "--out", str(out), f"--width={width}"]) == 2
+        assert cli.main([*arguments, "--out", str(out), "--set", f"generator.width={width}"]) == 2
         shown = capsys.readouterr().err
         assert "width must be a finite number above 0" in shown and shown.count("\n") == 1
         assert not out.exists()

@@ -183,7 +183,7 @@ def test_memory_does_not_grow_with_the_number_of_images():
     def draw(n, seed):
         return np.random.default_rng(seed).integers(2, 256, (n, 256, 256, 3), dtype=np.uint8)
 
-    class Mean(metrics.OtherClassifier):
+    class Mean(metrics.Classifier):
         def __init__(self):
             self.channels, self.num_features, self.num_classes = 3, 3, 3
             self.name = self.digest = "mean"

@@ -216,12 +216,11 @@ class Statistics:
 
 def _sampled(features: np.ndarray, most: int) -> np.ndarray:
     """What `Statistics(kept=most)` keeps of features that come in this order."""
-    places, rng = np.arange(min(most, len(features))), np.random.RandomState(0)
-    for i in range(most, len(features)):
-        place = rng.randint(i + 1)
-        if place < most:
-            places[place] = i
-    return features[places] if len(features) > most else features
+    if len(features) <= most:
+        return features
+    sample = Statistics(features.shape[1], kept=most)
+    sample._keep(features)
+    return sample.features
 
 
 class _Unusable(ValueError):

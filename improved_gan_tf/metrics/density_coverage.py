@@ -17,10 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from improved_gan_tf.metrics.neighbours import count_memberships
+from improved_gan_tf.metrics.neighbours import Counted, count_memberships
+
+NEIGHBOURS = 5  # the paper's k
 
 
-def density_coverage(generated: Any, real: Any, neighbours: int = 5) -> tuple[float, float]:
+def density_coverage(
+    generated: Any, real: Any, neighbours: int = NEIGHBOURS
+) -> tuple[float, float]:
     """Density and coverage of the features of generated images.
 
     Args:
@@ -47,14 +51,11 @@ def density_coverage(generated: Any, real: Any, neighbours: int = 5) -> tuple[fl
     return found["density"], found["coverage"]
 
 
-class DensityCoverage:
+class DensityCoverage(Counted):
     """Both, from blocks of distances; see `neighbours.Counted`."""
 
-    NEIGHBOURS = 5  # the paper's k
+    figures = ("density", "coverage")
     generated_balls = False
-
-    def __init__(self, neighbours: int = NEIGHBOURS):
-        self.neighbours = neighbours
 
     def begin(self, generated: np.ndarray, real: np.ndarray) -> None:
         self._real = real
@@ -67,8 +68,6 @@ class DensityCoverage:
         self._balls += int(np.count_nonzero(inside))
         self._covered |= inside.any(axis=0)
 
-    def result(self) -> dict[str, float]:
-        return {
-            "density": self._balls / self._images / self.neighbours,
-            "coverage": float(self._covered.mean()),
-        }
+    def result(self) -> tuple[float, ...]:
+        density = self._balls / self._images / self.neighbours
+        return density, float(self._covered.mean())

@@ -14,6 +14,7 @@ from improved_gan_tf.data import as_images
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.metrics import kernel
 from improved_gan_tf.metrics.classifiers import Classifier, as_classifier
+from improved_gan_tf.metrics.density_coverage import NEIGHBOURS as DENSITY_NEIGHBOURS
 from improved_gan_tf.metrics.density_coverage import DensityCoverage
 from improved_gan_tf.metrics.drawn import FirstImages
 from improved_gan_tf.metrics.extraction import LogitFile, extract
@@ -25,15 +26,12 @@ from improved_gan_tf.metrics.inception_score import (
     warn_if_few,
 )
 from improved_gan_tf.metrics.neighbours import Counted, check_neighbours, count_memberships
+from improved_gan_tf.metrics.precision_recall import NEIGHBOURS as PRECISION_NEIGHBOURS
 from improved_gan_tf.metrics.precision_recall import PrecisionRecall
 from improved_gan_tf.metrics.result import METRICS, Result, Score
 from improved_gan_tf.metrics.statistics import KEPT, Statistics, is_statistics_file
 from improved_gan_tf.version import VERSION
 
-_COUNTED: dict[type[Counted], tuple[str, ...]] = {
-    PrecisionRecall: ("precision", "recall"),
-    DensityCoverage: ("density", "coverage"),
-}
 ALL_FEATURES = "all"
 """What `keep_features` may be, beside a truth value."""
 
@@ -49,8 +47,8 @@ def evaluate(
     kid_subsets: int = 100,
     kid_subset_size: int = 1000,
     kid_seed: int = kernel.SEED,
-    precision_neighbours: int = PrecisionRecall.NEIGHBOURS,
-    density_neighbours: int = DensityCoverage.NEIGHBOURS,
+    precision_neighbours: int = PRECISION_NEIGHBOURS,
+    density_neighbours: int = DENSITY_NEIGHBOURS,
     per_image: bool = False,
     keep_statistics: bool = False,
     keep_features: bool | str = False,
@@ -163,7 +161,7 @@ def evaluate(
         "splits": splits,
         "shuffle_seed": shuffle_seed,
         "standard_deviation": "population, over the splits",
-        "neighbours": {", ".join(_COUNTED[type(each)]): each.neighbours for each in counted},
+        "neighbours": {", ".join(each.figures): each.neighbours for each in counted},
         "version": VERSION,
     }
     return Result(figures, protocol, about, scores, ours)
@@ -314,7 +312,7 @@ def check(
 def _counted(metrics: Sequence[str], precision: int, density: int) -> list[Counted]:
     """What computes those of the metrics that count memberships."""
     made = (PrecisionRecall(precision), DensityCoverage(density))
-    return [each for each in made if set(_COUNTED[type(each)]) & set(metrics)]
+    return [each for each in made if set(each.figures) & set(metrics)]
 
 
 def statistics_for(

@@ -6,7 +6,7 @@ rounding; what differs by less than that is the same image, at distance 0.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,25 +16,34 @@ _BLOCK = 64 << 20  # bytes of a block of distances
 _SAME = 4e-6  # of the squared lengths: the rounding of 2,048 products, whose length is that
 
 
-class Counted(Protocol):
+class Counted:
     """A metric of memberships in balls: every image with a radius up to its k-th neighbour.
 
-    Attributes:
+    Args:
         neighbours: k, an integer from 1.
+
+    Attributes:
+        figures: The names of what it computes.
         generated_balls: Whether it needs the radii of the generated images too.
     """
 
-    neighbours: int
-    generated_balls: bool
+    figures: ClassVar[tuple[str, ...]]
+    generated_balls: ClassVar[bool]
+
+    def __init__(self, neighbours: int):
+        self.neighbours = neighbours
 
     def begin(self, generated: np.ndarray, real: np.ndarray) -> None:
         """Takes the squared radii of both sides, float32 (N,) (empty if not needed) and (M,)."""
+        raise NotImplementedError
 
     def update(self, rows: slice, squared: np.ndarray) -> None:
         """Takes the squared distances of some generated images to all real ones, (n, M)."""
+        raise NotImplementedError
 
-    def result(self) -> dict[str, float]:
-        """The figures by name."""
+    def result(self) -> tuple[float, ...]:
+        """The figures, in the order of their names."""
+        raise NotImplementedError
 
 
 def count_memberships(generated: Any, real: Any, metrics: Sequence[Counted]) -> dict[str, float]:
@@ -64,7 +73,11 @@ def count_memberships(generated: Any, real: Any, metrics: Sequence[Counted]) -> 
     for rows, squared in blocks(generated, real):
         for metric in metrics:
             metric.update(rows, squared)
-    return {name: value for metric in metrics for name, value in metric.result().items()}
+    return {
+        name: value
+        for metric in metrics
+        for name, value in zip(metric.figures, metric.result(), strict=True)
+    }
 
 
 def radii(features: np.ndarray, neighbours: Collection[int]) -> dict[int, np.ndarray]:

@@ -16,10 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from improved_gan_tf.metrics.neighbours import count_memberships
+from improved_gan_tf.metrics.neighbours import Counted, count_memberships
+
+NEIGHBOURS = 3  # the paper's k
 
 
-def precision_recall(generated: Any, real: Any, neighbours: int = 3) -> tuple[float, float]:
+def precision_recall(
+    generated: Any, real: Any, neighbours: int = NEIGHBOURS
+) -> tuple[float, float]:
     """Precision and recall of the features of generated images.
 
     Args:
@@ -46,14 +50,11 @@ def precision_recall(generated: Any, real: Any, neighbours: int = 3) -> tuple[fl
     return found["precision"], found["recall"]
 
 
-class PrecisionRecall:
+class PrecisionRecall(Counted):
     """Both, from blocks of distances; see `neighbours.Counted`."""
 
-    NEIGHBOURS = 3  # the paper's k
+    figures = ("precision", "recall")
     generated_balls = True
-
-    def __init__(self, neighbours: int = NEIGHBOURS):
-        self.neighbours = neighbours
 
     def begin(self, generated: np.ndarray, real: np.ndarray) -> None:
         self._generated, self._real = generated, real
@@ -64,8 +65,5 @@ class PrecisionRecall:
         self._precise[rows] = (squared <= self._real).any(axis=1)
         self._recalled |= (squared <= self._generated[rows, None]).any(axis=0)
 
-    def result(self) -> dict[str, float]:
-        return {
-            "precision": float(self._precise.mean()),
-            "recall": float(self._recalled.mean()),
-        }
+    def result(self) -> tuple[float, ...]:
+        return float(self._precise.mean()), float(self._recalled.mean())

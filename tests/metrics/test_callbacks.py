@@ -95,15 +95,20 @@ class _Gan(keras.Model):
         return np.random.default_rng(seed).uniform(-2, 2, (n, 6, 6, 3))
 
 
-def test_callback_takes_range_and_images_from_the_model(pixels, classifier):
-    """And a reference of images, whose statistics are computed once."""
-    options = {"splits": 2, "classifier": classifier, "reference": pixels, "seed": 3}
-    callback = metrics.ScoreCallback(120, **options)
-    model = _Gan()
+def _logs(callback, model):
+    """What the callback adds to the logs of the one epoch of a training."""
     callback.set_model(model)
     callback.set_params({"epochs": 1})
     logs = {}
     callback.on_epoch_end(0, logs)
+    return logs
+
+
+def test_callback_takes_range_and_images_from_the_model(pixels, classifier):
+    """And a reference of images, whose statistics are computed once."""
+    options = {"splits": 2, "classifier": classifier, "reference": pixels, "seed": 3}
+    model = _Gan()
+    logs = _logs(metrics.ScoreCallback(120, **options), model)
     drawn = metrics.Drawn(model.sample, 120, 3, (-2, 2))
     both = ("inception_score", "fid")
     expected = metrics.evaluate(drawn, classifier, reference=pixels, metrics=both, splits=2)
@@ -117,14 +122,11 @@ def test_callback_with_metrics_of_its_own(pixels, classifier):
     options = {"classifier": classifier, "reference": pixels, "metrics": names}
     with pytest.raises(UserError, match="KID subsets of 1000 images cannot be drawn from 120"):
         metrics.ScoreCallback(120, **options)
-    callback = metrics.ScoreCallback(120, **{**options, "metrics": ("fid", *names[2:])})
+    options["metrics"] = ("fid", *names[2:])
     model = _Gan()
-    callback.set_model(model)
-    callback.set_params({"epochs": 1})
-    logs = {}
-    callback.on_epoch_end(0, logs)
+    logs = _logs(metrics.ScoreCallback(120, **options), model)
     drawn = metrics.Drawn(model.sample, 120, 0, (-2, 2))
-    expected = metrics.evaluate(drawn, **{**options, "metrics": ("fid", *names[2:])})
+    expected = metrics.evaluate(drawn, **options)
     assert logs == expected.figures and list(logs) == ["fid", "precision", "coverage"]
 
 

@@ -256,14 +256,9 @@ def _write_best(options: argparse.Namespace, source: Any, chosen: Any) -> None:
     import numpy as np
 
     from improved_gan_tf import images
+    from improved_gan_tf.data.source import pick
 
-    place = {int(index): rank for rank, index in enumerate(chosen)}
-    found: list[Any] = [None] * len(chosen)
-    for i, image in enumerate(source.images(lambda image: image, options.workers or 2)):
-        if i in place:
-            found[place[i]] = np.rint(image).astype(np.uint8)
-            if i == chosen.max():
-                break
+    found = pick(source, chosen, workers=options.workers or 2)
     same_size = len({image.shape for image in found}) == 1
     # A folder that is there is refused, so that it comes last: until then the command can be given
     # again. Images of several sizes are put into it before the others are refused.

@@ -48,6 +48,33 @@ class Images:
         return map(str, range(self.count))
 
 
+def pick(
+    images: Images,
+    numbers: np.ndarray,
+    prepare: Callable[[np.ndarray], np.ndarray] = lambda image: image,
+    workers: int = 2,
+) -> list[np.ndarray]:
+    """Reads some of the images, as far as the last of them.
+
+    Args:
+        images: The images; those that cannot be read have no number.
+        numbers: Which, integers without repetition.
+        prepare: What is done with each of the images, as they are read.
+        workers: Threads that read.
+
+    Returns:
+        uint8 [H, W, C] each, in the order of the numbers; fewer where there are not so many.
+    """
+    place = {int(number): i for i, number in enumerate(numbers)}
+    found: dict[int, np.ndarray] = {}
+    for number, image in enumerate(images.images(prepare, workers)):
+        if number in place:
+            found[place[number]] = np.rint(image).astype(np.uint8)
+            if len(found) == len(place):
+                break
+    return [found[i] for i in sorted(found)]
+
+
 class _Resized(Images):
     def __init__(self, found: Images, resizing: Resizing):
         super().__init__(found.name, found.count)

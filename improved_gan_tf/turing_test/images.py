@@ -11,6 +11,7 @@ import numpy as np
 
 from improved_gan_tf.data import Images
 from improved_gan_tf.data.pictures import Resizing, with_channels
+from improved_gan_tf.data.source import pick
 from improved_gan_tf.errors import UserError
 
 KNOWN = 8  # real and generated images each that are set apart for the qualification
@@ -18,7 +19,13 @@ _FEW_LEVELS = 64  # real images of fewer levels than this are coarser than bytes
 _BLOCKS = 4  # the blocks in a line of a known generated image, which change places
 
 
-def choose(images: Images, count: int, seed: int, resizing: Resizing | None = None) -> Any:
+def choose(
+    images: Images,
+    count: int,
+    seed: int,
+    resizing: Resizing | None = None,
+    among: np.ndarray | None = None,
+) -> Any:
     """Reads `count` of the images, chosen without repetition by the seed, in a random order.
 
     Args:
@@ -26,6 +33,7 @@ def choose(images: Images, count: int, seed: int, resizing: Resizing | None = No
         count: Integer, how many.
         seed: Integer, of the choice.
         resizing: How they are brought to another size. None (default): they keep theirs.
+        among: The numbers of those that may be chosen. None (default): all.
 
     Returns:
         (uint8 images [count, H, W, C], their numbers in the source, int64 [count]).
@@ -33,25 +41,17 @@ def choose(images: Images, count: int, seed: int, resizing: Resizing | None = No
     Raises:
         UserError: There are fewer images, or they differ in size.
     """
-    if images.count < count:
+    among = np.arange(images.count) if among is None else among
+    if len(among) < count:
         raise UserError(
-            f"{images.name} has {images.count} images, fewer than the {count} that are needed "
+            f"{images.name} has {len(among)} images, fewer than the {count} that are needed "
             f"({KNOWN} of them as known examples); name more images, or ask for fewer by --images"
         )
-    numbers = np.random.default_rng(seed).permutation(images.count)[:count]
-    place = {int(number): i for i, number in enumerate(numbers)}
-    last, found = int(numbers.max()), list[Any]([None] * count)
-    prepare = (lambda image: image) if resizing is None else resizing.image
-    read = 0
-    for i, image in enumerate(images.images(prepare, 2)):
-        if i in place:
-            found[place[i]] = np.rint(image).astype(np.uint8)
-            read += 1
-        if i == last:
-            break
-    if read < count:
+    numbers = among[np.random.default_rng(seed).permutation(len(among))[:count]]
+    found = pick(images, numbers) if resizing is None else pick(images, numbers, resizing.image)
+    if len(found) < count:
         raise UserError(
-            f"{images.name}: only {read} of {count} images could be read; name more images"
+            f"{images.name}: only {len(found)} of {count} images could be read; name more images"
         )
     channels = max(image.shape[2] for image in found)  # grey pictures among colour ones
     found = [with_channels(image, channels) for image in found]

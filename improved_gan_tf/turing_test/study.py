@@ -187,11 +187,8 @@ def prepare(
         UserError: Too few images, images of different shapes, or a place that cannot be written.
     """
     path, count = Path(path), settings.images + KNOWN
-    if best is not None:
-        generated, best = Selected(generated, best), np.sort(best)
-    fakes, of_generated = choose(generated, count, settings.seed)
-    if best is not None:
-        of_generated = best[of_generated]
+    among = None if best is None else np.sort(best)
+    fakes, of_generated = choose(generated, count, settings.seed, among=among)
     size = Resizing.of(fakes.shape[1:3], settings.resize) if settings.resize else None
     truths, of_real = choose(real, count, settings.seed, size)
     fakes = alike(truths, fakes)
@@ -220,20 +217,6 @@ def prepare(
         (new / "key").chmod(0o600)
         write_json(new / "test.json", about)
     return Study(path, about, key)
-
-
-class Selected(Images):
-    """Some of other images, by their numbers, which are sorted."""
-
-    def __init__(self, source: Images, numbers: np.ndarray):
-        super().__init__(source.name, len(numbers))
-        self._source, self._numbers = source, {int(number) for number in numbers}
-
-    def images(self, prepare: Any, workers: int) -> Any:
-        """Yields `prepare(image)` for each image."""
-        for number, image in enumerate(self._source.images(prepare, workers)):
-            if number in self._numbers:
-                yield image
 
 
 def open_study(path: str | os.PathLike, settings: Settings | None = None) -> Study | None:

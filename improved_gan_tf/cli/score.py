@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +89,15 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
         help="black and white of float images (pictures and bytes need none)",
     )
     add("--reference", metavar="PATH", help="FID against these images, or a statistics .npz")
-    named = "figures, of inception_score, fid, kid, precision, recall, density, coverage; or all"
-    add("--metrics", nargs="+", metavar="NAME", help=f"{named} (default the score, and FID)")
+    named = "inception_score, fid, sfid, kid, precision, recall, density, coverage, mind, mifid"
+    named = f"figures, of {named}; or all (default the score, and FID)"
+    add("--metrics", nargs="+", metavar="NAME", help=named)
     add("--kid", action="store_true", help="KID as well; needs 1,000 images on either side")
     add("--kid-subsets", type=kinds.count, default=100, help="default 100")
     add("--kid-subset-size", type=kinds.whole(2), default=1000, help="default 1000")
+    add("--kid-kernel", default="polynomial", help="polynomial (default) or rbf")
+    add("--kid-sigma", type=kinds.number(0), default=10.0, help="of the kernel rbf (default 10)")
+    add("--mind-projections", type=kinds.count, default=1000, help="default 1000")
     add("--save-statistics", metavar="FILE.npz", help="keep the images' statistics for later")
     features = "with the features of all images, from which all but the score can be computed again"
     add("--save-features", metavar="FILE.npz", help=f"the same {features}")
@@ -211,12 +214,12 @@ def open_images(options: argparse.Namespace, path: str, count: int | None) -> An
     return data.as_images(path, options.image_range, **settings)
 
 
-def _names(options: argparse.Namespace, known: Iterable[str]) -> list[str]:
+def _names(options: argparse.Namespace) -> list[str] | str:
     """The figures that the options ask for."""
     if options.metrics and (options.kid or options.no_score):
         raise UserError("--metrics names all figures; leave out --kid and --no-score")
     if options.metrics == ["all"]:
-        return list(known)
+        return "all"
     names = list(options.metrics or ([] if options.no_score else ["inception_score"]))
     if options.reference and not options.metrics:
         names += ["fid", "kid"] if options.kid else ["fid"]
@@ -234,8 +237,9 @@ def _evaluate(options: argparse.Namespace) -> tuple[Any, Any]:
         classifier = metrics.load_classifier(options.classifier, options.classifier_range)
     else:
         classifier = metrics.Inception(*weights_arguments(options))
-    names = _names(options, metrics.METRICS)
-    same = "splits kid_subsets kid_subset_size image_range count batch_size workers".split()
+    names = _names(options)
+    same = "splits kid_subsets kid_subset_size kid_kernel kid_sigma mind_projections".split()
+    same += "image_range count batch_size workers".split()
     result = metrics.evaluate(
         images,
         classifier,

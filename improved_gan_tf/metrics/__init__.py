@@ -1,4 +1,4 @@
-"""The Inception score (section 4), FID, KID, precision, recall, density and coverage.
+"""Figures of generated images: the Inception score (section 4) and those after it.
 
 By Inception or by another classifier. `evaluate` computes any of them from one pass over the
 images; the others are short forms of it, or compute one from features. A chapter for users is in
@@ -24,7 +24,7 @@ from improved_gan_tf.metrics.evaluate import (
     kid,
     statistics_of,
 )
-from improved_gan_tf.metrics.frechet import frechet_distance
+from improved_gan_tf.metrics.frechet import frechet_distance, frechet_distance_of_features
 from improved_gan_tf.metrics.inception_score import (
     best_fraction,
     image_scores_from_logits,
@@ -32,6 +32,8 @@ from improved_gan_tf.metrics.inception_score import (
     score_from_probabilities,
 )
 from improved_gan_tf.metrics.kernel import kernel_distance
+from improved_gan_tf.metrics.memorization import memorization_informed_distance
+from improved_gan_tf.metrics.mind import monge_distance
 from improved_gan_tf.metrics.precision_recall import precision_recall
 from improved_gan_tf.metrics.result import METRICS, Result, Score
 from improved_gan_tf.metrics.small_classifier import train_classifier
@@ -55,12 +57,15 @@ __all__ = [
     "evaluate",
     "fid",
     "frechet_distance",
+    "frechet_distance_of_features",
     "image_scores",
     "image_scores_from_logits",
     "inception_score",
     "kernel_distance",
     "kid",
     "load_classifier",
+    "memorization_informed_distance",
+    "monge_distance",
     "precision_recall",
     "score_from_logits",
     "score_from_probabilities",

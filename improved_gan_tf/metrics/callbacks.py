@@ -12,12 +12,12 @@ from improved_gan_tf.metrics.classifiers import Classifier, as_classifier
 from improved_gan_tf.metrics.drawn import Drawn
 from improved_gan_tf.metrics.evaluate import (
     ALL_FEATURES,
-    check,
     evaluate,
     open_source,
     statistics_for,
     statistics_of,
 )
+from improved_gan_tf.metrics.figures import Asked
 
 
 class InceptionScore(keras.metrics.Metric):
@@ -112,6 +112,7 @@ class ScoreCallback(keras.callbacks.Callback):
         reference: Real images or their `Statistics`, as in `evaluate`; or None (default).
         metrics: Names of figures, as in `evaluate`. None (default): "inception_score", and "fid"
             with a reference.
+        **options: Options of the figures, as in `evaluate`: `kid_subset_size`, ...
         seed: Integer, the seed of the images. Defaults to 0.
         batch_size: Integer, the images the classifier sees at a time. Defaults to 32.
 
@@ -136,6 +137,7 @@ class ScoreCallback(keras.callbacks.Callback):
         seed: int = 0,
         batch_size: int = 32,
         metrics: Sequence[str] | None = None,
+        **options: Any,
     ):
         super().__init__()
         if every < 1:
@@ -145,12 +147,12 @@ class ScoreCallback(keras.callbacks.Callback):
         if metrics is None:
             metrics = ("inception_score",) if reference is None else ("inception_score", "fid")
         real = None if reference is None else open_source(reference)
-        check(self.images, real, metrics, splits)
         classifier = as_classifier(classifier)
+        Asked(tuple(metrics), splits, **options).check(self.images, real, classifier)
         if reference is not None:
             kept = ALL_FEATURES if set(metrics) - {"inception_score", "fid"} else False
-            options = {"classifier": classifier, "batch_size": batch_size, "keep_features": kept}
-            reference = statistics_of(real, **options)
+            same = {"classifier": classifier, "batch_size": batch_size, "keep_features": kept}
+            reference = statistics_of(real, **same)
             statistics_for(self.images, classifier).check_comparable(reference)
         self.options = {
             "classifier": classifier,
@@ -158,6 +160,7 @@ class ScoreCallback(keras.callbacks.Callback):
             "metrics": metrics,
             "splits": splits,
             "batch_size": batch_size,
+            **options,
         }
 
     def _draw(self, n: int, seed: int) -> Any:

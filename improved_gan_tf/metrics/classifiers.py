@@ -16,6 +16,7 @@ from improved_gan_tf.errors import UserError
 from improved_gan_tf.inception import network, published
 from improved_gan_tf.inception.resize import resize_bilinear
 from improved_gan_tf.inception.weights import Weights, load_weights
+from improved_gan_tf.metrics import spatial
 
 _LARGE = 299 * 299 * 4  # pixels from which an image is smaller once it is resized (float32)
 
@@ -29,6 +30,7 @@ class Classifier:
         channels: 1 or 3, the channels of its images.
         num_classes: Integer, the columns of the logits; None if unknown before the first call.
         num_features: Integer, the columns of the features; None without (no FID, no KID).
+        num_spatial: Integer, the columns of the spatial features; None without (no sFID).
         model: Keras model of the images that gives a dictionary with "logits", for use in a graph;
             None if there is none.
     """
@@ -38,6 +40,7 @@ class Classifier:
     channels: int = 3
     num_classes: int | None = None
     num_features: int | None = None
+    num_spatial: int | None = None
     model: Any = None
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
@@ -58,11 +61,16 @@ class Classifier:
         """(features (N, F) or None, logits (N, K)), float32, of a batch from `stack`."""
         raise NotImplementedError
 
+    def with_spatial(self, images: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
+        """The same and the spatial features (N, S), where `num_spatial` says that there are any."""
+        raise NotImplementedError
+
 
 class Inception(Classifier):
     """The network of inception-2015-12-05, whose scores are the published ones.
 
-    Features are `pool_3`, 2,048 numbers; logits are the original program's, 1,008 without bias.
+    Features are `pool_3`, 2,048 numbers; logits are the original program's, 1,008 without bias;
+    spatial features, 2,023, are guided diffusion's (`spatial.py`).
     Images of any size are resized as TensorFlow 1 did. The weights are found and read when they
     are first needed.
 
@@ -84,6 +92,7 @@ class Inception(Classifier):
     name = "inception-2015-12-05"
     num_classes = network.NUM_CLASSES
     num_features = network.NUM_FEATURES
+    num_spatial = spatial.NUM_SPATIAL
 
     def __init__(
         self,
@@ -99,8 +108,11 @@ class Inception(Classifier):
         if not isinstance(weights, Weights):
             weights = load_weights(weights, *self._checks)
         model = network.build_network(weights)
+        activations = model.get_layer(spatial.LAYER).output
+        wanted = {**model.output, "spatial": activations[..., : spatial.CHANNELS]}
+        whole = keras.Model(model.input, wanted)
         function = tf.function(
-            lambda images: model(images, training=False),
+            lambda images: whole(images, training=False),
             input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)],
             autograph=False,
         )
@@ -122,8 +134,12 @@ class Inception(Classifier):
         return resize_bilinear(image[None], (network.IMAGE_SIZE,) * 2).numpy()[0]
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+        return self.with_spatial(images)[:2]
+
+    def with_spatial(self, images: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
         found = self._loaded[2](np.asarray(images, np.float32))
-        return found["pool_3"].numpy(), found["logits"].numpy()
+        features, logits, places = (found[k].numpy() for k in ("pool_3", "logits", "spatial"))
+        return features, logits, spatial.spatial_features(places)
 
 
 class OtherClassifier(Classifier):
@@ -133,7 +149,7 @@ class OtherClassifier(Classifier):
     colour becomes luminance) and at its size where it has one (bilinear, antialiased). Its output
     is taken for probabilities if all rows are distributions, else for logits. Features are the
     output of the layer named "features", else the input of its last Dense layer; in a SavedModel
-    the output `features` of its signature.
+    the output `features` of its signature. Spatial features are the output of a layer "spatial".
 
     Args:
         model: A built `keras.Model`, or what `tf.saved_model.load` returns: it is called by the
@@ -178,7 +194,7 @@ class OtherClassifier(Classifier):
         try:
             inputs = model.inputs
         except AttributeError:  # a subclass without a graph of layers
-            return model.input_shape, lambda images: (None, model.predict_on_batch(images))
+            return model.input_shape, lambda images: {"output": model.predict_on_batch(images)}
         if len(inputs) != 1 or len(model.outputs) != 1:
             raise UserError(
                 f"{self.name} has {len(inputs)} inputs and {len(model.outputs)} outputs; "
@@ -192,6 +208,10 @@ class OtherClassifier(Classifier):
         if found:
             wanted["features"] = found[0]
             self.num_features = int(np.prod(found[0].shape[1:]))
+        for layer in model.layers:
+            if layer.name == "spatial":
+                wanted["spatial"] = layer.output
+                self.num_spatial = int(np.prod(layer.output.shape[1:]))
         # Logits from before a softmax, so that no probability is rounded to 0.
         softmax = dense and last.activation is keras.activations.softmax
         if softmax:
@@ -201,12 +221,10 @@ class OtherClassifier(Classifier):
 
         def call(images):
             found = both.predict_on_batch(images)
-            output = found["output"]
             if softmax:
                 kernel, *bias = (np.asarray(v) for v in last.get_weights())
-                output = output @ kernel + (bias[0] if bias else 0.0)
-            features = found.get("features")
-            return None if features is None else features.reshape(len(images), -1), output
+                found["output"] = found["output"] @ kernel + (bias[0] if bias else 0.0)
+            return found
 
         return model.input_shape, call
 
@@ -231,8 +249,8 @@ class OtherClassifier(Classifier):
 
         def call(images):
             found = signature(**{keyword: tf.constant(images, spec.dtype)})
-            features = found.get("features")
-            return None if features is None else features.numpy(), found[outputs[0]].numpy()
+            values = {name: value.numpy() for name, value in found.items()}
+            return {"output": values.pop(outputs[0]), **values}
 
         return spec.shape.as_list(), call
 
@@ -257,13 +275,17 @@ class OtherClassifier(Classifier):
         return tf.image.resize(image, self._size, antialias=True).numpy()
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+        return self.with_spatial(images)[:2]
+
+    def with_spatial(self, images: np.ndarray) -> tuple[Any, np.ndarray, Any]:
         given = images.shape[1:3]
         if any(own not in (None, n) for own, n in zip(self._size, given, strict=True)):
             images = np.stack([self.resize(image) for image in images])
         low, high = self.image_range
-        features, output = self._call(
+        found = self._call(
             np.asarray(images, np.float32) * np.float32((high - low) / 255.0) + np.float32(low)
         )
+        output = found["output"]
         if output.ndim != 2 or output.shape[1] < 2:
             raise UserError(
                 f"{self.name} gives an output of shape {output.shape}; expected (N, classes)"
@@ -274,7 +296,11 @@ class OtherClassifier(Classifier):
         self.num_classes = output.shape[1]
         if self._gives_probabilities:
             output = np.log(np.maximum(output, np.float32(1e-37)))
-        return features, output.astype(np.float32)
+        features, places = (
+            None if value is None else value.reshape(len(value), -1)
+            for value in map(found.get, ("features", "spatial"))
+        )
+        return features, output.astype(np.float32), places
 
 
 def load_classifier(

@@ -12,23 +12,19 @@ import numpy as np
 
 from improved_gan_tf.data import as_images
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics import kernel
+from improved_gan_tf.metrics import kernel, mind
 from improved_gan_tf.metrics.classifiers import Classifier, as_classifier
 from improved_gan_tf.metrics.density_coverage import NEIGHBOURS as DENSITY_NEIGHBOURS
-from improved_gan_tf.metrics.density_coverage import DensityCoverage
 from improved_gan_tf.metrics.drawn import FirstImages
 from improved_gan_tf.metrics.extraction import LogitFile, extract
+from improved_gan_tf.metrics.figures import Asked, named
 from improved_gan_tf.metrics.inception_score import (
     best_fraction,
-    check_splits,
     image_scores_from_logits,
-    score_from_logits,
     warn_if_few,
 )
-from improved_gan_tf.metrics.neighbours import Counted, check_neighbours, count_memberships
 from improved_gan_tf.metrics.precision_recall import NEIGHBOURS as PRECISION_NEIGHBOURS
-from improved_gan_tf.metrics.precision_recall import PrecisionRecall
-from improved_gan_tf.metrics.result import METRICS, Result, Score
+from improved_gan_tf.metrics.result import Result, Score
 from improved_gan_tf.metrics.statistics import KEPT, Statistics, is_statistics_file
 from improved_gan_tf.version import VERSION
 
@@ -41,14 +37,18 @@ def evaluate(
     classifier: Classifier | str | os.PathLike | None = None,
     *,
     reference: Any = None,
-    metrics: Sequence[str] = ("inception_score",),
+    metrics: Sequence[str] | str = ("inception_score",),
     splits: int = 10,
     shuffle_seed: int | None = None,
     kid_subsets: int = 100,
     kid_subset_size: int = 1000,
     kid_seed: int = kernel.SEED,
+    kid_kernel: str = "polynomial",
+    kid_sigma: float = kernel.SIGMA,
     precision_neighbours: int = PRECISION_NEIGHBOURS,
     density_neighbours: int = DENSITY_NEIGHBOURS,
+    mind_projections: int = mind.PROJECTIONS,
+    mind_seed: int = mind.SEED,
     per_image: bool = False,
     keep_statistics: bool = False,
     keep_features: bool | str = False,
@@ -69,19 +69,25 @@ def evaluate(
             `Inception()` with the published weights.
         reference: The real images, or statistics of them, that all but the Inception score compare
             with.
-        metrics: Names of figures: "inception_score" (default), "fid", "kid", "precision", "recall",
-            "density", "coverage"; or `METRICS`, all of them.
+        metrics: Names of figures: "inception_score" (default), "fid", "sfid", "kid", "precision",
+            "recall", "density", "coverage", "mind", "mifid"; or "all", whatever can be computed
+            from what is given: a warning names those that are left out.
         splits: Integer, the parts of the Inception score. Defaults to 10.
         shuffle_seed: Integer to shuffle the images before they are split, or None (default).
         kid_subsets: Integer, the subsets of KID. Defaults to 100.
         kid_subset_size: Integer, the images in each. Defaults to 1,000.
         kid_seed: Integer, the seed of the subsets. Defaults to 2020.
+        kid_kernel: "polynomial" (default), or "rbf".
+        kid_sigma: Float above 0, the width of the kernel "rbf". Defaults to 10.
         precision_neighbours: Integer, k of precision and recall. Defaults to 3.
         density_neighbours: Integer, k of density and coverage. Defaults to 5.
+        mind_projections: Integer, the random directions of MIND. Defaults to 1,000.
+        mind_seed: Integer, their seed. Defaults to 2020.
         per_image: Whether the result holds `image_scores` too. Defaults to False.
         keep_statistics: Whether the result holds `statistics` without FID or KID, too.
         keep_features: Whether these statistics also hold features: True of up to 10,000 images, for
-            KID; "all" of all, for precision, recall, density and coverage too. Defaults to False.
+            KID; "all" of all, for every figure of features. Spatial ones are counted in, where the
+            classifier has them. Defaults to False.
         image_range: `(low, high)`, the values for black and full brightness in images of floats.
             None (default): 0..255.
         count: Integer, the images to use, from the first on. None (default): all.
@@ -109,46 +115,51 @@ def evaluate(
         raise UserError(f"at least 1 worker is needed, not {workers}")
     source = open_source(images, image_range, count)
     other = None if reference is None else open_source(reference, image_range)
-    counted = _counted(metrics, precision_neighbours, density_neighbours)
-    check(source, other, metrics, splits, kid_subsets, kid_subset_size, per_image, counted)
-    kept = max(KEPT, kid_subset_size) if keep_features or "kid" in metrics else 0
-    whole = bool(counted) or keep_features == ALL_FEATURES
     classifier = as_classifier(classifier)
+    asked = Asked(
+        named(metrics, source, other, classifier),
+        splits,
+        shuffle_seed,
+        kid_subsets,
+        kid_subset_size,
+        kid_seed,
+        kid_kernel,
+        kid_sigma,
+        precision_neighbours,
+        density_neighbours,
+        mind_projections,
+        mind_seed,
+    )
+    asked.check(source, other, classifier)
+    if per_image and isinstance(source, Statistics):
+        raise UserError(f"the statistics of {source.name} hold no images to score; give images")
+    kept = asked.kept or (max(KEPT, kid_subset_size) if keep_features else 0)
+    whole = asked.whole or keep_features == ALL_FEATURES
+    spatial = bool(keep_features) or "sfid" in asked.names
     ours: Any = None
     theirs: Any = None
     if other is not None or keep_statistics or keep_features:
-        ours = statistics_for(source, classifier, kept, whole)
+        ours = statistics_for(source, classifier, kept, whole, spatial)
     if other is not None:
-        theirs = statistics_for(other, classifier, kept, whole)
+        theirs = statistics_for(other, classifier, kept, whole, spatial)
         ours.check_comparable(theirs)
 
-    figures: dict[str, Any] = {}
     scores, settings = None, (batch_size, workers, progress)
     with LogitFile() as logits:
         if source is not ours:
-            needed = logits if per_image or "inception_score" in metrics else None
+            needed = logits if per_image or "inception_score" in asked.names else None
             n = extract(source, classifier, needed, ours, *settings)
         if other is not theirs:
             extract(other, classifier, None, theirs, *settings)
-        if "inception_score" in metrics:
+        if "inception_score" in asked.names:
             warn_if_few(n)
-            mean, std = score_from_logits(logits, splits, shuffle_seed)
-            figures["inception_score"] = {"mean": mean, "std": std}
+        figures = asked.compute(ours, theirs, logits)
         if per_image:
             scores = image_scores_from_logits(logits)
-    if "fid" in metrics:
-        figures["fid"] = ours.fid(theirs)
-    if "kid" in metrics:
-        mean, std = ours.kid(theirs, kid_subsets, kid_subset_size, kid_seed)
-        sizes = {"subsets": kid_subsets, "subset_size": kid_subset_size, "seed": kid_seed}
-        figures["kid"] = {"mean": mean, "std": std, **sizes}
-    if counted:
-        found = count_memberships(ours.features, theirs.features, counted)
-        figures |= {name: found[name] for name in metrics if name in found}
     about = None
     if other is not None:
-        named = str(reference) if isinstance(reference, str | os.PathLike) else other.name
-        about = {"images": named, "count": theirs.count}
+        title = str(reference) if isinstance(reference, str | os.PathLike) else other.name
+        about = {"images": title, "count": theirs.count}
     known = isinstance(source, Statistics)  # otherwise images, which the classifier saw
     protocol = {
         "images": source.name,
@@ -158,10 +169,7 @@ def evaluate(
         "classifier": source.about.get("classifier_name", "unknown") if known else classifier.name,
         "classifier_digest": source.classifier if known else classifier.digest,
         "num_classes": None if known else classifier.num_classes,
-        "splits": splits,
-        "shuffle_seed": shuffle_seed,
-        "standard_deviation": "population, over the splits",
-        "neighbours": {", ".join(each.figures): each.neighbours for each in counted},
+        **asked.protocol(),
         "version": VERSION,
     }
     return Result(figures, protocol, about, scores, ours)
@@ -274,49 +282,12 @@ def open_source(what: Any, image_range: Any = None, count: int | None = None) ->
     return images if count is None else FirstImages(images, count)
 
 
-def check(
-    images: Any,
-    reference: Any,
-    metrics: Sequence[str],
-    splits: int = 10,
-    kid_subsets: int = 100,
-    kid_subset_size: int = 1000,
-    per_image: bool = False,
-    counted: Sequence[Counted] = (),
-) -> None:
-    """Raises `UserError` for what no classifier could compute."""
-    for name in metrics:
-        if name not in METRICS:
-            raise UserError(f"there is no metric {name!r}; choose from {', '.join(METRICS)}")
-        if name != "inception_score" and reference is None:
-            raise UserError(f"{name} needs a reference: the images or statistics to compare with")
-    if reference is not None and not set(metrics) - {"inception_score"}:
-        raise UserError(
-            "the Inception score uses no reference; name what does in metrics=(...): "
-            f"{', '.join(name for name in METRICS if name != 'inception_score')}"
-        )
-    if isinstance(images, Statistics) and (per_image or "inception_score" in metrics):
-        raise UserError(f"the statistics of {images.name} hold no images to score; give images")
-    if "inception_score" in metrics:
-        check_splits(images.count, splits)
-    if "kid" in metrics:
-        for side in (images, reference):
-            given = len(side.features) if isinstance(side, Statistics) else side.count
-            kernel.check_subsets(given, kid_subsets, kid_subset_size)
-    for metric in counted:
-        for side in (images, reference):
-            given = len(side.features) if isinstance(side, Statistics) else side.count
-            check_neighbours(given, metric.neighbours)
-
-
-def _counted(metrics: Sequence[str], precision: int, density: int) -> list[Counted]:
-    """What computes those of the metrics that count memberships."""
-    made = (PrecisionRecall(precision), DensityCoverage(density))
-    return [each for each in made if set(each.figures) & set(metrics)]
-
-
 def statistics_for(
-    side: Any, classifier: Classifier, kept: int = 0, whole: bool = False
+    side: Any,
+    classifier: Classifier,
+    kept: int = 0,
+    whole: bool = False,
+    spatial: bool = False,
 ) -> Statistics:
     """`side` itself where it is `Statistics`, else empty ones for its images' features.
 
@@ -325,6 +296,8 @@ def statistics_for(
         classifier: What computes the features.
         kept: The number of images whose features are kept.
         whole: Whether those of all images are. Defaults to False.
+        spatial: Whether statistics of spatial features are made too, where the classifier has them.
+            Defaults to False.
     """
     if isinstance(side, Statistics):
         return side
@@ -335,4 +308,5 @@ def statistics_for(
         )
     about = {"classifier_name": classifier.name, "images": side.name}
     kept = max(kept, side.count) if whole else kept
-    return Statistics(classifier.num_features, classifier.digest, kept, about)
+    num_spatial = classifier.num_spatial if spatial else None
+    return Statistics(classifier.num_features, classifier.digest, kept, about, num_spatial)

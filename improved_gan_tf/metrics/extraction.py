@@ -69,12 +69,16 @@ def extract(
     shown = Progress(images.name, images.count) if progress else None
     stream = images.images(classifier.prepare, workers or min(8, os.cpu_count() or 1))
     while group := list(itertools.islice(stream, batch_size)):
-        features, rows = classifier(classifier.stack(group))
+        batch, where = classifier.stack(group), None
+        if statistics is not None and statistics.spatial is not None:
+            features, rows, where = classifier.with_spatial(batch)
+        else:
+            features, rows = classifier(batch)
         check_finite(rows, done)
         if logits is not None:
             logits.append(rows)
         if statistics is not None:
-            statistics.update(features)
+            statistics.update(features, where)
         done += len(group)
         if shown is not None:
             shown.update(done + len(images.skipped))

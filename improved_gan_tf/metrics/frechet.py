@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.metrics.pairs import comparable
 
 
 def frechet_distance(mean_1: Any, covariance_1: Any, mean_2: Any, covariance_2: Any) -> float:
@@ -46,23 +47,55 @@ def frechet_distance(mean_1: Any, covariance_1: Any, mean_2: Any, covariance_2: 
         )
     if not all(np.isfinite(a).all() for a in (mean_1, mean_2, covariance_1, covariance_2)):
         raise UserError("the statistics hold values that are not finite; compute them again")
-    import scipy.linalg
-
-    root = scipy.linalg.svdvals(_root(covariance_1).T @ _root(covariance_2)).sum()
-    difference = mean_1 - mean_2
-    return float(
-        difference @ difference + np.trace(covariance_1) + np.trace(covariance_2) - 2 * root
-    )
+    return _distance(mean_1, _root(covariance_1), mean_2, _root(covariance_2))
 
 
-def warn_if_singular(count: int | None, num_features: int) -> None:
+def frechet_distance_of_features(features_1: Any, features_2: Any) -> float:
+    """The same between the mean and covariance (divided by N - 1) of two sets of features.
+
+    Of fewer images than features, as there are of one class, their number decides what it costs.
+
+    Args:
+        features_1: Array (N, F) of floats, N at least 2; `features_2` (M, F).
+
+    Raises:
+        UserError: Features of different sizes, fewer than 2 images, or values that are not finite.
+
+    Example:
+
+    >>> features = np.random.default_rng(0).normal(size=(50, 80))
+    >>> round(frechet_distance_of_features(features, features + 2.0), 6)
+    320.0
+    """
+    moments = []
+    for features in comparable(features_1, features_2):
+        if len(features) < 2:
+            raise UserError(f"{len(features)} images have no covariance; give 2 or more")
+        mean = features.mean(axis=0, dtype=np.float64)
+        centred = (features - mean) / np.sqrt(len(features) - 1)
+        few = len(features) <= features.shape[1]  # (N - 1) C = A^T A: A^T is a root
+        moments += [mean, centred.T if few else _root(centred.T @ centred)]
+    return _distance(*moments)
+
+
+def warn_if_singular(count: int | None, num_features: int, name: str = "FID") -> None:
     """Warns where `count` images (None: unknown) cannot determine the features' covariance."""
     if count is not None and count < num_features:
         warnings.warn(
-            f"FID from {count} images, fewer than the {num_features} features: the covariance is "
-            "singular and the distance biased upwards; compare it only with distances of as many",
+            f"{name} from {count} images, fewer than the {num_features} features: the covariance "
+            "is singular and the distance biased upwards; compare it only with that of as many",
             stacklevel=3,
         )
+
+
+def _distance(mean_1: Any, root_1: Any, mean_2: Any, root_2: Any) -> float:
+    """Of means (F,) and roots R (F, n) of the covariances: R R^T, whose trace is sum R^2."""
+    import scipy.linalg
+
+    shared = scipy.linalg.svdvals(root_1.T @ root_2).sum()
+    difference = mean_1 - mean_2
+    traces = sum(np.einsum("ij,ij->", root, root) for root in (root_1, root_2))
+    return float(difference @ difference + traces - 2 * shared)
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:

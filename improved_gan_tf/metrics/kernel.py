@@ -1,9 +1,13 @@
 """KID, the kernel Inception distance between the features of two sets of images.
 
 KID = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_{i, j} k(x_i, y_j), the
-unbiased squared MMD with the kernel k(x, y) = (x.y / F + 1)^3, as a mean over random subsets.
+unbiased squared MMD, as a mean over random subsets, with one of the kernels
 
-Binkowski et al., "Demystifying MMD GANs", 2018. Equal to torch-fidelity's metric_kid.py.
+    polynomial: k(x, y) = (x.y / F + 1)^3
+    rbf:        k(x, y) = exp(-|x - y|^2 / (2 sigma^2))
+
+Binkowski et al., "Demystifying MMD GANs", 2018, whose KID has the polynomial kernel. Both are equal
+to torch-fidelity's metric_kid.py.
 """
 
 from typing import Any
@@ -11,12 +15,21 @@ from typing import Any
 import numpy as np
 
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.metrics.pairs import comparable
 
 SEED = 2020  # torch-fidelity's default
+KERNELS = ("polynomial", "rbf")
+SIGMA = 10.0  # of the kernel "rbf"; torch-fidelity's default
 
 
 def kernel_distance(
-    features_1: Any, features_2: Any, subsets: int = 100, subset_size: int = 1000, seed: int = SEED
+    features_1: Any,
+    features_2: Any,
+    subsets: int = 100,
+    subset_size: int = 1000,
+    seed: int = SEED,
+    kernel: str = "polynomial",
+    sigma: float = SIGMA,
 ) -> tuple[float, float]:
     """The kernel distance between two sets of features, in float64.
 
@@ -26,6 +39,8 @@ def kernel_distance(
         subset_size: Integer, the images in each, without repetition. Defaults to 1,000.
         seed: Integer for `numpy.random.RandomState`, which draws from the first and the second set
             in turn. Defaults to 2020. Both as in torch-fidelity.
+        kernel: "polynomial" (default) or "rbf".
+        sigma: Float above 0, the width of the kernel "rbf". Defaults to 10.
 
     Returns:
         `(mean, std)` over the subsets, two floats. A mean can be slightly negative.
@@ -41,21 +56,15 @@ def kernel_distance(
     >>> mean > 3 * std
     True
     """
-    features_1, features_2 = np.asarray(features_1), np.asarray(features_2)
-    if features_1.ndim != 2 or features_1.shape[1:] != features_2.shape[1:]:
-        raise UserError(
-            f"features of shape {features_1.shape} and {features_2.shape} cannot be compared; "
-            "both must come from the same classifier"
-        )
+    features_1, features_2 = comparable(features_1, features_2)
+    check_kernel(kernel, sigma)
     check_subsets(min(len(features_1), len(features_2)), subsets, subset_size)
     rng = np.random.RandomState(seed)
     found = np.empty(subsets)
     for i in range(subsets):
         x = features_1[rng.choice(len(features_1), subset_size, replace=False)]
         y = features_2[rng.choice(len(features_2), subset_size, replace=False)]
-        found[i] = _mmd2(x.astype(np.float64), y.astype(np.float64))
-    if not np.isfinite(found).all():
-        raise UserError("the features hold values that are not finite; compute them again")
+        found[i] = _mmd2(x.astype(np.float64), y.astype(np.float64), kernel, sigma)
     return float(found.mean()), float(found.std())
 
 
@@ -72,14 +81,25 @@ def check_subsets(count: int, subsets: int, subset_size: int) -> None:
         )
 
 
-def _mmd2(x: np.ndarray, y: np.ndarray) -> float:
+def check_kernel(kernel: str, sigma: float) -> None:
+    """Raises `UserError` unless there is such a kernel."""
+    if kernel not in KERNELS:
+        raise UserError(f"there is no kernel {kernel!r}; choose from {', '.join(KERNELS)}")
+    if not sigma > 0:
+        raise UserError(f"sigma, the width of the kernel, is above 0, not {sigma}")
+
+
+def _mmd2(x: np.ndarray, y: np.ndarray, kernel: str, sigma: float) -> float:
     n = len(x)
 
-    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return (a @ b.T / a.shape[1] + 1.0) ** 3
+    def of(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        if kernel == "polynomial":
+            return (a @ b.T / a.shape[1] + 1.0) ** 3
+        lengths = np.einsum("ij,ij->i", a, a)[:, None] + np.einsum("ij,ij->i", b, b)
+        return np.exp((2.0 * (a @ b.T) - lengths) / (2.0 * sigma**2))
 
     def different(a: np.ndarray) -> float:
-        k = kernel(a, a)
+        k = of(a, a)
         return (k.sum() - np.trace(k)) / (n * (n - 1))
 
-    return different(x) + different(y) - 2.0 * kernel(x, y).mean()
+    return different(x) + different(y) - 2.0 * of(x, y).mean()

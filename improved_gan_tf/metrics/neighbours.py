@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.metrics.pairs import BLOCK, comparable
 
-_BLOCK = 64 << 20  # bytes of a block of distances
 _SAME = 4e-6  # of the squared lengths: the rounding of 2,048 products, whose length is that
 
 
@@ -106,7 +106,7 @@ def blocks(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     A block is overwritten by the next one.
     """
     lengths_a, lengths_b = (np.einsum("ij,ij->i", x, x) for x in (a, b))
-    size = max(1, _BLOCK // (4 * len(b)))
+    size = max(1, BLOCK // (4 * len(b)))
     product = np.empty((min(size, len(a)), len(b)), np.float32)
     for start in range(0, len(a), size):
         rows = slice(start, min(start + size, len(a)))
@@ -132,14 +132,6 @@ def check_neighbours(images: int, neighbours: int) -> None:
 
 def _centred(generated: Any, real: Any) -> tuple[np.ndarray, np.ndarray]:
     """Both as float32 about the real images' mean, where their squares round least."""
-    generated, real = np.asarray(generated), np.asarray(real)
-    if generated.ndim != 2 or generated.shape[1:] != real.shape[1:]:
-        raise UserError(
-            f"features of shape {generated.shape} and {real.shape} cannot be compared; both must "
-            "come from the same classifier"
-        )
+    generated, real = comparable(generated, real)
     mean = real.mean(axis=0, dtype=np.float64)
-    centred = tuple((side - mean).astype(np.float32) for side in (generated, real))
-    if not all(np.isfinite(side).all() for side in centred):
-        raise UserError("the features hold values that are not finite; compute them again")
-    return centred[0], centred[1]
+    return (generated - mean).astype(np.float32), (real - mean).astype(np.float32)

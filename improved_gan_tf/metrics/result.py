@@ -12,11 +12,14 @@ from improved_gan_tf.metrics.statistics import Statistics
 METRICS = {
     "inception_score": ("Inception score", 4),
     "fid": ("FID", 4),
+    "sfid": ("sFID", 4),
     "kid": ("KID", 6),
     "precision": ("precision", 4),
     "recall": ("recall", 4),
     "density": ("density", 4),
     "coverage": ("coverage", 4),
+    "mind": ("MIND", 4),
+    "mifid": ("MiFID", 4),
 }
 
 
@@ -65,7 +68,8 @@ class Result:
             else:
                 text = f"{figure:.{digits}f}"
             if name == "kid":
-                text += f"   ({figure['subsets']} subsets of {figure['subset_size']})"
+                of = "" if figure["kernel"] == "polynomial" else f", kernel {figure['kernel']}"
+                text += f"   ({figure['subsets']} subsets of {figure['subset_size']}{of})"
             lines.append(f"{label:17s}{text}")
         about = self.protocol
         skipped = f", {about['skipped']} skipped" if about["skipped"] else ""
@@ -82,4 +86,7 @@ class Result:
             protocol = f"{split}, {protocol}"
         for names, k in about["neighbours"].items():
             protocol = f"{k} neighbours ({names}), {protocol}"
+        if "mind" in self.figures:
+            drawn = f"{about['mind']['projections']} projections of seed {about['mind']['seed']}"
+            protocol = f"{drawn} (mind), {protocol}"
         return [*lines, f"{'protocol':17s}{protocol}"]

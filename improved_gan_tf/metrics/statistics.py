@@ -18,7 +18,16 @@ from improved_gan_tf.metrics import frechet, kernel
 from improved_gan_tf.numpy_files import DamagedFile, NpzFile, read_arrays
 
 KEPT = 10_000  # images whose features are kept: 80 MB of Inception's
+NO_FEATURES = (
+    "these statistics hold no features, which all but FID need; make them again with features "
+    "(keep_features, --save-features)"
+)
+NO_SPATIAL = (
+    "these statistics hold no spatial features, which sFID needs; make them again with features "
+    "(keep_features, --save-features) by a classifier that has them"
+)
 _BLOCK = 512  # images between two updates of the covariance
+_ARRAYS = ("mu", "sigma", "mu_s", "sigma_s", "count", "features", "seen", "about")
 _FORMAT = "improved_gan_tf statistics, version 1"
 _FINITE = 1e100  # above it squares are infinite
 _ROUNDING = 1e-5  # of the largest value: float32 files of singular covariances
@@ -34,6 +43,11 @@ class Statistics:
         kept: Integer, the number of images whose features are kept: all up to this number,
             and beyond it a random sample (a reservoir with a fixed seed). Defaults to 0.
         about: Dictionary of JSON values that is saved with them.
+        num_spatial: Integer, the length of one image's spatial features, which sFID needs. None
+            (default): there are none.
+
+    Attributes:
+        spatial: The `Statistics` of the spatial features, or None.
 
     Example:
 
@@ -49,7 +63,9 @@ class Statistics:
         classifier: str = "",
         kept: int = 0,
         about: dict[str, Any] | None = None,
+        num_spatial: int | None = None,
     ):
+        self.spatial = None if num_spatial is None else Statistics(num_spatial, classifier)
         self.num_features = num_features
         self.classifier = classifier
         self.kept = kept
@@ -62,8 +78,10 @@ class Statistics:
         self._rng = np.random.RandomState(0)
         self._pending: list[np.ndarray] = []
 
-    def update(self, features: Any) -> None:
-        """Adds the features of a batch of images, floats (n, F)."""
+    def update(self, features: Any, spatial: Any = None) -> None:
+        """Adds the features of a batch of images, floats (n, F), and their spatial features."""
+        if self.spatial is not None:
+            self.spatial.update(spatial)
         features = np.asarray(features)
         if features.ndim != 2 or features.shape[1] != self.num_features:
             raise UserError(
@@ -131,21 +149,30 @@ class Statistics:
         return self._scatter / (count - 1)
 
     @property
+    def has_features(self) -> bool:
+        """Whether there are features."""
+        return self._sample is not None
+
+    @property
     def features(self) -> np.ndarray:
         """The kept features, float32 (at most `kept`, F). Raises `UserError` if none are kept."""
         if self._sample is None:
-            raise UserError(
-                "these statistics hold no features, which all but FID need; make them again with "
-                "features (keep_features, --save-features)"
-            )
+            raise UserError(NO_FEATURES)
         return self._sample[: min(self._seen, self.kept)]
 
-    def fid(self, other: "Statistics") -> float:
-        """The Frechet distance to other statistics of the same classifier."""
+    def fid(self, other: "Statistics", name: str = "FID") -> float:
+        """The Frechet distance to other statistics of the same classifier, `name` in warnings."""
         self.check_comparable(other)
         for one in (self, other):
-            frechet.warn_if_singular(one.count, one.num_features)
+            frechet.warn_if_singular(one.count, one.num_features, name)
         return frechet.frechet_distance(self.mean, self.covariance, other.mean, other.covariance)
+
+    def sfid(self, other: "Statistics") -> float:
+        """The Frechet distance of the spatial features. Raises `UserError` without these."""
+        self.check_comparable(other)
+        if self.spatial is None or other.spatial is None:
+            raise UserError(NO_SPATIAL)
+        return self.spatial.fid(other.spatial, "sFID")
 
     def kid(
         self,
@@ -153,13 +180,14 @@ class Statistics:
         subsets: int = 100,
         subset_size: int = 1000,
         seed: int = kernel.SEED,
+        *by: Any,
     ) -> tuple[float, float]:
         """The kernel distance (mean, std) to other statistics; see `kernel.kernel_distance`."""
         self.check_comparable(other)
         # As many as are kept for KID alone, so that it does not depend on what else is computed.
         most = max(KEPT, subset_size)
         ours, theirs = (_sampled(side.features, most) for side in (self, other))
-        return kernel.kernel_distance(ours, theirs, subsets, subset_size, seed)
+        return kernel.kernel_distance(ours, theirs, subsets, subset_size, seed, *by)
 
     def check_comparable(self, other: "Statistics") -> None:
         """Raises `UserError` if the two are known to come from different classifiers."""
@@ -173,9 +201,12 @@ class Statistics:
             )
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Writes an .npz with `mu` and `sigma` (other programs' names), `count` and `features`."""
+        """Writes an .npz with `mu` and `sigma` (other programs' names), `count`, `features`; of
+        the spatial features `mu_s` and `sigma_s`."""
         about = {"format": _FORMAT, "classifier": self.classifier, **self.about}
         arrays: dict[str, Any] = {"mu": self.mean, "sigma": self.covariance}
+        if self.spatial is not None:
+            arrays |= {"mu_s": self.spatial.mean, "sigma_s": self.spatial.covariance}
         if self.count is not None:
             arrays["count"] = np.int64(self.count)
         if self._sample is not None:
@@ -187,7 +218,8 @@ class Statistics:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Statistics":
-        """Reads what `save` wrote, or any .npz with `mu` and `sigma` (pytorch-fid, TTUR).
+        """Reads what `save` wrote, or any .npz with `mu` and `sigma` (pytorch-fid, TTUR), or with
+        `mu_s` and `sigma_s` too (guided diffusion).
 
         Raises:
             UserError: The file is absent, damaged or of another kind.
@@ -195,9 +227,10 @@ class Statistics:
         if not os.path.exists(path):
             raise UserError(f"{path}: there is no such statistics file")
         try:
-            found = read_arrays(path, ("mu", "sigma", "count", "features", "seen", "about"))
+            found = read_arrays(path, _ARRAYS)
             about = _about(found)
             mean, covariance = _moments(found)
+            spatial = _moments(found, "_s") if "mu_s" in found else None
             count = _whole(found, "count", 2)
             sample = _sample(found, len(mean))
         except (DamagedFile, _Unusable) as error:
@@ -205,13 +238,19 @@ class Statistics:
                 f"{path} is no file of statistics ({error}); expected an .npz with mu and sigma, "
                 "as --save-statistics writes"
             ) from error
-        statistics = cls(len(mean), about.pop("classifier", ""), about=about)
-        statistics._mean, statistics._count = mean, count
-        statistics._scatter = covariance * (1 if count is None else count - 1)
+        num_spatial = None if spatial is None else len(spatial[0])
+        statistics = cls(len(mean), about.pop("classifier", ""), 0, about, num_spatial)
+        statistics._set(mean, covariance, count)
+        if spatial is not None and statistics.spatial is not None:
+            statistics.spatial._set(*spatial, count)
         if sample is not None:
             statistics._sample, statistics.kept = sample, len(sample)
             statistics._seen = _whole(found, "seen", 1) or len(sample)
         return statistics
+
+    def _set(self, mean: np.ndarray, covariance: np.ndarray, count: int | None) -> None:
+        self._mean, self._count = mean, count
+        self._scatter = covariance * (1 if count is None else count - 1)
 
 
 def _sampled(features: np.ndarray, most: int) -> np.ndarray:
@@ -241,27 +280,28 @@ def _about(found: dict[str, np.ndarray]) -> dict[str, Any]:
     return about
 
 
-def _moments(found: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _moments(found: dict[str, np.ndarray], suffix: str = "") -> tuple[np.ndarray, np.ndarray]:
     """The mean and the covariance, float64, which are those of a distribution."""
-    missing = [name for name in ("mu", "sigma") if name not in found]
+    mu, sigma = names = f"mu{suffix}", f"sigma{suffix}"
+    missing = [name for name in names if name not in found]
     if missing:
         raise _Unusable(f"{missing[0]} is missing")
-    for name in ("mu", "sigma"):
+    for name in names:
         if found[name].dtype.kind not in "fiu":
             raise _Unusable(f"{name} of type {found[name].dtype}; expected real numbers")
-    mean, covariance = (found[name].astype(np.float64) for name in ("mu", "sigma"))
+    mean, covariance = (found[name].astype(np.float64) for name in names)
     if mean.ndim != 1 or not len(mean) or covariance.shape != (len(mean), len(mean)):
-        raise _Unusable(f"mu {mean.shape}, sigma {covariance.shape}; expected (F,) and (F, F)")
-    for name, values in (("mu", mean), ("sigma", covariance)):
+        raise _Unusable(f"{mu} {mean.shape}, {sigma} {covariance.shape}; expected (F,) and (F, F)")
+    for name, values in ((mu, mean), (sigma, covariance)):
         if not np.abs(values).max() < _FINITE:  # NaN fails too
             raise _Unusable(f"{name} holds values that are not finite")
     scale = np.abs(covariance).max() or 1.0
     if np.abs(covariance - covariance.T).max() > _ROUNDING * scale:
-        raise _Unusable("sigma is not symmetric, as a covariance is")
+        raise _Unusable(f"{sigma} is not symmetric, as a covariance is")
     try:  # it exists where every eigenvalue is above -_ROUNDING
         np.linalg.cholesky(covariance / scale + _ROUNDING * np.eye(len(mean)))
     except np.linalg.LinAlgError:
-        raise _Unusable("sigma has negative eigenvalues, which no covariance has") from None
+        raise _Unusable(f"{sigma} has negative eigenvalues, which no covariance has") from None
     return mean, covariance
 
 

@@ -10,7 +10,7 @@ def small_model(channels=3, softmax=False, size=6, classes=5):
     return keras.Sequential(
         [
             keras.Input((size, size, channels)),
-            layers.Rescaling(1 / 32),
+            layers.Rescaling(1 / 32, name="spatial"),
             layers.Flatten(),
             layers.Dense(7, activation="tanh"),
             layers.Dense(classes, activation="softmax" if softmax else None),

@@ -29,7 +29,10 @@ def peer(module):
 
 
 def extractor(path, dtype="float32"):
-    """torch-fidelity's network with the weights of a .pth; uint8 NHWC -> dictionary of arrays."""
+    """torch-fidelity's network with the weights of a .pth; uint8 NHWC -> dictionary of arrays.
+
+    "spatial" are the activations that guided diffusion calls mixed_6/conv, NHWC.
+    """
     module = peer("feature_extractor_inceptionv3")
 
     import torch
@@ -42,9 +45,13 @@ def extractor(path, dtype="float32"):
         feature_extractor_internal_dtype=dtype,
     )
 
+    spatial = []
+    network.Mixed_6d.branch1x1.register_forward_hook(lambda *call: spatial.append(call[-1]))
+
     def extract(images):
         with torch.no_grad():
             found = network(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))
-        return {name: value.numpy() for name, value in zip(names, found, strict=True)}
+        arrays = {name: value.numpy() for name, value in zip(names, found, strict=True)}
+        return {**arrays, "spatial": spatial.pop().numpy().transpose(0, 2, 3, 1)}
 
     return extract

@@ -8,6 +8,7 @@ from PIL import Image
 from improved_gan_tf.inception import graph_def, names, network, weights
 from improved_gan_tf.inception.random_weights import random_weights
 from improved_gan_tf.inception.resize import resize_bilinear
+from improved_gan_tf.metrics import Inception
 from tests.helpers import pth_writer
 from tests.helpers.torch_fidelity_peer import extractor, peer
 
@@ -114,6 +115,18 @@ def test_features_and_logits_equal_torch_fidelity(kind, arrays, model, predict, 
             close(found[ours], expected[size][theirs], 1e-4)
         # The comparison can only fail if the two images have different features.
         assert np.ptp(expected[size]["2048"], axis=0).max() > 1e-2
+
+
+def test_spatial_features_equal_those_of_torch_fidelity_s_network(arrays, pictures, peer_features):
+    """The first 7 channels of mixed_6/conv, after the relu: what sFID is computed from."""
+    classifier = Inception(weights.Weights(arrays, "random", "random"))
+    size = SIZES[0]
+    features, logits, found = classifier.with_spatial(pictures[size])
+    expected = peer_features[1][size]
+    close(found, expected["spatial"][..., :7].reshape(2, -1), 1e-4)
+    close(features, expected["2048"], 1e-4)
+    close(logits, expected["logits_unbiased"], 1e-4)
+    assert found.shape == (2, classifier.num_spatial) and found.min() == 0 < found.max()
 
 
 def test_one_image_or_many(predict, pictures):

@@ -137,11 +137,11 @@ def test_refusals_come_before_the_work(pixels):
     no_features = metrics.statistics_of(pixels, classifier=classifier)
     classifier.seen = 0
     for options, message in (
-        ({"metrics": ("is",)}, "no metric 'is'; choose from inception_score, fid, kid, precision"),
+        ({"metrics": ("is",)}, "no metric 'is'; choose from inception_score, fid, sfid, kid"),
         ({"metrics": ("fid",)}, "fid needs a reference"),
         (
             {"reference": pixels},
-            "the Inception score uses no reference; name what does in metrics=.* fid, kid, prec",
+            "the Inception score uses no reference; name what does in metrics=.* fid, sfid, kid",
         ),
         ({"splits": 98}, "97 images cannot be split into 98 parts"),
         ({"splits": 1.5}, "splits is a whole number"),
@@ -155,6 +155,9 @@ def test_refusals_come_before_the_work(pixels):
             {"metrics": ("kid",), "reference": no_features, "kid_subset_size": 9},
             "hold no features, which all but FID need",
         ),
+        ({"metrics": ("mifid",), "reference": no_features}, "hold no features"),
+        ({"metrics": ("sfid",), "reference": no_features}, "hold no spatial features, which sFID"),
+        ({"metrics": "mind", "reference": pixels, "mind_projections": 0}, "1 random direction"),
         ({"batch_size": 0}, "batch size"),
         ({"workers": -1}, "worker"),
         ({"count": 0}, "at least 1 image"),
@@ -162,6 +165,23 @@ def test_refusals_come_before_the_work(pixels):
         with pytest.raises(UserError, match=message):
             metrics.evaluate(pixels, classifier, **options)
     assert classifier.seen == 0
+
+
+def test_all_is_what_can_be_computed(pixels, classifier):
+    """And explicit names are refused with the reason."""
+    model = small_model()
+    model.get_layer("spatial").name = "scaled"
+    options = {"classifier": metrics.OtherClassifier(model, "plain"), "splits": 2}
+    options |= {"reference": pixels[50:], "kid_subset_size": 9}
+    with pytest.warns(UserWarning, match="left out of all: sfid; name one to see why"):
+        found = metrics.evaluate(pixels, metrics="all", **options)
+    assert [*found.figures, "sfid"] == [*(n for n in metrics.METRICS if n != "sfid"), "sfid"]
+    with pytest.raises(UserError, match="plain gives no spatial features, which sfid needs"):
+        metrics.evaluate(pixels, metrics=("sfid",), **options)
+    reference = metrics.statistics_of(pixels, classifier=classifier)  # mean and covariance alone
+    with pytest.warns(UserWarning, match="left out of all: sfid, kid, precision, .*, mifid; name"):
+        found = metrics.evaluate(pixels, classifier, metrics="all", reference=reference, splits=2)
+    assert list(found.figures) == ["inception_score", "fid"]
 
 
 def test_an_output_that_is_not_finite_is_noticed_at_once(pixels):

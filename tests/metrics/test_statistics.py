@@ -45,6 +45,26 @@ def test_statistics_files(tmp_path):
         Statistics(8, "d").fid(b)
 
 
+def test_spatial_statistics(tmp_path):
+    """In a file of ours, and in one of guided diffusion's."""
+    features, places = random_features(1, 90, 8), random_features(2, 90, 5)
+    a, b = Statistics(8, num_spatial=5), Statistics(8, num_spatial=5)
+    a.update(features, places), b.update(features[::-1] + 1, places[:60] * 2)
+    again = Statistics.load(a.save(tmp_path / "a.npz"))
+    assert again.sfid(b) == pytest.approx(a.sfid(b), rel=1e-12) and a.sfid(b) != a.fid(b)
+    names = {"mu": a.mean, "sigma": a.covariance}
+    moments = {"mu_s": a.spatial.mean, "sigma_s": a.spatial.covariance}
+    np.savez(tmp_path / "theirs.npz", arr_0=np.zeros(3), **names, **moments)
+    assert Statistics.load(tmp_path / "theirs.npz").sfid(b) == pytest.approx(a.sfid(b), rel=1e-12)
+    np.savez(tmp_path / "plain.npz", **names)
+    with pytest.raises(UserError, match="hold no spatial features, which sFID needs"):
+        Statistics.load(tmp_path / "plain.npz").sfid(b)
+    with pytest.raises(UserError, match="5 features. cannot be compared with those by .* .4"):
+        c = Statistics(8, num_spatial=4)
+        c.update(features, places[:, :4])
+        c.sfid(b)
+
+
 def test_statistics_refusals(tmp_path):
     with pytest.raises(UserError, match="no such statistics file"):
         Statistics.load(tmp_path / "absent.npz")
@@ -81,6 +101,9 @@ NOTES = np.frombuffer(b'{"classifier": 3}', np.uint8)
         ({"mu": np.zeros(0), "sigma": np.zeros((0, 0))}, r"mu \(0,\)"),
         ({"mu": np.array([0, np.nan, 0])}, "mu holds values that are not finite"),
         ({"sigma": np.eye(3) * 1e200}, "sigma holds values that are not finite"),
+        ({"mu_s": np.zeros(2)}, "sigma_s is missing"),
+        ({"mu_s": np.zeros(2), "sigma_s": -np.eye(2)}, "sigma_s has negative eigenvalues"),
+        ({"mu_s": np.zeros(2), "sigma_s": np.eye(3)}, r"mu_s \(2,\), sigma_s \(3, 3\)"),
         ({"count": np.int64(1)}, "count is no number of images, 2 or more"),
         ({"count": np.array([5.5])}, "count is no number"),
         ({"count": np.array([5, 6])}, "count is no number"),

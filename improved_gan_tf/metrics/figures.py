@@ -1,0 +1,183 @@
+"""The figures that are asked for: what they need, what they refuse, and how they are computed."""
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.metrics import kernel, memorization, mind
+from improved_gan_tf.metrics.classifiers import Classifier
+from improved_gan_tf.metrics.density_coverage import NEIGHBOURS as DENSITY_NEIGHBOURS
+from improved_gan_tf.metrics.density_coverage import DensityCoverage
+from improved_gan_tf.metrics.inception_score import check_splits, score_from_logits
+from improved_gan_tf.metrics.neighbours import Counted, check_neighbours, count_memberships
+from improved_gan_tf.metrics.precision_recall import NEIGHBOURS as PRECISION_NEIGHBOURS
+from improved_gan_tf.metrics.precision_recall import PrecisionRecall
+from improved_gan_tf.metrics.result import METRICS
+from improved_gan_tf.metrics.statistics import KEPT, NO_FEATURES, NO_SPATIAL, Statistics
+
+ALL = "all"
+"""What `metrics` may be, beside a sequence of names: all that can be computed from what is given"""
+SCORES = ("inception_score",)
+"""The figures that need no reference, and images rather than their statistics."""
+_OF_FEATURES = ("kid", "precision", "recall", "density", "coverage", "mind", "mifid")
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """Figures and the options of each; the attributes are arguments of `evaluate`."""
+
+    names: tuple[str, ...] = ("inception_score",)
+    splits: int = 10
+    shuffle_seed: int | None = None
+    kid_subsets: int = 100
+    kid_subset_size: int = 1000
+    kid_seed: int = kernel.SEED
+    kid_kernel: str = "polynomial"
+    kid_sigma: float = kernel.SIGMA
+    precision_neighbours: int = PRECISION_NEIGHBOURS
+    density_neighbours: int = DENSITY_NEIGHBOURS
+    mind_projections: int = mind.PROJECTIONS
+    mind_seed: int = mind.SEED
+
+    @property
+    def counted(self) -> list[Counted]:
+        """What computes those of the figures that count memberships."""
+        made = (
+            PrecisionRecall(self.precision_neighbours),
+            DensityCoverage(self.density_neighbours),
+        )
+        return [each for each in made if set(each.figures) & set(self.names)]
+
+    @property
+    def kept(self) -> int:
+        """The images whose features KID needs."""
+        return max(KEPT, self.kid_subset_size) if "kid" in self.names else 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether features of all images are needed."""
+        return bool(set(self.names) & set(_OF_FEATURES[1:]))
+
+    def check(self, images: Any, reference: Any, classifier: Classifier | None) -> None:
+        """Raises `UserError` for what no classifier, or not this one, could compute.
+
+        Args:
+            images: `data.Images` or `Statistics`.
+            reference: Likewise, or None.
+            classifier: What computes features; None: whatever will.
+        """
+        names = set(self.names)
+        for name in self.names:
+            if name not in METRICS:
+                raise UserError(f"there is no metric {name!r}; choose from {', '.join(METRICS)}")
+            if reason := lacking(name, images, reference, classifier):
+                raise UserError(reason)
+        if reference is not None and not names - set(SCORES):
+            raise UserError(
+                "the Inception score uses no reference; name what does in metrics=(...): "
+                f"{', '.join(name for name in METRICS if name not in SCORES)}"
+            )
+        if "inception_score" in names:
+            check_splits(images.count, self.splits)
+        counts = [
+            len(side.features) if isinstance(side, Statistics) else side.count
+            for side in (images, reference)
+            if names & set(_OF_FEATURES)
+        ]
+        for count in counts:
+            if "kid" in names:
+                kernel.check_subsets(count, self.kid_subsets, self.kid_subset_size)
+            for metric in self.counted:
+                check_neighbours(count, metric.neighbours)
+        if "kid" in names:
+            kernel.check_kernel(self.kid_kernel, self.kid_sigma)
+        if "mind" in names:
+            mind.check_projections(self.mind_projections)
+
+    def compute(self, ours: Any, theirs: Any, logits: Any) -> dict[str, Any]:
+        """The figures by name, in the order in which they are asked for.
+
+        Args:
+            ours: `Statistics` of the images; None where no figure needs them.
+            theirs: Those of the reference, likewise.
+            logits: The images' logits, as `score_from_logits` takes them.
+        """
+        names = set(self.names)
+        found: dict[str, Any] = {}
+        if "inception_score" in names:
+            mean, std = score_from_logits(logits, self.splits, self.shuffle_seed)
+            found["inception_score"] = {"mean": mean, "std": std}
+        if names & {"fid", "mifid"}:
+            found["fid"] = ours.fid(theirs)
+        if "sfid" in names:
+            found["sfid"] = ours.sfid(theirs)
+        if "kid" in names:
+            found["kid"] = self._kid(ours, theirs)
+        if self.counted:
+            found |= count_memberships(ours.features, theirs.features, self.counted)
+        if "mind" in names:
+            found["mind"] = mind.monge_distance(
+                ours.features, theirs.features, self.mind_projections, self.mind_seed
+            )
+        if "mifid" in names:
+            near = memorization.memorization_distance(ours.features, theirs.features)
+            found["mifid"] = memorization.informed(found["fid"], near)
+        return {name: found[name] for name in self.names}
+
+    def _kid(self, ours: Any, theirs: Any) -> dict[str, Any]:
+        drawn = self.kid_subsets, self.kid_subset_size, self.kid_seed
+        mean, std = ours.kid(theirs, *drawn, self.kid_kernel, self.kid_sigma)
+        about: dict[str, Any] = dict(zip(("subsets", "subset_size", "seed"), drawn, strict=True))
+        if self.kid_kernel == "rbf":
+            about["sigma"] = self.kid_sigma
+        return {"mean": mean, "std": std, **about, "kernel": self.kid_kernel}
+
+    def protocol(self) -> dict[str, Any]:
+        """What the figures must be quoted with, beside images and classifier."""
+        about: dict[str, Any] = {
+            "splits": self.splits,
+            "shuffle_seed": self.shuffle_seed,
+            "standard_deviation": "population, over the splits",
+            "neighbours": {", ".join(each.figures): each.neighbours for each in self.counted},
+        }
+        if "mind" in self.names:
+            about["mind"] = {"projections": self.mind_projections, "seed": self.mind_seed}
+        return about
+
+
+def named(
+    metrics: Sequence[str] | str, images: Any, reference: Any, classifier: Classifier | None
+) -> tuple[str, ...]:
+    """The names of figures; of "all", a warning names what is left out. As `Asked.check`."""
+    if metrics != ALL:
+        return (metrics,) if isinstance(metrics, str) else tuple(metrics)
+    names = tuple(n for n in METRICS if not lacking(n, images, reference, classifier))
+    if len(names) < len(METRICS):
+        left = ", ".join(name for name in METRICS if name not in names)
+        warnings.warn(
+            f"left out of all: {left}; name one to see why (metrics, --metrics)", stacklevel=3
+        )
+    return names
+
+
+def lacking(name: str, images: Any, reference: Any, classifier: Classifier | None) -> str:
+    """Why a figure cannot be computed from what is given; empty where it can."""
+    if name in SCORES:
+        stored = isinstance(images, Statistics)
+        return f"the statistics of {images.name} hold no images to score; give images" * stored
+    if reference is None:
+        return f"{name} needs a reference: the images or statistics to compare with"
+    for side in (images, reference):
+        if isinstance(side, Statistics):
+            if name == "sfid" and side.spatial is None:
+                return NO_SPATIAL
+            if name in _OF_FEATURES and not side.has_features:
+                return NO_FEATURES
+        elif name == "sfid" and classifier is not None and classifier.num_spatial is None:
+            return (
+                f"{classifier.name} gives no spatial features, which sfid needs; name a layer "
+                '"spatial", or leave sfid out'
+            )
+    return ""

@@ -59,17 +59,18 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("path", metavar="PATH", help="the images: see above")
     add_weights_options(parser)
-    add(
-        "--classifier",
-        metavar="FILE",
-        help=".keras file in Inception's place, or SavedModel, which is a program",
-    )
+    named = "inception (default), a .keras file, a SavedModel (which is a program), "
+    named += "keras_applications:NAME, keras_hub:PRESET"
+    add("--extractor", "--classifier", metavar="NAME", default="inception", help=named)
     kinds.add_range(
         parser,
         "--classifier-range",
         default=(0.0, 255.0),
-        help="the classifier's values for black and white (default 0 255)",
+        help="such a file's values for black and white (default 0 255)",
     )
+    resize = "legacy: as TensorFlow 1 (Inception's default, comparable with published figures); "
+    resize += "clean: bicubic, antialiased, as clean-fid (default: the extractor's own)"
+    add("--resize", choices=("legacy", "clean"), help=resize)
     add(
         "--splits",
         type=kinds.count,
@@ -190,8 +191,6 @@ def _check(options: argparse.Namespace) -> None:
         raise UserError("--best and --per-image need the score; leave out --no-score")
     if options.no_score and not (options.reference or kept):
         raise UserError("--no-score leaves nothing to do without --reference or --save-statistics")
-    if options.classifier and (options.weights or options.any_weights):
-        raise UserError("--classifier takes Inception's place; leave out --weights")
 
 
 def open_images(options: argparse.Namespace, path: str, count: int | None) -> Any:
@@ -214,15 +213,21 @@ def open_images(options: argparse.Namespace, path: str, count: int | None) -> An
     return data.as_images(path, options.image_range, **settings)
 
 
-def _names(options: argparse.Namespace) -> list[str] | str:
-    """The figures that the options ask for."""
+def _names(options: argparse.Namespace, classifies: bool) -> list[str] | str:
+    """The figures that the options ask for; without names, the score only where there is one."""
     if options.metrics and (options.kid or options.no_score):
         raise UserError("--metrics names all figures; leave out --kid and --no-score")
     if options.metrics == ["all"]:
         return "all"
-    names = list(options.metrics or ([] if options.no_score else ["inception_score"]))
+    scored = classifies and not options.no_score
+    names = list(options.metrics or (["inception_score"] if scored else []))
     if options.reference and not options.metrics:
         names += ["fid", "kid"] if options.kid else ["fid"]
+    if not (names or options.save_features or options.save_statistics):
+        raise UserError(
+            f"{options.extractor} gives no class probabilities, so there is no Inception score of "
+            "it; name a --reference, or --save-features"
+        )
     return names
 
 
@@ -232,12 +237,16 @@ def _evaluate(options: argparse.Namespace) -> tuple[Any, Any]:
 
     images = open_images(options, options.path, options.count)
     reference = options.reference and open_images(options, options.reference, None)
-    classifier: metrics.Classifier
-    if options.classifier:
-        classifier = metrics.load_classifier(options.classifier, options.classifier_range)
-    else:
-        classifier = metrics.Inception(*weights_arguments(options))
-    names = _names(options)
+    weights, check, fingerprint = weights_arguments(options)
+    classifier = metrics.load_extractor(
+        options.extractor,
+        resize=options.resize,
+        weights=weights,
+        check=check,
+        fingerprint=fingerprint,
+        image_range=options.classifier_range,
+    )
+    names = _names(options, classifier.classifies)
     same = "splits kid_subsets kid_subset_size kid_kernel kid_sigma mind_projections".split()
     same += "image_range count batch_size workers".split()
     result = metrics.evaluate(

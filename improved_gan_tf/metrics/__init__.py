@@ -6,12 +6,7 @@ README.md.
 """
 
 from improved_gan_tf.metrics.callbacks import InceptionScore, ScoreCallback
-from improved_gan_tf.metrics.classifiers import (
-    Classifier,
-    Inception,
-    OtherClassifier,
-    load_classifier,
-)
+from improved_gan_tf.metrics.classifiers import Classifier, Inception
 from improved_gan_tf.metrics.density_coverage import density_coverage
 from improved_gan_tf.metrics.drawn import Drawn
 from improved_gan_tf.metrics.evaluate import (
@@ -24,6 +19,8 @@ from improved_gan_tf.metrics.evaluate import (
     kid,
     statistics_of,
 )
+from improved_gan_tf.metrics.extractors import load_extractor
+from improved_gan_tf.metrics.feature_extractor import FeatureExtractor
 from improved_gan_tf.metrics.frechet import frechet_distance, frechet_distance_of_features
 from improved_gan_tf.metrics.inception_score import (
     best_fraction,
@@ -34,6 +31,7 @@ from improved_gan_tf.metrics.inception_score import (
 from improved_gan_tf.metrics.kernel import kernel_distance
 from improved_gan_tf.metrics.memorization import memorization_informed_distance
 from improved_gan_tf.metrics.mind import monge_distance
+from improved_gan_tf.metrics.other_classifier import OtherClassifier, load_classifier
 from improved_gan_tf.metrics.precision_recall import precision_recall
 from improved_gan_tf.metrics.result import METRICS, Result, Score
 from improved_gan_tf.metrics.small_classifier import train_classifier
@@ -44,6 +42,7 @@ __all__ = [
     "METRICS",
     "Classifier",
     "Drawn",
+    "FeatureExtractor",
     "Inception",
     "InceptionScore",
     "OtherClassifier",
@@ -64,6 +63,7 @@ __all__ = [
     "kernel_distance",
     "kid",
     "load_classifier",
+    "load_extractor",
     "memorization_informed_distance",
     "monge_distance",
     "precision_recall",

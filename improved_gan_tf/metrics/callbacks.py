@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics.classifiers import Classifier, as_classifier
+from improved_gan_tf.metrics.classifiers import Classifier
 from improved_gan_tf.metrics.drawn import Drawn
 from improved_gan_tf.metrics.evaluate import (
     ALL_FEATURES,
@@ -17,6 +17,7 @@ from improved_gan_tf.metrics.evaluate import (
     statistics_for,
     statistics_of,
 )
+from improved_gan_tf.metrics.extractors import as_classifier
 from improved_gan_tf.metrics.figures import Asked
 
 

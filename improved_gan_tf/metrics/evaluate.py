@@ -13,11 +13,12 @@ import numpy as np
 from improved_gan_tf.data import as_images
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.metrics import kernel, mind
-from improved_gan_tf.metrics.classifiers import Classifier, as_classifier
+from improved_gan_tf.metrics.classifiers import Classifier
 from improved_gan_tf.metrics.density_coverage import NEIGHBOURS as DENSITY_NEIGHBOURS
 from improved_gan_tf.metrics.drawn import FirstImages
 from improved_gan_tf.metrics.extraction import LogitFile, extract
-from improved_gan_tf.metrics.figures import Asked, named
+from improved_gan_tf.metrics.extractors import as_classifier
+from improved_gan_tf.metrics.figures import SCORES, Asked, lacking, named
 from improved_gan_tf.metrics.inception_score import (
     best_fraction,
     image_scores_from_logits,
@@ -65,8 +66,8 @@ def evaluate(
             images of any sizes; the path of a folder or an archive of pictures, of an .npy or .npz
             file; the name of a data set; a `Drawn`. For all but the Inception score also
             `Statistics`, or the path of a file of them.
-        classifier: A `Classifier`, or the path of one (`load_classifier`). None (default) is
-            `Inception()` with the published weights.
+        classifier: What looks at the images: a `Classifier`, or the name of one as
+            `load_extractor` takes it. None (default) is `Inception()` with the published weights.
         reference: The real images, or statistics of them, that all but the Inception score compare
             with.
         metrics: Names of figures: "inception_score" (default), "fid", "sfid", "kid", "precision",
@@ -131,8 +132,8 @@ def evaluate(
         mind_seed,
     )
     asked.check(source, other, classifier)
-    if per_image and isinstance(source, Statistics):
-        raise UserError(f"the statistics of {source.name} hold no images to score; give images")
+    if per_image and (reason := lacking(SCORES[0], source, other, classifier)):
+        raise UserError(reason)
     kept = asked.kept or (max(KEPT, kid_subset_size) if keep_features else 0)
     whole = asked.whole or keep_features == ALL_FEATURES
     spatial = bool(keep_features) or "sfid" in asked.names
@@ -159,15 +160,17 @@ def evaluate(
     about = None
     if other is not None:
         title = str(reference) if isinstance(reference, str | os.PathLike) else other.name
-        about = {"images": title, "count": theirs.count}
+        stated = {"extractor_digest": theirs.classifier or None, "resize": theirs.resized or None}
+        about = {"images": title, "count": theirs.count, **stated}
     known = isinstance(source, Statistics)  # otherwise images, which the classifier saw
     protocol = {
         "images": source.name,
         "count": source.count if known else n,
         "skipped": 0 if known else len(source.skipped),
         "skipped_pictures": [] if known else list(source.skipped)[:20],
-        "classifier": source.about.get("classifier_name", "unknown") if known else classifier.name,
-        "classifier_digest": source.classifier if known else classifier.digest,
+        "extractor": source.extractor if known else classifier.name,
+        "extractor_digest": source.classifier if known else classifier.digest,
+        "resize": (source.resized if known else classifier.resized) or None,
         "num_classes": None if known else classifier.num_classes,
         **asked.protocol(),
         "version": VERSION,
@@ -306,7 +309,7 @@ def statistics_for(
             f"{classifier.name} gives no features, so it computes the score alone; name a layer "
             '"features"'
         )
-    about = {"classifier_name": classifier.name, "images": side.name}
+    about = {"images": side.name, "classifier_name": classifier.name, "resize": classifier.resized}
     kept = max(kept, side.count) if whole else kept
     num_spatial = classifier.num_spatial if spatial else None
     return Statistics(classifier.num_features, classifier.digest, kept, about, num_spatial)

@@ -74,8 +74,10 @@ def extract(
             features, rows, where = classifier.with_spatial(batch)
         else:
             features, rows = classifier(batch)
-        check_finite(rows, done)
-        if logits is not None:
+        for output in (features, rows):
+            if output is not None:
+                check_finite(output, done)
+        if logits is not None and rows is not None:
             logits.append(rows)
         if statistics is not None:
             statistics.update(features, where)

@@ -166,6 +166,11 @@ def lacking(name: str, images: Any, reference: Any, classifier: Classifier | Non
     """Why a figure cannot be computed from what is given; empty where it can."""
     if name in SCORES:
         stored = isinstance(images, Statistics)
+        if not stored and classifier is not None and not classifier.classifies:
+            return (
+                f"{classifier.name} gives no class probabilities, so there is no Inception score "
+                "of it; name other metrics (--no-score, --metrics)"
+            )
         return f"the statistics of {images.name} hold no images to score; give images" * stored
     if reference is None:
         return f"{name} needs a reference: the images or statistics to compare with"

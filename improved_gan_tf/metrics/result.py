@@ -41,8 +41,9 @@ class Result:
     Attributes:
         figures: Dictionary of the figures by name: "inception_score" and "kid" dictionaries with
             "mean" and "std", the others floats.
-        protocol: Dictionary of plain values: images, classifier, splits, version, ...
-        reference: Dictionary with the "images" and the "count" of the reference; None without.
+        protocol: Dictionary of plain values: images, extractor, resize, version, ...
+        reference: Dictionary with the "images", "count", "extractor_digest" and "resize" of the
+            reference; None without.
         image_scores: Float64 array (N,), if it was asked for: KL(p(y|x) || p(y)) of every image.
         statistics: `Statistics` of the images' features, if they were needed.
     """
@@ -76,8 +77,12 @@ class Result:
         lines.append(f"{'images':17s}{about['images']}: {about['count']}{skipped}")
         if self.reference is not None:
             count = self.reference["count"] or "unknown number"
-            lines.append(f"{'reference':17s}{self.reference['images']}: {count}")
-        lines.append(f"{'classifier':17s}{about['classifier']} ({about['classifier_digest'][:23]})")
+            parts = {"extractor": "extractor_digest", "resize": "resize"}
+            missing = [name for name, key in parts.items() if not self.reference[key]]
+            silent = f"; the file does not state its {' and '.join(missing)}" if missing else ""
+            lines.append(f"{'reference':17s}{self.reference['images']}: {count}{silent}")
+        by = f"{about['extractor']} ({about['extractor_digest'][:23]})"
+        lines.append(f"{'extractor':17s}{by}, resize {about['resize'] or 'not stated'}")
         protocol = f"improved_gan_tf {about['version']}"
         if "inception_score" in self.figures:
             seed = about["shuffle_seed"]

@@ -7,6 +7,7 @@ sample is kept.
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,11 @@ NO_SPATIAL = (
 _BLOCK = 512  # images between two updates of the covariance
 _ARRAYS = ("mu", "sigma", "mu_s", "sigma_s", "count", "features", "seen", "about")
 _FORMAT = "improved_gan_tf statistics, version 1"
+_CLEAN_FID = re.compile(
+    r"_(clean|legacy_tensorflow|legacy_pytorch)_(?:train|test|val|custom)\w*_(?:\d+|na)\.npz$"
+)
+# What files of before there was a choice do not say.
+_INCEPTION, _FIRST_RESIZE = "inception-2015-12-05", "legacy to 299 x 299"
 _FINITE = 1e100  # above it squares are infinite
 _ROUNDING = 1e-5  # of the largest value: float32 files of singular covariances
 
@@ -127,6 +133,16 @@ class Statistics:
         return self.about.get("images", "") or "statistics"
 
     @property
+    def extractor(self) -> str:
+        """The name of what computed the features, or "unknown"."""
+        return self.about.get("classifier_name", "") or "unknown"
+
+    @property
+    def resized(self) -> str:
+        """How the images came to its size, as `Classifier.resized`; "" if that is unknown."""
+        return self.about.get("resize", "")
+
+    @property
     def count(self) -> int | None:
         """The number of images; None if another program's file does not say it."""
         self._flush()
@@ -190,7 +206,7 @@ class Statistics:
         return kernel.kernel_distance(ours, theirs, subsets, subset_size, seed, *by)
 
     def check_comparable(self, other: "Statistics") -> None:
-        """Raises `UserError` if the two are known to come from different classifiers."""
+        """Raises `UserError` if the two are known to differ in their classifiers or resizes."""
         if self.num_features != other.num_features or (
             self.classifier and other.classifier and self.classifier != other.classifier
         ):
@@ -198,6 +214,11 @@ class Statistics:
                 f"statistics by {other.classifier or 'another classifier'} "
                 f"({other.num_features} features) cannot be compared with those by "
                 f"{self.classifier or 'this one'} ({self.num_features}); make both by the same"
+            )
+        if self.resized and other.resized and self.resized != other.resized:
+            raise UserError(
+                f"statistics of images resized by {other.resized} cannot be compared with those by "
+                f"{self.resized}; make both by the same (--resize, load_extractor(resize=...))"
             )
 
     def save(self, path: str | os.PathLike) -> Path:
@@ -228,7 +249,7 @@ class Statistics:
             raise UserError(f"{path}: there is no such statistics file")
         try:
             found = read_arrays(path, _ARRAYS)
-            about = _about(found)
+            about = _about(found) or _file_name(path)
             mean, covariance = _moments(found)
             spatial = _moments(found, "_s") if "mu_s" in found else None
             count = _whole(found, "count", 2)
@@ -262,6 +283,9 @@ def _sampled(features: np.ndarray, most: int) -> np.ndarray:
     return sample.features
 
 
+_TEXTS = ("classifier", "classifier_name", "images", "resize")  # of a file's notes
+
+
 class _Unusable(ValueError):
     """Why the arrays of a file are no statistics."""
 
@@ -274,10 +298,18 @@ def _about(found: dict[str, np.ndarray]) -> dict[str, Any]:
         about = json.loads(found["about"].tobytes())
     except (ValueError, RecursionError) as error:
         raise _Unusable("its notes are no JSON") from error
-    texts = [about.get(key, "") for key in ("classifier", "images")] if type(about) is dict else [0]
+    texts = [about.get(key, "") for key in _TEXTS] if type(about) is dict else [0]
     if not all(isinstance(text, str) for text in texts):
         raise _Unusable("its notes are not those of statistics")
+    if about.get("classifier_name") == _INCEPTION:
+        about.setdefault("resize", _FIRST_RESIZE)
     return about
+
+
+def _file_name(path: str | os.PathLike) -> dict[str, Any]:
+    """What the names of clean-fid's files say, which hold nothing else: NAME_MODE_SPLIT_SIZE."""
+    found = _CLEAN_FID.search(Path(path).name)
+    return {"resize": f"{found[1].removesuffix('_tensorflow')} to 299 x 299"} if found else {}
 
 
 def _moments(found: dict[str, np.ndarray], suffix: str = "") -> tuple[np.ndarray, np.ndarray]:

@@ -51,6 +51,7 @@ def no_work(tmp_path, monkeypatch):
     images.save_folder("pictures/a", np.zeros((1, 8, 8, 1), np.uint8))
     for module, name in (
         (metrics, "load_classifier"),
+        (metrics, "load_extractor"),
         (metrics, "evaluate"),
         (metrics, "train_classifier"),
         (experiments, "load_run"),

@@ -39,7 +39,7 @@ def test_the_classifier_command_records_what_it_made(digits_classifier, tmp_path
         metrics.train_classifier(tmp_path / "unlabelled.npy", tmp_path / "x.keras")
     # Its path will do where a classifier is expected.
     found = metrics.inception_score("digits@test", 2, classifier=path)
-    assert found.protocol["classifier"] == "digits.keras"
+    assert found.protocol["extractor"] == "digits.keras"
 
 
 def test_a_stopped_classifier_is_trained_on(tmp_path, monkeypatch):
@@ -168,7 +168,7 @@ def test_score_command(digits_classifier, tmp_path, capsys):
         (["digits", "--best", "0.1", "--best-out", "/dev"], "not an empty folder"),
         (["digits", "--kid"], "--kid needs --reference"),
         (["digits", "--no-score"], "leaves nothing to do"),
-        (["digits", "--classifier", "x", "--weights", "y"], "takes Inception's place"),
+        (["digits", "--extractor", "x", "--weights", "y"], "takes Inception's place"),
         (["digits", "--classifier", "/absent.keras"], "no such classifier"),
         (["digits", "--weights", "/absent.pth"], "no such file of Inception weights"),
         (["digits", "--count", "5", "--weights", "/absent.pth"], "5 images cannot be split"),

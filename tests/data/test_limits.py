@@ -16,7 +16,7 @@ from improved_gan_tf.data import archives
 from improved_gan_tf.data.labels import labels_from_file
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.inception.weights import load_weights
-from improved_gan_tf.metrics.classifiers import load_classifier
+from improved_gan_tf.metrics.other_classifier import load_classifier
 from improved_gan_tf.metrics.statistics import Statistics
 from improved_gan_tf.numpy_files import directory_bytes
 from tests.helpers.one_line import refusal_of

@@ -22,7 +22,7 @@ def test_score_of_an_array(pixels, classifier):
     # float32 logits of two passes that may be batched differently.
     np.testing.assert_allclose((mean, std), oracle.inception_score(p, 4), rtol=1e-5)
     assert found.protocol["count"] == 97 and found.protocol["splits"] == 4
-    assert found.protocol["classifier"] == "small" and found.protocol["shuffle_seed"] is None
+    assert found.protocol["extractor"] == "small" and found.protocol["shuffle_seed"] is None
     order = np.random.RandomState(2020).permutation(97)
     found = metrics.inception_score(pixels, 4, 2020, classifier=classifier, batch_size=10)
     np.testing.assert_allclose(found, oracle.inception_score(p[order], 4), rtol=1e-5)
@@ -102,9 +102,10 @@ def test_all_figures_from_one_pass(pixels):
     # Statistics alone need no classifier, and give the same.
     assert metrics.fid(result.statistics, reference) == figures["fid"]
     assert json.loads(json.dumps(result.to_json())) == result.to_json()
-    assert result.to_json()["reference"] == {"images": "array", "count": 60}
+    stated = {"extractor_digest": "counting", "resize": "antialiased to 6 x 6"}
+    assert result.to_json()["reference"] == {"images": "array", "count": 60, **stated}
     assert [line.split()[0] for line in result.lines()] == (
-        ["Inception", "FID", "KID", "images", "reference", "classifier", "protocol"]
+        ["Inception", "FID", "KID", "images", "reference", "extractor", "protocol"]
     )
     assert "4 splits, in order" in result.lines()[-1]
     assert "(3 subsets of 50)" in result.lines()[2]
@@ -118,13 +119,16 @@ def test_figures_of_files_of_statistics(pixels, classifier, tmp_path):
     result = metrics.evaluate(a, reference=b, metrics=("fid", "kid"), kid_subset_size=40)
     expected = metrics.fid(pixels[:50], pixels[40:], classifier=classifier)
     assert result.figures["fid"] == expected and set(result.figures) == {"fid", "kid"}
-    assert result.reference == {"images": b, "count": 57}
-    assert result.protocol["classifier"] == "small" and result.protocol["count"] == 50
+    stated = {"extractor_digest": "small", "resize": "antialiased to 6 x 6"}
+    assert result.reference == {"images": b, "count": 57, **stated}
+    assert result.protocol["extractor"] == "small" and result.protocol["count"] == 50
     # Another program's file does not say of how many images it is, nor by which classifier.
     np.savez(tmp_path / "mu.npz", mu=result.statistics.mean, sigma=result.statistics.covariance)
     foreign = metrics.evaluate(tmp_path / "mu.npz", reference=b, metrics=("fid",))
     assert foreign.figures["fid"] == pytest.approx(expected, rel=1e-9)
     assert "unknown" in "".join(foreign.lines()) and foreign.protocol["count"] is None
+    mu = metrics.evaluate(b, reference=tmp_path / "mu.npz", metrics=("fid",))
+    assert "unknown number; the file does not state its extractor and resize" in mu.lines()[2]
     with pytest.raises(UserError, match="hold no images to score"):
         metrics.inception_score(a)
 

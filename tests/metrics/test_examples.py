@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from improved_gan_tf import images, metrics
-from improved_gan_tf.metrics import classifiers
+from improved_gan_tf.metrics import extractors
 from tests.helpers.paths import ROOT
 from tests.helpers.small_model import small_model
 
@@ -34,14 +34,14 @@ def test_readme(tmp_path, monkeypatch):
     """Every Python block of the chapter, by a small network with Inception's name."""
     monkeypatch.chdir(tmp_path)
     small = metrics.OtherClassifier(small_model(), "inception")
-    monkeypatch.setattr(classifiers, "Inception", lambda: small)
+    monkeypatch.setattr(extractors, "Inception", lambda: small)
     pixels = np.random.default_rng(0).integers(0, 256, (40, 6, 6, 3), dtype=np.uint8)
     images.save_folder("samples", pixels)
     images.save_folder("real", pixels[::-1])
     shutil.make_archive("real", "zip", "real")
     text = (ROOT / "improved_gan_tf" / "metrics" / "README.md").read_text()
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     names = {"images": pixels, "gan": _Gan(), "data": _Data()}
     for block in blocks:
         exec(block.replace("epochs=300", "epochs=1").replace("5000", "50"), names)

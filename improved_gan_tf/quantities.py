@@ -88,6 +88,7 @@ QUANTITIES = tuple(
         ("coverage", "coverage of the generated images", "coverage", "score"),
         ("mind", "Monge Inception distance (MIND)", "MIND", "score"),
         ("mifid", "memorization-informed FID (MiFID)", "MiFID", "score"),
+        ("cmmd", "CLIP maximum mean discrepancy (CMMD)", "CMMD", "score"),
         ("learning_rate", "learning rate", "rate", "rate"),
         ("epoch", "epoch", "epoch", "count"),
         ("epochs", "epochs", "epochs", "count"),

@@ -49,6 +49,17 @@ def rbf_distance(x, y, sigma):
     return same / (n * (n - 1)) - 2 * sum(kernel(a, b) for a in x for b in y) / n**2
 
 
+def clip_discrepancy(x, y, sigma=10, scale=1000):
+    """The MMD^2 with that kernel over all pairs, i = j too, of vectors of length 1, scaled."""
+    x, y = (s / np.sqrt((s**2).sum(axis=1, keepdims=True)) for s in (x, y))
+
+    def mean(a, b):
+        apart = ((a[:, None] - b[None]) ** 2).sum(axis=2)
+        return np.exp(-apart / (2 * sigma**2)).mean()
+
+    return scale * (mean(x, x) + mean(y, y) - 2 * mean(x, y))
+
+
 def monge_distance(x, y, directions):
     """3 F times the mean, over directions, of the squared 2-Wasserstein distance on a line."""
     found = []

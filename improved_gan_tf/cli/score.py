@@ -90,8 +90,8 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
         help="black and white of float images (pictures and bytes need none)",
     )
     add("--reference", metavar="PATH", help="FID against these images, or a statistics .npz")
-    named = "inception_score, fid, sfid, kid, precision, recall, density, coverage, mind, mifid"
-    named = f"figures, of {named}; or all (default the score, and FID)"
+    named = "inception_score, fid, sfid, kid, precision, recall, density, coverage, mind, mifid,"
+    named = f"figures, of {named} cmmd; or all (default the score, and FID)"
     add("--metrics", nargs="+", metavar="NAME", help=named)
     add("--kid", action="store_true", help="KID as well; needs 1,000 images on either side")
     add("--kid-subsets", type=kinds.count, default=100, help="default 100")

@@ -7,6 +7,7 @@ README.md.
 
 from improved_gan_tf.metrics.callbacks import InceptionScore, ScoreCallback
 from improved_gan_tf.metrics.classifiers import Classifier, Inception
+from improved_gan_tf.metrics.cmmd import clip_discrepancy
 from improved_gan_tf.metrics.density_coverage import density_coverage
 from improved_gan_tf.metrics.drawn import Drawn
 from improved_gan_tf.metrics.evaluate import (
@@ -52,6 +53,7 @@ __all__ = [
     "Statistics",
     "best",
     "best_fraction",
+    "clip_discrepancy",
     "density_coverage",
     "evaluate",
     "fid",

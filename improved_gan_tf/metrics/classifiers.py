@@ -26,6 +26,7 @@ class Classifier:
         digest: String that differs between classifiers.
         resized: String for the protocol, how images come to its size, e.g. "legacy to 299 x 299".
         classifies: Whether it gives logits, which the Inception score needs.
+        clip: Whether its features are CLIP's embeddings of images, which CMMD compares.
         channels: 1 or 3, the channels of its images.
         num_classes: Integer, the columns of the logits; None if unknown before the first call.
         num_features: Integer, the columns of the features; None without (no FID, no KID).
@@ -38,6 +39,7 @@ class Classifier:
     digest: Any = ""
     resized: str = ""
     classifies: bool = True
+    clip: bool = False
     channels: int = 3
     num_classes: int | None = None
     num_features: int | None = None

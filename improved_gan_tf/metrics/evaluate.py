@@ -71,8 +71,8 @@ def evaluate(
         reference: The real images, or statistics of them, that all but the Inception score compare
             with.
         metrics: Names of figures: "inception_score" (default), "fid", "sfid", "kid", "precision",
-            "recall", "density", "coverage", "mind", "mifid"; or "all", whatever can be computed
-            from what is given: a warning names those that are left out.
+            "recall", "density", "coverage", "mind", "mifid", "cmmd"; or "all", whatever can be
+            computed from what is given: a warning names those that are left out.
         splits: Integer, the parts of the Inception score. Defaults to 10.
         shuffle_seed: Integer to shuffle the images before they are split, or None (default).
         kid_subsets: Integer, the subsets of KID. Defaults to 100.
@@ -309,7 +309,8 @@ def statistics_for(
             f"{classifier.name} gives no features, so it computes the score alone; name a layer "
             '"features"'
         )
-    about = {"images": side.name, "classifier_name": classifier.name, "resize": classifier.resized}
+    about: dict[str, Any] = {"images": side.name, "classifier_name": classifier.name}
+    about |= {"resize": classifier.resized, "clip": classifier.clip}
     kept = max(kept, side.count) if whole else kept
     num_spatial = classifier.num_spatial if spatial else None
     return Statistics(classifier.num_features, classifier.digest, kept, about, num_spatial)

@@ -26,6 +26,7 @@ class FeatureExtractor(Classifier):
             None (default) leaves it as it is.
         resize: "clean" (default), "legacy" or "antialiased"; or `(text, function)`: what a protocol
             says, and a function of an image (H, W, 3) that returns float32 of the model's size.
+        clip: Whether the vectors are CLIP's embeddings, which CMMD compares. Defaults to False.
 
     Raises:
         UserError: The model takes something else than images, or gives no vector.
@@ -47,6 +48,7 @@ class FeatureExtractor(Classifier):
         name: str,
         normalize: Callable[[np.ndarray], Any] | None = None,
         resize: str | tuple[str, Callable[[np.ndarray], np.ndarray]] = "clean",
+        clip: bool = False,
     ):
         shape, output = model.inputs[0].shape, model.outputs[0].shape
         if len(model.inputs) != 1 or len(shape) != 4 or shape[3] != 3 or None in shape[1:]:
@@ -56,7 +58,7 @@ class FeatureExtractor(Classifier):
             shapes = " and ".join(str(tuple(each.shape)) for each in model.outputs)
             raise UserError(f"{name} gives no vector but {shapes}; expected (N, numbers)")
         self.name, self.size, self.num_features = name, tuple(shape[1:3]), int(output[1])
-        self._network, self._normalize = model, normalize
+        self._network, self._normalize, self.clip = model, normalize, clip
         if isinstance(resize, str):
             function, self.resized = resize_of(resize), stated(resize, self.size)
             self._resize = lambda image: function(image, self.size)

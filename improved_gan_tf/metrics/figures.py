@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics import kernel, memorization, mind
+from improved_gan_tf.metrics import cmmd, kernel, memorization, mind
 from improved_gan_tf.metrics.classifiers import Classifier
 from improved_gan_tf.metrics.density_coverage import NEIGHBOURS as DENSITY_NEIGHBOURS
 from improved_gan_tf.metrics.density_coverage import DensityCoverage
@@ -21,7 +21,7 @@ ALL = "all"
 """What `metrics` may be, beside a sequence of names: all that can be computed from what is given"""
 SCORES = ("inception_score",)
 """The figures that need no reference, and images rather than their statistics."""
-_OF_FEATURES = ("kid", "precision", "recall", "density", "coverage", "mind", "mifid")
+_OF_FEATURES = ("kid", "precision", "recall", "density", "coverage", "mind", "mifid", "cmmd")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +124,8 @@ class Asked:
         if "mifid" in names:
             near = memorization.memorization_distance(ours.features, theirs.features)
             found["mifid"] = memorization.informed(found["fid"], near)
+        if "cmmd" in names:
+            found["cmmd"] = cmmd.clip_discrepancy(ours.features, theirs.features)
         return {name: found[name] for name in self.names}
 
     def _kid(self, ours: Any, theirs: Any) -> dict[str, Any]:
@@ -184,5 +186,11 @@ def lacking(name: str, images: Any, reference: Any, classifier: Classifier | Non
             return (
                 f"{classifier.name} gives no spatial features, which sfid needs; name a layer "
                 '"spatial", or leave sfid out'
+            )
+        maker = side if isinstance(side, Statistics) else classifier
+        if name == "cmmd" and maker is not None and not maker.clip:
+            return (
+                "cmmd compares embeddings by CLIP; choose one for both sides, e.g. "
+                "keras_hub:clip_vit_large_patch14_336 (--extractor, load_extractor)"
             )
     return ""

@@ -17,6 +17,7 @@ from improved_gan_tf.metrics.resize import stated
 
 PREFIX = "keras_hub:"
 
+_CLIP = "CLIPBackbone"
 _CLASS_TOKEN_FIRST = ("DINOV2Backbone", "DINOV3Backbone")
 
 
@@ -64,14 +65,15 @@ def load_preset(name: str, resize: str | None = None) -> FeatureExtractor:
         ) from error
     size = converter.image_size or backbone.inputs[0].shape[1:3]
     how = _own_resize(converter, size) if resize is None else resize
-    return FeatureExtractor(_tower(backbone, size, full), full, _normalization(converter), how)
+    tower, clip = _tower(backbone, size, full), type(backbone).__name__ == _CLIP
+    return FeatureExtractor(tower, full, _normalization(converter), how, clip)
 
 
 def _tower(backbone: Any, size: tuple[int, int], name: str) -> keras.Model:
     """The model from images of that size to vectors, where the backbone has one."""
     kind = type(backbone).__name__
     images = keras.Input((*size, 3), name="images")
-    if kind == "CLIPBackbone":
+    if kind == _CLIP:
         return keras.Model(images, backbone.get_vision_embeddings(images))
     if len(backbone.inputs) != 1 or len(backbone.inputs[0].shape) != 4:
         raise UserError(f"{name} is a {kind}; expected a network of images")

@@ -20,6 +20,7 @@ METRICS = {
     "coverage": ("coverage", 4),
     "mind": ("MIND", 4),
     "mifid": ("MiFID", 4),
+    "cmmd": ("CMMD", 4),
 }
 
 

@@ -143,6 +143,11 @@ class Statistics:
         return self.about.get("resize", "")
 
     @property
+    def clip(self) -> bool:
+        """Whether the features are CLIP's embeddings."""
+        return self.about.get("clip") is True
+
+    @property
     def count(self) -> int | None:
         """The number of images; None if another program's file does not say it."""
         self._flush()

@@ -188,7 +188,8 @@ def _vectors(name, backbone, converter, images):
 def test_keras_hub(presets, pictures, name, resized, features):
     folder, made, _ = presets
     extractor = metrics.load_extractor(f"keras_hub:{folder / name}")
-    assert extractor.num_features == features and extractor.resized == resized
+    assert (extractor.num_features, extractor.resized) == (features, resized)
+    assert extractor.clip == (name == "clip")
     expected = _vectors(name, *made[name], pictures)
     prepared = extractor.stack([extractor.prepare(image) for image in pictures])
     np.testing.assert_allclose(extractor(prepared)[0], expected, rtol=1e-4, atol=1e-5)

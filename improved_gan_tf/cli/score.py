@@ -90,9 +90,12 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
         help="black and white of float images (pictures and bytes need none)",
     )
     add("--reference", metavar="PATH", help="FID against these images, or a statistics .npz")
-    named = "inception_score, fid, sfid, kid, precision, recall, density, coverage, mind, mifid,"
-    named = f"figures, of {named} cmmd; or all (default the score, and FID)"
-    add("--metrics", nargs="+", metavar="NAME", help=named)
+    named = "inception_score, fid, sfid, kid, precision, recall, density, coverage, mind, mifid"
+    named = f"figures, of {named}, cmmd, intra_fid, inception_score_per_class; or all"
+    add("--metrics", nargs="+", metavar="NAME", help=f"{named} (default the score, and FID)")
+    own = "(default: those of a data set by class)"
+    add("--labels", metavar="FILE", help=f"class numbers of the images, .npy or text {own}")
+    add("--reference-labels", metavar="FILE", help="likewise of the reference")
     add("--kid", action="store_true", help="KID as well; needs 1,000 images on either side")
     add("--kid-subsets", type=kinds.count, default=100, help="default 100")
     add("--kid-subset-size", type=kinds.whole(2), default=1000, help="default 1000")
@@ -200,7 +203,7 @@ def open_images(options: argparse.Namespace, path: str, count: int | None) -> An
     Of the options, `seed`, `image_range`, `data_dir` and `skip_unreadable` count.
     """
     from improved_gan_tf import data, experiments
-    from improved_gan_tf.metrics.statistics import is_statistics_file
+    from improved_gan_tf.metrics.statistics_file import is_statistics_file
     from improved_gan_tf.runs.folder import RunFolder
 
     if is_statistics_file(path):
@@ -248,7 +251,7 @@ def _evaluate(options: argparse.Namespace) -> tuple[Any, Any]:
     )
     names = _names(options, classifier.classifies)
     same = "splits kid_subsets kid_subset_size kid_kernel kid_sigma mind_projections".split()
-    same += "image_range count batch_size workers".split()
+    same += "labels reference_labels image_range count batch_size workers".split()
     result = metrics.evaluate(
         images,
         classifier,

@@ -190,6 +190,9 @@ class FolderSource(Source):
     def _images(self, split: str, image_range: Range) -> Images:
         return picture_files(f"{self.name}@{split}", self._listed[split].paths, self._skip)
 
+    def _image_labels(self, split: str) -> np.ndarray:
+        return self._listed[split].labels
+
     def decode(self, element: Any, split: str) -> tuple[Any, Any]:
         import tensorflow as tf
 

@@ -226,7 +226,7 @@ def labels_from_file(
     if len(labels) not in (n, total):
         alternatives = f"{n}" if total in (None, n) else f"{n} (or {total}, the first {n} used)"
         raise UserError(
-            f"{what} holds {len(labels)} labels; expected {alternatives}, one per training image"
+            f"{what} holds {len(labels)} labels; expected {alternatives}, one per image"
         )
     labels = labels[:n]
     wrong = np.flatnonzero((labels < -1) | (labels >= num_classes))

@@ -29,11 +29,24 @@ class Images:
     Attributes:
         skipped: Names of the images left out because they could not be read, up to where the
             images were read last.
+        class_names: One name per class, or None where there are no labels.
     """
+
+    class_names: tuple[str, ...] | None = None
+    _read_labels: Callable[[], np.ndarray] | None = None
 
     def __init__(self, name: str, count: int):
         self.name, self.count = name, count
         self.skipped: list[str] = []
+
+    def labels(self) -> np.ndarray | None:
+        """The class number of each image, [count] integers, those included that cannot be read; -1
+        is unlabelled. None where there are no labels."""
+        return None if self._read_labels is None else self._read_labels()
+
+    def label(self, read: Callable[[], np.ndarray], class_names: tuple[str, ...]) -> None:
+        """Gives the images labels, which `read` returns when they are asked for."""
+        self._read_labels, self.class_names = read, class_names
 
     def images(self, prepare: Callable[[np.ndarray], Any], workers: int) -> Iterator[Any]:
         """Yields `prepare(image)` for each image, in order; may be called again.
@@ -189,12 +202,20 @@ class Source:
         raise UserError(f"{self.name} has no class labels{self.hint}")
 
     def images(self, split: str | None = None, image_range: Range = None) -> Images:
-        """The images of a split (by default the chosen one), without their labels.
+        """The images of a split (by default the chosen one); `labels()` of them reads their labels.
 
         `image_range`, the values of black and full brightness, is for files of floats.
         """
-        found = self._images(self.select(split), image_range)
-        return found if self.resizing.size is None else _Resized(found, self.resizing)
+        split = self.select(split)
+        found = self._images(split, image_range)
+        found = found if self.resizing.size is None else _Resized(found, self.resizing)
+        if self.class_names:
+            found.label(lambda: self._image_labels(split), self.class_names)
+        return found
+
+    def _image_labels(self, split: str) -> np.ndarray:
+        """The labels of what `_images` gives."""
+        return self.labels(split)
 
     def _images(self, split: str, image_range: Range) -> Images:
         raise NotImplementedError

@@ -32,7 +32,7 @@ def callback(recipe: Recipe, gan: Any, data_dir: str | os.PathLike | None = None
         raise UserError("score_every: the objective supervised trains no generator")
 
     from improved_gan_tf import data, metrics
-    from improved_gan_tf.metrics.statistics import is_statistics_file
+    from improved_gan_tf.metrics.statistics_file import is_statistics_file
 
     reference: Any = recipe.score_reference
     if reference is not None and not is_statistics_file(reference):

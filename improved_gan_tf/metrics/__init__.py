@@ -25,10 +25,12 @@ from improved_gan_tf.metrics.feature_extractor import FeatureExtractor
 from improved_gan_tf.metrics.frechet import frechet_distance, frechet_distance_of_features
 from improved_gan_tf.metrics.inception_score import (
     best_fraction,
+    class_scores_from_logits,
     image_scores_from_logits,
     score_from_logits,
     score_from_probabilities,
 )
+from improved_gan_tf.metrics.intra_class import intra_class_distances
 from improved_gan_tf.metrics.kernel import kernel_distance
 from improved_gan_tf.metrics.memorization import memorization_informed_distance
 from improved_gan_tf.metrics.mind import monge_distance
@@ -53,6 +55,7 @@ __all__ = [
     "Statistics",
     "best",
     "best_fraction",
+    "class_scores_from_logits",
     "clip_discrepancy",
     "density_coverage",
     "evaluate",
@@ -62,6 +65,7 @@ __all__ = [
     "image_scores",
     "image_scores_from_logits",
     "inception_score",
+    "intra_class_distances",
     "kernel_distance",
     "kid",
     "load_classifier",

@@ -73,7 +73,16 @@ class FirstImages(Images):
             raise UserError(f"at least 1 image must be used, not {count}")
         name = f"{source.name}[:{count}]" if count < source.count else source.name
         super().__init__(name, min(count, source.count))
-        self.source = source
+        self.source, self.class_names = source, source.class_names
+
+    def labels(self) -> np.ndarray | None:
+        """Those of the first `count` images."""
+        found = self.source.labels()
+        return None if found is None else found[: self.count]
+
+    def names(self) -> Iterator[str]:
+        """Yields the name of each image."""
+        return itertools.islice(self.source.names(), self.count)
 
     def images(self, prepare: Callable[[np.ndarray], Any], workers: int) -> Iterator[Any]:
         """Yields `prepare(image)` for each image."""

@@ -13,12 +13,13 @@ import numpy as np
 from improved_gan_tf.data import as_images
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.metrics import kernel, mind
+from improved_gan_tf.metrics.classes import Classes, classes_of
 from improved_gan_tf.metrics.classifiers import Classifier
 from improved_gan_tf.metrics.density_coverage import NEIGHBOURS as DENSITY_NEIGHBOURS
 from improved_gan_tf.metrics.drawn import FirstImages
 from improved_gan_tf.metrics.extraction import LogitFile, extract
 from improved_gan_tf.metrics.extractors import as_classifier
-from improved_gan_tf.metrics.figures import SCORES, Asked, lacking, named
+from improved_gan_tf.metrics.figures import ALL, PER_CLASS, SCORES, Asked, Labelled, lacking, named
 from improved_gan_tf.metrics.inception_score import (
     best_fraction,
     image_scores_from_logits,
@@ -26,7 +27,8 @@ from improved_gan_tf.metrics.inception_score import (
 )
 from improved_gan_tf.metrics.precision_recall import NEIGHBOURS as PRECISION_NEIGHBOURS
 from improved_gan_tf.metrics.result import Result, Score
-from improved_gan_tf.metrics.statistics import KEPT, Statistics, is_statistics_file
+from improved_gan_tf.metrics.statistics import KEPT, Statistics
+from improved_gan_tf.metrics.statistics_file import is_statistics_file
 from improved_gan_tf.version import VERSION
 
 ALL_FEATURES = "all"
@@ -38,6 +40,8 @@ def evaluate(
     classifier: Classifier | str | os.PathLike | None = None,
     *,
     reference: Any = None,
+    labels: Any = None,
+    reference_labels: Any = None,
     metrics: Sequence[str] | str = ("inception_score",),
     splits: int = 10,
     shuffle_seed: int | None = None,
@@ -70,9 +74,13 @@ def evaluate(
             `load_extractor` takes it. None (default) is `Inception()` with the published weights.
         reference: The real images, or statistics of them, that all but the Inception score compare
             with.
+        labels: The class number of each image, N integers, -1 for none, or the path of a file of
+            them, for the figures per class. None (default): those of a data set of images by class.
+        reference_labels: Those of the reference, likewise.
         metrics: Names of figures: "inception_score" (default), "fid", "sfid", "kid", "precision",
-            "recall", "density", "coverage", "mind", "mifid", "cmmd"; or "all", whatever can be
-            computed from what is given: a warning names those that are left out.
+            "recall", "density", "coverage", "mind", "mifid", "cmmd", "intra_fid",
+            "inception_score_per_class"; or "all", whatever can be computed from what is given: a
+            warning names those that are left out.
         splits: Integer, the parts of the Inception score. Defaults to 10.
         shuffle_seed: Integer to shuffle the images before they are split, or None (default).
         kid_subsets: Integer, the subsets of KID. Defaults to 100.
@@ -117,8 +125,17 @@ def evaluate(
     source = open_source(images, image_range, count)
     other = None if reference is None else open_source(reference, image_range)
     classifier = as_classifier(classifier)
+    metrics = (metrics,) if isinstance(metrics, str) and metrics != ALL else metrics
+    classes: Labelled = (None, None)
+    if metrics == ALL or keep_features == ALL_FEATURES or set(metrics) & set(PER_CLASS):
+        classes = (
+            classes_of(source, labels, "labels"),
+            None if other is None else classes_of(other, reference_labels, "reference_labels"),
+        )
+    elif labels is not None or reference_labels is not None:
+        raise UserError(f"labels are given, but no figure uses them; name {' or '.join(PER_CLASS)}")
     asked = Asked(
-        named(metrics, source, other, classifier),
+        named(metrics, source, other, classifier, classes),
         splits,
         shuffle_seed,
         kid_subsets,
@@ -131,8 +148,8 @@ def evaluate(
         mind_projections,
         mind_seed,
     )
-    asked.check(source, other, classifier)
-    if per_image and (reason := lacking(SCORES[0], source, other, classifier)):
+    asked.check(source, other, classifier, classes)
+    if per_image and (reason := lacking(SCORES[0], source, other, classifier, classes)):
         raise UserError(reason)
     kept = asked.kept or (max(KEPT, kid_subset_size) if keep_features else 0)
     whole = asked.whole or keep_features == ALL_FEATURES
@@ -148,13 +165,15 @@ def evaluate(
     scores, settings = None, (batch_size, workers, progress)
     with LogitFile() as logits:
         if source is not ours:
-            needed = logits if per_image or "inception_score" in asked.names else None
+            needed = logits if per_image or set(SCORES) & set(asked.names) else None
             n = extract(source, classifier, needed, ours, *settings)
         if other is not theirs:
             extract(other, classifier, None, theirs, *settings)
+        sides = (source, ours, classes[0]), (other, theirs, classes[1])
+        classes = _labelled(*sides[0], whole), _labelled(*sides[1], whole)
         if "inception_score" in asked.names:
             warn_if_few(n)
-        figures = asked.compute(ours, theirs, logits)
+        figures = asked.compute(ours, theirs, logits, classes)
         if per_image:
             scores = image_scores_from_logits(logits)
     about = None
@@ -283,6 +302,18 @@ def open_source(what: Any, image_range: Any = None, count: int | None = None) ->
             )
     images = as_images(what, image_range)
     return images if count is None else FirstImages(images, count)
+
+
+def _labelled(
+    side: Any, statistics: Statistics | None, classes: Classes | None, whole: bool
+) -> Classes | None:
+    """The classes of the images that could be read, kept with the features of all."""
+    if classes is None or side is statistics:
+        return classes
+    classes = classes.of_readable(side)
+    if statistics is not None and whole:
+        statistics.label(classes.numbers, classes.names)
+    return classes
 
 
 def statistics_for(

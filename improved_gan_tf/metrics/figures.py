@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics import cmmd, kernel, memorization, mind
+from improved_gan_tf.metrics import cmmd, intra_class, kernel, memorization, mind
+from improved_gan_tf.metrics.classes import Classes, summary
 from improved_gan_tf.metrics.classifiers import Classifier
 from improved_gan_tf.metrics.density_coverage import NEIGHBOURS as DENSITY_NEIGHBOURS
 from improved_gan_tf.metrics.density_coverage import DensityCoverage
-from improved_gan_tf.metrics.inception_score import check_splits, score_from_logits
+from improved_gan_tf.metrics.inception_score import (
+    check_splits,
+    class_scores_from_logits,
+    score_from_logits,
+)
 from improved_gan_tf.metrics.neighbours import Counted, check_neighbours, count_memberships
 from improved_gan_tf.metrics.precision_recall import NEIGHBOURS as PRECISION_NEIGHBOURS
 from improved_gan_tf.metrics.precision_recall import PrecisionRecall
@@ -19,9 +24,15 @@ from improved_gan_tf.metrics.statistics import KEPT, NO_FEATURES, NO_SPATIAL, St
 
 ALL = "all"
 """What `metrics` may be, beside a sequence of names: all that can be computed from what is given"""
-SCORES = ("inception_score",)
+SCORES = ("inception_score", "inception_score_per_class")
 """The figures that need no reference, and images rather than their statistics."""
-_OF_FEATURES = ("kid", "precision", "recall", "density", "coverage", "mind", "mifid", "cmmd")
+PER_CLASS = ("intra_fid", "inception_score_per_class")
+"""The figures that need class labels."""
+_OF_ALL = ("precision", "recall", "density", "coverage", "mind", "mifid", "cmmd", "intra_fid")
+_OF_FEATURES = ("kid", *_OF_ALL)
+Labelled = tuple[Classes | None, Classes | None]
+"""The classes of the images and of the reference."""
+NONE: Labelled = (None, None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,21 +69,24 @@ class Asked:
     @property
     def whole(self) -> bool:
         """Whether features of all images are needed."""
-        return bool(set(self.names) & set(_OF_FEATURES[1:]))
+        return bool(set(self.names) & set(_OF_ALL))
 
-    def check(self, images: Any, reference: Any, classifier: Classifier | None) -> None:
+    def check(
+        self, images: Any, reference: Any, classifier: Classifier | None, classes: Labelled = NONE
+    ) -> None:
         """Raises `UserError` for what no classifier, or not this one, could compute.
 
         Args:
             images: `data.Images` or `Statistics`.
             reference: Likewise, or None.
             classifier: What computes features; None: whatever will.
+            classes: The classes of both. Defaults to none.
         """
         names = set(self.names)
         for name in self.names:
             if name not in METRICS:
                 raise UserError(f"there is no metric {name!r}; choose from {', '.join(METRICS)}")
-            if reason := lacking(name, images, reference, classifier):
+            if reason := lacking(name, images, reference, classifier, classes):
                 raise UserError(reason)
         if reference is not None and not names - set(SCORES):
             raise UserError(
@@ -95,14 +109,20 @@ class Asked:
             kernel.check_kernel(self.kid_kernel, self.kid_sigma)
         if "mind" in names:
             mind.check_projections(self.mind_projections)
+        if "intra_fid" in names:
+            ours, theirs = (each.numbers for each in classes if each is not None)
+            intra_class.check_classes(ours, theirs, _names(classes))
 
-    def compute(self, ours: Any, theirs: Any, logits: Any) -> dict[str, Any]:
+    def compute(
+        self, ours: Any, theirs: Any, logits: Any, classes: Labelled = NONE
+    ) -> dict[str, Any]:
         """The figures by name, in the order in which they are asked for.
 
         Args:
             ours: `Statistics` of the images; None where no figure needs them.
             theirs: Those of the reference, likewise.
             logits: The images' logits, as `score_from_logits` takes them.
+            classes: The classes of both. Defaults to none.
         """
         names = set(self.names)
         found: dict[str, Any] = {}
@@ -126,6 +146,14 @@ class Asked:
             found["mifid"] = memorization.informed(found["fid"], near)
         if "cmmd" in names:
             found["cmmd"] = cmmd.clip_discrepancy(ours.features, theirs.features)
+        if "inception_score_per_class" in names and classes[0] is not None:
+            scores = class_scores_from_logits(logits, classes[0].numbers)
+            found["inception_score_per_class"] = summary(scores, _names(classes))
+        if "intra_fid" in names and classes[0] is not None and classes[1] is not None:
+            distances = intra_class.intra_class_distances(
+                ours.features, classes[0].numbers, theirs.features, classes[1].numbers
+            )
+            found["intra_fid"] = summary(distances, _names(classes))
         return {name: found[name] for name in self.names}
 
     def _kid(self, ours: Any, theirs: Any) -> dict[str, Any]:
@@ -150,12 +178,17 @@ class Asked:
 
 
 def named(
-    metrics: Sequence[str] | str, images: Any, reference: Any, classifier: Classifier | None
+    metrics: Sequence[str],
+    images: Any,
+    reference: Any,
+    classifier: Classifier | None,
+    classes: Labelled,
 ) -> tuple[str, ...]:
     """The names of figures; of "all", a warning names what is left out. As `Asked.check`."""
     if metrics != ALL:
-        return (metrics,) if isinstance(metrics, str) else tuple(metrics)
-    names = tuple(n for n in METRICS if not lacking(n, images, reference, classifier))
+        return tuple(metrics)
+    given = images, reference, classifier, classes
+    names = tuple(name for name in METRICS if not lacking(name, *given))
     if len(names) < len(METRICS):
         left = ", ".join(name for name in METRICS if name not in names)
         warnings.warn(
@@ -164,18 +197,26 @@ def named(
     return names
 
 
-def lacking(name: str, images: Any, reference: Any, classifier: Classifier | None) -> str:
+def lacking(
+    name: str, images: Any, reference: Any, classifier: Classifier | None, classes: Labelled
+) -> str:
     """Why a figure cannot be computed from what is given; empty where it can."""
+    if name in SCORES and isinstance(images, Statistics):
+        return f"the statistics of {images.name} hold no images to score; give images"
+    if name in PER_CLASS and classes[0] is None:
+        return f"{name} needs the images' class labels; give labels (labels, --labels)"
     if name in SCORES:
-        stored = isinstance(images, Statistics)
-        if not stored and classifier is not None and not classifier.classifies:
+        if not isinstance(images, Statistics) and classifier and not classifier.classifies:
             return (
                 f"{classifier.name} gives no class probabilities, so there is no Inception score "
                 "of it; name other metrics (--no-score, --metrics)"
             )
-        return f"the statistics of {images.name} hold no images to score; give images" * stored
+        return ""
     if reference is None:
         return f"{name} needs a reference: the images or statistics to compare with"
+    if name in PER_CLASS and classes[1] is None:
+        given = "(reference_labels, --reference-labels)"
+        return f"{name} needs the reference's class labels; give labels {given}"
     for side in (images, reference):
         if isinstance(side, Statistics):
             if name == "sfid" and side.spatial is None:
@@ -194,3 +235,8 @@ def lacking(name: str, images: Any, reference: Any, classifier: Classifier | Non
                 "keras_hub:clip_vit_large_patch14_336 (--extractor, load_extractor)"
             )
     return ""
+
+
+def _names(classes: Labelled) -> dict[int, str]:
+    """The name of each class: the reference's where it has one."""
+    return {k: v for each in classes if each is not None for k, v in enumerate(each.names)}

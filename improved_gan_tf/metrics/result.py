@@ -21,6 +21,8 @@ METRICS = {
     "mind": ("MIND", 4),
     "mifid": ("MiFID", 4),
     "cmmd": ("CMMD", 4),
+    "intra_fid": ("intra-class FID", 4),
+    "inception_score_per_class": ("score per class", 4),
 }
 
 
@@ -40,8 +42,9 @@ class Result:
     """The figures of a set of images.
 
     Attributes:
-        figures: Dictionary of the figures by name: "inception_score" and "kid" dictionaries with
-            "mean" and "std", the others floats.
+        figures: Dictionary of the figures by name: "inception_score", "kid" and the figures per
+            class dictionaries with "mean" and "std" (the latter with "classes" too, each class's
+            value by its name), the others floats.
         protocol: Dictionary of plain values: images, extractor, resize, version, ...
         reference: Dictionary with the "images", "count", "extractor_digest" and "resize" of the
             reference; None without.
@@ -72,6 +75,10 @@ class Result:
             if name == "kid":
                 of = "" if figure["kernel"] == "polynomial" else f", kernel {figure['kernel']}"
                 text += f"   ({figure['subsets']} subsets of {figure['subset_size']}{of})"
+            if isinstance(figure, dict) and "classes" in figure:
+                found = sorted(figure["classes"].items(), key=lambda item: item[1])
+                ends = " to ".join(f"{found[i][0]}: {found[i][1]:.{digits}f}" for i in (0, -1))
+                text += f"   ({len(found)} classes, {ends})"
             lines.append(f"{label:17s}{text}")
         about = self.protocol
         skipped = f", {about['skipped']} skipped" if about["skipped"] else ""

@@ -7,7 +7,7 @@ sample is kept.
 
 import json
 import os
-import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,7 @@ import numpy as np
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import temporary
-from improved_gan_tf.metrics import frechet, kernel
-from improved_gan_tf.numpy_files import DamagedFile, NpzFile, read_arrays
+from improved_gan_tf.metrics import frechet, kernel, statistics_file
 
 KEPT = 10_000  # images whose features are kept: 80 MB of Inception's
 NO_FEATURES = (
@@ -28,15 +27,7 @@ NO_SPATIAL = (
     "(keep_features, --save-features) by a classifier that has them"
 )
 _BLOCK = 512  # images between two updates of the covariance
-_ARRAYS = ("mu", "sigma", "mu_s", "sigma_s", "count", "features", "seen", "about")
 _FORMAT = "improved_gan_tf statistics, version 1"
-_CLEAN_FID = re.compile(
-    r"_(clean|legacy_tensorflow|legacy_pytorch)_(?:train|test|val|custom)\w*_(?:\d+|na)\.npz$"
-)
-# What files of before there was a choice do not say.
-_INCEPTION, _FIRST_RESIZE = "inception-2015-12-05", "legacy to 299 x 299"
-_FINITE = 1e100  # above it squares are infinite
-_ROUNDING = 1e-5  # of the largest value: float32 files of singular covariances
 
 
 class Statistics:
@@ -83,6 +74,7 @@ class Statistics:
         self._seen = 0  # images that went past the sample
         self._rng = np.random.RandomState(0)
         self._pending: list[np.ndarray] = []
+        self._labels: np.ndarray | None = None
 
     def update(self, features: Any, spatial: Any = None) -> None:
         """Adds the features of a batch of images, floats (n, F), and their spatial features."""
@@ -181,6 +173,27 @@ class Statistics:
             raise UserError(NO_FEATURES)
         return self._sample[: min(self._seen, self.kept)]
 
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """One name per class, None where there are none."""
+        names = self.about.get("class_names")
+        return None if names is None else tuple(names)
+
+    def labels(self) -> np.ndarray | None:
+        """The class number of each image whose features are kept, or None."""
+        return self._labels
+
+    def label(self, labels: np.ndarray, class_names: tuple[str, ...] = ()) -> None:
+        """Gives the images labels: class numbers, in their order; they are saved with features of
+        all images. `class_names` is one name per class."""
+        self._labels = np.asarray(labels, np.int32)
+        if class_names:
+            self.about["class_names"] = list(class_names)
+
+    def names(self) -> Iterator[str]:
+        """Yields the number of each image."""
+        return map(str, range(self.count or 0))
+
     def fid(self, other: "Statistics", name: str = "FID") -> float:
         """The Frechet distance to other statistics of the same classifier, `name` in warnings."""
         self.check_comparable(other)
@@ -237,6 +250,8 @@ class Statistics:
             arrays["count"] = np.int64(self.count)
         if self._sample is not None:
             arrays |= {"features": self.features, "seen": np.int64(self._seen)}
+        if self._labels is not None:
+            arrays["labels"] = self._labels
         arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
         with temporary(path) as name, open(name, "wb") as stream:
             np.savez(stream, **arrays)
@@ -250,28 +265,18 @@ class Statistics:
         Raises:
             UserError: The file is absent, damaged or of another kind.
         """
-        if not os.path.exists(path):
-            raise UserError(f"{path}: there is no such statistics file")
-        try:
-            found = read_arrays(path, _ARRAYS)
-            about = _about(found) or _file_name(path)
-            mean, covariance = _moments(found)
-            spatial = _moments(found, "_s") if "mu_s" in found else None
-            count = _whole(found, "count", 2)
-            sample = _sample(found, len(mean))
-        except (DamagedFile, _Unusable) as error:
-            raise UserError(
-                f"{path} is no file of statistics ({error}); expected an .npz with mu and sigma, "
-                "as --save-statistics writes"
-            ) from error
-        num_spatial = None if spatial is None else len(spatial[0])
+        found = statistics_file.read(path)
+        mean, covariance = found.moments
+        num_spatial = None if found.spatial is None else len(found.spatial[0])
+        about = dict(found.about)
         statistics = cls(len(mean), about.pop("classifier", ""), 0, about, num_spatial)
-        statistics._set(mean, covariance, count)
-        if spatial is not None and statistics.spatial is not None:
-            statistics.spatial._set(*spatial, count)
-        if sample is not None:
-            statistics._sample, statistics.kept = sample, len(sample)
-            statistics._seen = _whole(found, "seen", 1) or len(sample)
+        statistics._set(mean, covariance, found.count)
+        if found.spatial is not None and statistics.spatial is not None:
+            statistics.spatial._set(*found.spatial, found.count)
+        if found.features is not None:
+            statistics._sample, statistics.kept = found.features, len(found.features)
+            statistics._seen = found.seen
+        statistics._labels = found.labels
         return statistics
 
     def _set(self, mean: np.ndarray, covariance: np.ndarray, count: int | None) -> None:
@@ -286,94 +291,3 @@ def _sampled(features: np.ndarray, most: int) -> np.ndarray:
     sample = Statistics(features.shape[1], kept=most)
     sample._keep(features)
     return sample.features
-
-
-_TEXTS = ("classifier", "classifier_name", "images", "resize")  # of a file's notes
-
-
-class _Unusable(ValueError):
-    """Why the arrays of a file are no statistics."""
-
-
-def _about(found: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The notes of a file of ours; none of other programs' files."""
-    if "about" not in found:
-        return {}
-    try:
-        about = json.loads(found["about"].tobytes())
-    except (ValueError, RecursionError) as error:
-        raise _Unusable("its notes are no JSON") from error
-    texts = [about.get(key, "") for key in _TEXTS] if type(about) is dict else [0]
-    if not all(isinstance(text, str) for text in texts):
-        raise _Unusable("its notes are not those of statistics")
-    if about.get("classifier_name") == _INCEPTION:
-        about.setdefault("resize", _FIRST_RESIZE)
-    return about
-
-
-def _file_name(path: str | os.PathLike) -> dict[str, Any]:
-    """What the names of clean-fid's files say, which hold nothing else: NAME_MODE_SPLIT_SIZE."""
-    found = _CLEAN_FID.search(Path(path).name)
-    return {"resize": f"{found[1].removesuffix('_tensorflow')} to 299 x 299"} if found else {}
-
-
-def _moments(found: dict[str, np.ndarray], suffix: str = "") -> tuple[np.ndarray, np.ndarray]:
-    """The mean and the covariance, float64, which are those of a distribution."""
-    mu, sigma = names = f"mu{suffix}", f"sigma{suffix}"
-    missing = [name for name in names if name not in found]
-    if missing:
-        raise _Unusable(f"{missing[0]} is missing")
-    for name in names:
-        if found[name].dtype.kind not in "fiu":
-            raise _Unusable(f"{name} of type {found[name].dtype}; expected real numbers")
-    mean, covariance = (found[name].astype(np.float64) for name in names)
-    if mean.ndim != 1 or not len(mean) or covariance.shape != (len(mean), len(mean)):
-        raise _Unusable(f"{mu} {mean.shape}, {sigma} {covariance.shape}; expected (F,) and (F, F)")
-    for name, values in ((mu, mean), (sigma, covariance)):
-        if not np.abs(values).max() < _FINITE:  # NaN fails too
-            raise _Unusable(f"{name} holds values that are not finite")
-    scale = np.abs(covariance).max() or 1.0
-    if np.abs(covariance - covariance.T).max() > _ROUNDING * scale:
-        raise _Unusable(f"{sigma} is not symmetric, as a covariance is")
-    try:  # it exists where every eigenvalue is above -_ROUNDING
-        np.linalg.cholesky(covariance / scale + _ROUNDING * np.eye(len(mean)))
-    except np.linalg.LinAlgError:
-        raise _Unusable(f"{sigma} has negative eigenvalues, which no covariance has") from None
-    return mean, covariance
-
-
-def _whole(found: dict[str, np.ndarray], name: str, smallest: int) -> int | None:
-    """The one whole number of an array, None where there is no such array."""
-    if name not in found:
-        return None
-    array = found[name]
-    if array.dtype.kind not in "iu" or array.size != 1 or not smallest <= int(array.item()) < 2**53:
-        raise _Unusable(f"{name} is no number of images, {smallest} or more")
-    return int(array.item())
-
-
-def _sample(found: dict[str, np.ndarray], num_features: int) -> np.ndarray | None:
-    """The kept features, float32."""
-    if "features" not in found:
-        return None
-    given = found["features"]
-    if given.dtype.kind != "f" or given.ndim != 2 or given.shape[1] != num_features:
-        raise _Unusable(
-            f"features {given.shape} {given.dtype}; expected floats (N, {num_features})"
-        )
-    with np.errstate(over="ignore"):
-        sample = given.astype(np.float32)
-    if not np.isfinite(sample).all():
-        raise _Unusable("features that are not finite")
-    if (_whole(found, "seen", 1) or 0) < len(sample):
-        raise _Unusable("fewer images seen than features kept")
-    return sample
-
-
-def is_statistics_file(path: str | os.PathLike) -> bool:
-    """Whether the file is an .npz archive that holds statistics rather than images."""
-    try:
-        with NpzFile(path) as archive:
-            return "mu" in archive.names
-    except UserError:
-        return False

@@ -196,12 +196,17 @@ def test_all_metrics_and_stored_features(digits_classifier, tmp_path, capsys):
     # Real images: nearly all in each other's balls.
     assert found["precision"] > 0.6 and found["recall"] > 0.6
     assert 0.7 < found["density"] < 1.2 and found["coverage"] > 0.6
+    # By the labels of the data set: all digits of a class look alike.
+    assert found["intra_fid"]["classes"].keys() == set("0123456789")
+    assert found["inception_score_per_class"]["mean"] < 2 < found["inception_score"]["mean"]
     names = ("precision", "recall", "density", "coverage", "fid", "mind", "mifid")
     _command(both["test"], "--reference", both["train"], "--metrics", *names, "--json")
     again = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert [again[name] for name in names] == pytest.approx([found[name] for name in names])
     for arguments, message in (
         (("--metrics", "psnr"), "no metric 'psnr'; choose from inception_score"),
+        (("--metrics", "fid", "--labels", "x"), "no figure uses them; name intra_fid"),
+        (("--metrics", "intra_fid", "--labels", "/x"), "labels file /x does not exist"),
         (("--metrics", "sfid"), "digits.keras gives no spatial features"),
         (("--metrics", "kid", "--kid-kernel", "linear"), "no kernel 'linear'; choose from"),
         (("--metrics", "fid", "--kid"), "leave out --kid and --no-score"),

@@ -177,13 +177,18 @@ def test_all_is_what_can_be_computed(pixels, classifier):
     model.get_layer("spatial").name = "scaled"
     options = {"classifier": metrics.OtherClassifier(model, "plain"), "splits": 2}
     options |= {"reference": pixels[50:], "kid_subset_size": 9}
-    with pytest.warns(UserWarning, match="left out of all: sfid, cmmd; name one to see why"):
+    with pytest.warns(
+        UserWarning, match="left out of all: sfid, cmmd, intra_fid, inc.*; name one to see"
+    ):
         found = metrics.evaluate(pixels, metrics="all", **options)
-    assert list(found.figures) == [n for n in metrics.METRICS if n not in ("sfid", "cmmd")]
+    left = ("sfid", "cmmd", "intra_fid", "inception_score_per_class")
+    assert list(found.figures) == [name for name in metrics.METRICS if name not in left]
     with pytest.raises(UserError, match="plain gives no spatial features, which sfid needs"):
         metrics.evaluate(pixels, metrics=("sfid",), **options)
     reference = metrics.statistics_of(pixels, classifier=classifier)  # mean and covariance alone
-    with pytest.warns(UserWarning, match="left out of all: sfid, kid, precision, .*, cmmd; name"):
+    with pytest.warns(
+        UserWarning, match="left out of all: sfid, kid, precision, .*, mifid, .*; name"
+    ):
         found = metrics.evaluate(pixels, classifier, metrics="all", reference=reference, splits=2)
     assert list(found.figures) == ["inception_score", "fid"]
 

@@ -158,18 +158,22 @@ def _folder(folder, contents):
 
 
 def _statistics(path):
-    from improved_gan_tf.metrics.statistics import Statistics, is_statistics_file
+    from improved_gan_tf.metrics.statistics import Statistics
+    from improved_gan_tf.metrics.statistics_file import is_statistics_file
 
     is_statistics_file(path)
     found = Statistics.load(path)
-    return found.fid(found), found.kid(found, 2, 2)
+    found.labels(), found.class_names
+    return found.fid(found), found.kid(found, 2, 2), found.spatial and found.sfid(found)
 
 
 def _moments():
     x = np.random.RandomState(0).normal(size=(50, 4))
-    about = np.frombuffer(json.dumps({"classifier": "x", "images": "y"}).encode(), np.uint8)
+    notes = {"classifier": "x", "images": "y", "class_names": ["a", "b"]}
+    about = np.frombuffer(json.dumps(notes).encode(), np.uint8)
     moments = {"mu": x.mean(0), "sigma": np.cov(x.T)}
     kept = {"features": x.astype(np.float32), "seen": np.int64(50), "count": np.int64(50)}
+    kept |= {"mu_s": x.mean(0), "sigma_s": np.cov(x.T), "labels": np.arange(50) % 2}
     return _npz(**moments), _npz(**moments, **kept, about=about), moments["sigma"]
 
 
@@ -186,7 +190,7 @@ def _names(folder, text):
 
 def _readers(folder):
     few, ours, sigma = _moments()
-    parts = ("mu", "sigma", "count", "features", "seen", "about")
+    parts = ("mu", "sigma", "mu_s", "sigma_s", "count", "features", "seen", "labels", "about")
     names = (*SPLITS, "x_unlabeled")
     arrays = (_npy(PIXELS), _npy(NUMBERS), _npy(NUMBERS.astype(float)), _npy(PIXELS / 255.0))
     grey = _npy(np.asfortranarray(PIXELS[..., 0]))

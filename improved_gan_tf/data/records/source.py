@@ -153,6 +153,11 @@ class RecordSource(Source):
 
         return PictureImages(f"{self.name}@{split}", self.count(split), items)
 
+    def _image_labels(self, split: str) -> np.ndarray:
+        files = self._files(split)
+        pairs = zip(files.paths, files.counts, strict=True)
+        return np.concatenate([records.scan(path).labels[:count] for path, count in pairs])
+
     def epoch(self, seed: int, epoch: Any, part: Part) -> Any:
         import tensorflow as tf
 

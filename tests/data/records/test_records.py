@@ -58,6 +58,8 @@ def test_the_originals_raw_records_are_their_own_bytes(tmp_path):
     x, y = next(stream.train().as_numpy_iterator())
     assert stream.num_classes == 3 and stream.image_shape == (128, 128, 3)
     np.testing.assert_allclose(x, noise[y] * (2 / 255) - 1, atol=1e-6)
+    found = data.as_images(f"records:{tmp_path}")  # with their labels, for figures per class
+    assert found.labels().tolist() == [0, 1, 2] and found.class_names == ("0", "1", "2")
     x_same = data.load_stream(f"records:{tmp_path}", batch_size=3, image_size=None)
     np.testing.assert_array_equal(x, next(x_same.train().as_numpy_iterator())[0])
 

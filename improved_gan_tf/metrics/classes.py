@@ -1,0 +1,70 @@
+"""The class labels of a side, images or their statistics: for the figures per class."""
+
+import dataclasses
+import os
+from typing import Any
+
+import numpy as np
+
+from improved_gan_tf.data import labels_from_file
+from improved_gan_tf.data.labels import class_numbers
+from improved_gan_tf.errors import UserError
+
+_MOST = 2**31 - 1  # class numbers are below it
+
+
+@dataclasses.dataclass(frozen=True)
+class Classes:
+    """Labels of images.
+
+    Attributes:
+        numbers: The class number of each image, int32 (N,); -1 is unlabelled.
+        names: One name per class; empty where classes have numbers alone.
+    """
+
+    numbers: np.ndarray
+    names: tuple[str, ...] = ()
+
+    def of_readable(self, images: Any) -> "Classes":
+        """Those of the images that were not skipped when they were read."""
+        if not images.skipped:
+            return self
+        skipped = set(images.skipped)
+        keep = [name not in skipped for name in images.names()]
+        return Classes(self.numbers[keep], self.names)
+
+
+def classes_of(side: Any, given: Any, what: str) -> Classes | None:
+    """The classes of a side; None where it has none.
+
+    Args:
+        side: `data.Images` or `Statistics`.
+        given: Labels that come before the side's own: (N,) integers, or the path of a file of
+            them; or None.
+        what: How these are called, for messages.
+
+    Raises:
+        UserError: They are no class numbers, or not as many as there are images.
+    """
+    names, count = side.class_names or (), side.count
+    if isinstance(given, str | os.PathLike):
+        numbers = labels_from_file(given, count, _MOST, None, list(side.names()), names)
+    else:
+        numbers = side.labels() if given is None else class_numbers(given, what)
+    if numbers is None:
+        return None
+    if len(numbers) != count:
+        raise UserError(
+            f"{what}: {len(numbers)} for {count} images of {side.name}; expected as many"
+        )
+    if numbers.size and numbers.min() < -1:
+        raise UserError(f"{what} hold {numbers.min()}; expected class numbers, -1 for unlabelled")
+    return Classes(np.asarray(numbers, np.int32), tuple(names))
+
+
+def summary(values: dict[int, float], names: dict[int, str]) -> dict[str, Any]:
+    """A figure per class as results hold it: mean and standard deviation over the classes, and the
+    value of each by its name."""
+    found = np.array(list(values.values()))
+    named = {names.get(label, str(label)): value for label, value in values.items()}
+    return {"mean": float(found.mean()), "std": float(found.std()), "classes": named}

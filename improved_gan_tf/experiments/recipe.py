@@ -182,6 +182,11 @@ class Recipe:
     score_reference: str | None = value(
         None, help="Images that their FID compares with, or statistics .npz; null: no FID"
     )
+    score_metrics: str | None = value(
+        None,
+        help="Their figures, e.g. fid,precision,recall, as of improved-gan score --metrics; null: "
+        "the Inception score, and FID with a reference",
+    )
 
     def __post_init__(self) -> None:
         for name, known in values(type(self)).items():

@@ -24,7 +24,8 @@ def callback(recipe: Recipe, gan: Any, data_dir: str | os.PathLike | None = None
         UserError: The classifier, or the images to compare with, cannot be used.
     """
     if not recipe.score_every:
-        given = [n for n in ("score_classifier", "score_reference") if getattr(recipe, n)]
+        values = ("score_classifier", "score_reference")
+        given = [name for name in values if getattr(recipe, name)]
         if given:
             raise UserError(f"{given[0]} needs score_every, the epochs from one score to the next")
         return None
@@ -37,9 +38,13 @@ def callback(recipe: Recipe, gan: Any, data_dir: str | os.PathLike | None = None
     reference: Any = recipe.score_reference
     if reference is not None and not is_statistics_file(reference):
         reference = data.as_images(reference, data_dir=data_dir)
+    names: Any = recipe.score_metrics
+    if names is not None and names.strip() != metrics.ALL:
+        names = tuple(names.replace(",", " ").split())
     return metrics.ScoreCallback(
         recipe.score_images,
         recipe.score_every,
         classifier=recipe.score_classifier,
         reference=reference,
+        metrics=names,
     )

@@ -22,6 +22,7 @@ from improved_gan_tf.metrics.evaluate import (
 )
 from improved_gan_tf.metrics.extractors import load_extractor
 from improved_gan_tf.metrics.feature_extractor import FeatureExtractor
+from improved_gan_tf.metrics.figures import ALL
 from improved_gan_tf.metrics.frechet import frechet_distance, frechet_distance_of_features
 from improved_gan_tf.metrics.inception_score import (
     best_fraction,
@@ -41,6 +42,7 @@ from improved_gan_tf.metrics.small_classifier import train_classifier
 from improved_gan_tf.metrics.statistics import Statistics
 
 __all__ = [
+    "ALL",
     "ALL_FEATURES",
     "METRICS",
     "Classifier",

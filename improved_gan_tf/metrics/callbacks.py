@@ -18,7 +18,7 @@ from improved_gan_tf.metrics.evaluate import (
     statistics_of,
 )
 from improved_gan_tf.metrics.extractors import as_classifier
-from improved_gan_tf.metrics.figures import Asked
+from improved_gan_tf.metrics.figures import Asked, named
 
 
 class InceptionScore(keras.metrics.Metric):
@@ -137,7 +137,7 @@ class ScoreCallback(keras.callbacks.Callback):
         reference: Any = None,
         seed: int = 0,
         batch_size: int = 32,
-        metrics: Sequence[str] | None = None,
+        metrics: Sequence[str] | str | None = None,
         **options: Any,
     ):
         super().__init__()
@@ -149,7 +149,8 @@ class ScoreCallback(keras.callbacks.Callback):
             metrics = ("inception_score",) if reference is None else ("inception_score", "fid")
         real = None if reference is None else open_source(reference)
         classifier = as_classifier(classifier)
-        Asked(tuple(metrics), splits, **options).check(self.images, real, classifier)
+        metrics = named(metrics, self.images, real, classifier)
+        Asked(metrics, splits, **options).check(self.images, real, classifier)
         if reference is not None:
             kept = ALL_FEATURES if set(metrics) - {"inception_score", "fid"} else False
             same = {"classifier": classifier, "batch_size": batch_size, "keep_features": kept}

@@ -178,15 +178,15 @@ class Asked:
 
 
 def named(
-    metrics: Sequence[str],
+    metrics: Sequence[str] | str,
     images: Any,
     reference: Any,
     classifier: Classifier | None,
-    classes: Labelled,
+    classes: Labelled = NONE,
 ) -> tuple[str, ...]:
     """The names of figures; of "all", a warning names what is left out. As `Asked.check`."""
     if metrics != ALL:
-        return tuple(metrics)
+        return (metrics,) if isinstance(metrics, str) else tuple(metrics)
     given = images, reference, classifier, classes
     names = tuple(name for name in METRICS if not lacking(name, *given))
     if len(names) < len(METRICS):

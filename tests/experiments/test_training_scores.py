@@ -15,6 +15,7 @@ from improved_gan_tf.runs.report import report
 from tests.helpers.small_model import small_model
 
 SMALL = {"generator": {"units": [16, 16]}, "discriminator": {"units": [32, 16]}}
+NAMES = ("inception_score", "fid", "precision", "recall", "mind")
 FEW = {"baseline": False, "jit_compile": False, "verbose": False, **SMALL}
 
 
@@ -28,6 +29,7 @@ def scoring(tmp_path_factory):
         "score_images": 40,
         "score_classifier": str(path),
         "score_reference": "digits@test",
+        "score_metrics": "inception_score, fid,precision recall mind",
     }
 
 
@@ -46,18 +48,20 @@ def _log(out):
 def test_log_results_and_events(run, scoring):
     """Scored after every second epoch and the last, by what metrics.evaluate returns."""
     rows = _log(run)
-    assert list(rows[0])[-4:] == ["inception_score", "inception_score_std", "fid", "learning_rate"]
+    score = ["inception_score", "inception_score_std"]
+    assert list(rows[0])[-7:] == [*score, *NAMES[1:], "learning_rate"]
     assert [bool(row["fid"]) for row in rows] == [False, True, True]
     images = experiments.open_generator(run, 40)
     expected = metrics.evaluate(
         images,
         scoring["score_classifier"],
         reference="digits@test",
-        metrics=("inception_score", "fid"),
+        metrics=NAMES,
     ).figures
     results = json.loads((run / "results.json").read_text())
     for found in (rows[-1], results):
-        assert float(found["fid"]) == pytest.approx(expected["fid"], rel=1e-4)
+        for name in NAMES[1:]:
+            assert float(found[name]) == pytest.approx(expected[name], rel=1e-4)
         for key, part in (("inception_score", "mean"), ("inception_score_std", "std")):
             wanted = expected["inception_score"][part]
             assert float(found[key]) == pytest.approx(wanted, rel=1e-4)
@@ -65,7 +69,7 @@ def test_log_results_and_events(run, scoring):
     for path in (run / "tensorboard").rglob("events*"):
         for event in tf.compat.v1.train.summary_iterator(str(path)):
             tags |= {value.tag for value in event.summary.value}
-    assert {"epoch_inception_score", "epoch_fid"} <= tags
+    assert {f"epoch_{name}" for name in NAMES} <= tags
 
 
 def test_training_is_the_same_and_goes_on(run, scoring, tmp_path):
@@ -90,7 +94,9 @@ def test_report_has_their_curves(run):
     names = [path.name for path in report(run)]
     assert names == ["losses.png", "errors.png", "scores.png", "samples.png", "report.html"]
     text = (run / "report" / "report.html").read_text()
-    assert "Scores by epoch. Inception score: from" in text and "(FID)" in text
+    assert "Scores by epoch. Inception score: from" in text
+    for label in ("(FID)", "precision of the generated images", "recall of the generated images"):
+        assert f"{label}: from" in text
 
 
 @pytest.mark.filterwarnings("error:the Inception score of:UserWarning")
@@ -108,6 +114,8 @@ def test_options_and_lines(scoring, tmp_path, capsys):
 @pytest.mark.parametrize(
     "values, message",
     [
+        ({"score_metrics": "fid,psnr"}, "there is no metric 'psnr'; choose from"),
+        ({"score_metrics": "intra_fid"}, "needs the images' class labels"),
         ({"score_classifier": "absent.keras"}, "no such classifier"),
         ({"score_reference": "absent/"}, "absent"),
         ({"score_images": 5}, "score_images must be at least 10, not 5"),

@@ -103,7 +103,7 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
     add("--kid-sigma", type=kinds.number(0), default=10.0, help="of the kernel rbf (default 10)")
     add("--mind-projections", type=kinds.count, default=1000, help="default 1000")
     add("--save-statistics", metavar="FILE.npz", help="keep the images' statistics for later")
-    features = "with the features of all images, from which all but the score can be computed again"
+    features = "with features and logits of all images, from which all can be computed again"
     add("--save-features", metavar="FILE.npz", help=f"the same {features}")
     add("--no-score", action="store_true", help="only FID, KID or statistics")
     add("--per-image", metavar="FILE.csv", help="write each image's contribution to the score")
@@ -239,6 +239,10 @@ def _evaluate(options: argparse.Namespace) -> tuple[Any, Any]:
     from improved_gan_tf import metrics
 
     images = open_images(options, options.path, options.count)
+    if options.best is not None and isinstance(images, str):
+        raise UserError(
+            f"--best picks images, but {images} holds their statistics; give the images"
+        )
     reference = options.reference and open_images(options, options.reference, None)
     weights, check, fingerprint = weights_arguments(options)
     classifier = metrics.load_extractor(

@@ -68,8 +68,8 @@ def evaluate(
     Args:
         images: An array (N, H, W, C) of uint8, or of floats with `image_range`; a list of such
             images of any sizes; the path of a folder or an archive of pictures, of an .npy or .npz
-            file; the name of a data set; a `Drawn`. For all but the Inception score also
-            `Statistics`, or the path of a file of them.
+            file; the name of a data set; a `Drawn`; `Statistics`, or the path of a file of them,
+            which for the Inception score hold all features.
         classifier: What looks at the images: a `Classifier`, or the name of one as
             `load_extractor` takes it. None (default) is `Inception()` with the published weights.
         reference: The real images, or statistics of them, that all but the Inception score compare
@@ -95,8 +95,8 @@ def evaluate(
         per_image: Whether the result holds `image_scores` too. Defaults to False.
         keep_statistics: Whether the result holds `statistics` without FID or KID, too.
         keep_features: Whether these statistics also hold features: True of up to 10,000 images, for
-            KID; "all" of all, for every figure of features. Spatial ones are counted in, where the
-            classifier has them. Defaults to False.
+            KID; "all" of all, with their logits, for every figure. Spatial ones are counted in,
+            where the classifier has them. Defaults to False.
         image_range: `(low, high)`, the values for black and full brightness in images of floats.
             None (default): 0..255.
         count: Integer, the images to use, from the first on. None (default): all.
@@ -163,10 +163,15 @@ def evaluate(
         ours.check_comparable(theirs)
 
     scores, settings = None, (batch_size, workers, progress)
-    with LogitFile() as logits:
-        if source is not ours:
-            needed = logits if per_image or set(SCORES) & set(asked.names) else None
+    known = isinstance(source, Statistics)  # otherwise images, which the classifier sees
+    with LogitFile() as file:
+        logits, n = (source.logits, source.count) if known else (file, 0)
+        if not known:
+            stored = keep_features == ALL_FEATURES and classifier.classifies
+            needed = file if stored or per_image or set(SCORES) & set(asked.names) else None
             n = extract(source, classifier, needed, ours, *settings)
+            if stored:
+                ours.logits = file[:n]
         if other is not theirs:
             extract(other, classifier, None, theirs, *settings)
         sides = (source, ours, classes[0]), (other, theirs, classes[1])
@@ -181,10 +186,9 @@ def evaluate(
         title = str(reference) if isinstance(reference, str | os.PathLike) else other.name
         stated = {"extractor_digest": theirs.classifier or None, "resize": theirs.resized or None}
         about = {"images": title, "count": theirs.count, **stated}
-    known = isinstance(source, Statistics)  # otherwise images, which the classifier saw
     protocol = {
         "images": source.name,
-        "count": source.count if known else n,
+        "count": n,
         "skipped": 0 if known else len(source.skipped),
         "skipped_pictures": [] if known else list(source.skipped)[:20],
         "extractor": source.extractor if known else classifier.name,

@@ -201,8 +201,11 @@ def lacking(
     name: str, images: Any, reference: Any, classifier: Classifier | None, classes: Labelled
 ) -> str:
     """Why a figure cannot be computed from what is given; empty where it can."""
-    if name in SCORES and isinstance(images, Statistics):
-        return f"the statistics of {images.name} hold no images to score; give images"
+    if name in SCORES and isinstance(images, Statistics) and images.logits is None:
+        return (
+            f"the statistics of {images.name} hold no images to score, nor their logits; give "
+            "images, or make them again with all features (keep_features, --save-features)"
+        )
     if name in PER_CLASS and classes[0] is None:
         return f"{name} needs the images' class labels; give labels (labels, --labels)"
     if name in SCORES:

@@ -45,6 +45,7 @@ class Statistics:
 
     Attributes:
         spatial: The `Statistics` of the spatial features, or None.
+        logits: Float32 array (N, K), the logits of all images, or None; the score needs them.
 
     Example:
 
@@ -75,6 +76,7 @@ class Statistics:
         self._rng = np.random.RandomState(0)
         self._pending: list[np.ndarray] = []
         self._labels: np.ndarray | None = None
+        self.logits: np.ndarray | None = None
 
     def update(self, features: Any, spatial: Any = None) -> None:
         """Adds the features of a batch of images, floats (n, F), and their spatial features."""
@@ -240,8 +242,8 @@ class Statistics:
             )
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Writes an .npz with `mu` and `sigma` (other programs' names), `count`, `features`; of
-        the spatial features `mu_s` and `sigma_s`."""
+        """Writes an .npz with `mu` and `sigma` (other programs' names), `count`, `features`,
+        `labels`, `logits`; of the spatial features `mu_s` and `sigma_s`."""
         about = {"format": _FORMAT, "classifier": self.classifier, **self.about}
         arrays: dict[str, Any] = {"mu": self.mean, "sigma": self.covariance}
         if self.spatial is not None:
@@ -252,6 +254,8 @@ class Statistics:
             arrays |= {"features": self.features, "seen": np.int64(self._seen)}
         if self._labels is not None:
             arrays["labels"] = self._labels
+        if self.logits is not None:
+            arrays["logits"] = self.logits
         arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
         with temporary(path) as name, open(name, "wb") as stream:
             np.savez(stream, **arrays)
@@ -276,7 +280,7 @@ class Statistics:
         if found.features is not None:
             statistics._sample, statistics.kept = found.features, len(found.features)
             statistics._seen = found.seen
-        statistics._labels = found.labels
+        statistics._labels, statistics.logits = found.labels, found.logits
         return statistics
 
     def _set(self, mean: np.ndarray, covariance: np.ndarray, count: int | None) -> None:

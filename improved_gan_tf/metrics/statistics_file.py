@@ -12,7 +12,7 @@ import numpy as np
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.numpy_files import DamagedFile, NpzFile, read_arrays
 
-_ARRAYS = ("mu", "sigma", "mu_s", "sigma_s", "count", "features", "seen", "labels", "about")
+_ARRAYS = tuple("mu sigma mu_s sigma_s count features seen labels logits about".split())
 _CLEAN_FID = re.compile(
     r"_(clean|legacy_tensorflow|legacy_pytorch)_(?:train|test|val|custom)\w*_(?:\d+|na)\.npz$"
 )
@@ -35,6 +35,7 @@ class Stored:
         features: The kept features, float32 (n, F).
         seen: Of how many images these are a sample.
         labels: The class numbers of these, int32 (n,).
+        logits: The logits of all images, float32 (count, K).
     """
 
     about: dict[str, Any]
@@ -44,6 +45,7 @@ class Stored:
     features: np.ndarray | None
     seen: int
     labels: np.ndarray | None
+    logits: np.ndarray | None
 
 
 def read(path: str | os.PathLike) -> Stored:
@@ -54,14 +56,16 @@ def read(path: str | os.PathLike) -> Stored:
         found = read_arrays(path, _ARRAYS)
         moments = _moments(found)
         sample = _sample(found, len(moments[0]))
+        count = _whole(found, "count", 2)
         return Stored(
             about=_about(found) or _file_name(path),
             moments=moments,
             spatial=_moments(found, "_s") if "mu_s" in found else None,
-            count=_whole(found, "count", 2),
+            count=count,
             features=sample,
             seen=_whole(found, "seen", 1) or 0,
             labels=_labels(found, 0 if sample is None else len(sample)),
+            logits=_logits(found, count),
         )
     except (DamagedFile, _Unusable) as error:
         raise UserError(
@@ -162,6 +166,20 @@ def _labels(found: dict[str, np.ndarray], kept: int) -> np.ndarray | None:
     if kept and not (labels.min() >= -1 and labels.max() < 2**31):
         raise _Unusable("labels that are no class numbers")
     return labels.astype(np.int32)
+
+
+def _logits(found: dict[str, np.ndarray], count: int | None) -> np.ndarray | None:
+    """The logits of all images, float32; None without."""
+    if "logits" not in found:
+        return None
+    given = found["logits"]
+    if given.dtype.kind != "f" or given.ndim != 2 or len(given) != count or given.shape[1] < 2:
+        raise _Unusable(f"logits {given.shape} {given.dtype}; expected floats ({count}, classes)")
+    with np.errstate(over="ignore"):
+        logits = given.astype(np.float32)
+    if not np.isfinite(logits).all():
+        raise _Unusable("logits that are not finite")
+    return logits
 
 
 def is_statistics_file(path: str | os.PathLike) -> bool:

@@ -199,10 +199,13 @@ def test_all_metrics_and_stored_features(digits_classifier, tmp_path, capsys):
     # By the labels of the data set: all digits of a class look alike.
     assert found["intra_fid"]["classes"].keys() == set("0123456789")
     assert found["inception_score_per_class"]["mean"] < 2 < found["inception_score"]["mean"]
-    names = ("precision", "recall", "density", "coverage", "fid", "mind", "mifid")
-    _command(both["test"], "--reference", both["train"], "--metrics", *names, "--json")
+    stored = (both["test"], "--reference", both["train"], *sizes, "--splits", 2)
+    _command(*stored, "--metrics", "all", "--json", "--per-image", tmp_path / "images.csv")
     again = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert [again[name] for name in names] == pytest.approx([found[name] for name in names])
+    assert {name: again[name] for name in expected} == {name: found[name] for name in expected}
+    assert (tmp_path / "images.csv").read_text().count("\n") == 501
+    with pytest.raises(UserError, match="--best picks images, but .*test.npz holds their stat"):
+        _command(*stored, "--best", 0.1, "--best-out", tmp_path / "best.png")
     for arguments, message in (
         (("--metrics", "psnr"), "no metric 'psnr'; choose from inception_score"),
         (("--metrics", "fid", "--labels", "x"), "no figure uses them; name intra_fid"),

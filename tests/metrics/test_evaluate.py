@@ -133,6 +133,32 @@ def test_figures_of_files_of_statistics(pixels, classifier, tmp_path):
         metrics.inception_score(a)
 
 
+def test_everything_again_from_stored_features(pixels, tmp_path):
+    """Without the classifier, the images and a network; bit for bit."""
+    labels = np.arange(97) % 3
+    sides = {"a": pixels[:60], "b": pixels[60:]}
+    numbers = {"a": labels[:60], "b": labels[60:]}
+    classifier = Counting()
+    options = {"metrics": "all", "splits": 3, "kid_subset_size": 30, "per_image": True}
+    with pytest.warns(UserWarning, match="left out of all: cmmd"):
+        found = metrics.evaluate(
+            sides["a"], classifier, reference=sides["b"], labels=numbers["a"],
+            reference_labels=numbers["b"], **options,
+        )  # fmt: skip
+    for name, images in sides.items():
+        given = {"classifier": classifier, "keep_features": "all", "labels": numbers[name]}
+        metrics.statistics_of(images, **given).save(tmp_path / f"{name}.npz")
+    classifier.seen = 0
+    with pytest.warns(UserWarning, match="left out of all: cmmd"):
+        again = metrics.evaluate(
+            tmp_path / "a.npz", reference=str(tmp_path / "b.npz"), shuffle_seed=None, **options
+        )
+    assert again.figures == found.figures and classifier.seen == 0
+    assert set(again.figures) == set(metrics.METRICS) - {"cmmd"}
+    np.testing.assert_array_equal(again.image_scores, found.image_scores)
+    assert again.protocol["count"] == 60 and again.protocol["extractor"] == "counting"
+
+
 def test_refusals_come_before_the_work(pixels):
     """None of them lets the classifier see an image."""
     classifier = Counting()

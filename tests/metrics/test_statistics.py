@@ -111,6 +111,8 @@ NOTES = np.frombuffer(b'{"classifier": 3}', np.uint8)
         ({"features": np.full((4, 3), 1e60), "seen": np.int64(4)}, "features that are not finite"),
         ({"features": np.zeros((4, 3), "f4"), "seen": np.int64(3)}, "fewer images seen"),
         ({"features": np.zeros((4, 3), "f4")}, "fewer images seen"),
+        ({"logits": np.zeros((4, 5), "f4")}, r"logits \(4, 5\) float32; expected floats \(None"),
+        ({"logits": np.full((4, 5), np.nan), "count": np.int64(4)}, "logits that are not finite"),
         ({"about": NOTES}, "notes are not those of statistics"),
         ({"about": np.frombuffer(b"[" * 99999, np.uint8)}, "notes are no JSON"),
     ],

@@ -174,6 +174,7 @@ def _moments():
     moments = {"mu": x.mean(0), "sigma": np.cov(x.T)}
     kept = {"features": x.astype(np.float32), "seen": np.int64(50), "count": np.int64(50)}
     kept |= {"mu_s": x.mean(0), "sigma_s": np.cov(x.T), "labels": np.arange(50) % 2}
+    kept |= {"logits": x.astype(np.float32)}
     return _npz(**moments), _npz(**moments, **kept, about=about), moments["sigma"]
 
 
@@ -190,7 +191,8 @@ def _names(folder, text):
 
 def _readers(folder):
     few, ours, sigma = _moments()
-    parts = ("mu", "sigma", "mu_s", "sigma_s", "count", "features", "seen", "labels", "about")
+    parts = ("mu", "sigma", "mu_s", "sigma_s", "count", "features", "seen", "labels", "logits")
+    parts += ("about",)
     names = (*SPLITS, "x_unlabeled")
     arrays = (_npy(PIXELS), _npy(NUMBERS), _npy(NUMBERS.astype(float)), _npy(PIXELS / 255.0))
     grey = _npy(np.asfortranarray(PIXELS[..., 0]))

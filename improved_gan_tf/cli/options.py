@@ -51,10 +51,10 @@ images = whole(1, MOST_IMAGES)
 count = whole(1)
 
 
-def add_range(parser: argparse.ArgumentParser, name: str, **about: Any) -> None:
+def add_range(parser: argparse.ArgumentParser, *names: str, **about: Any) -> None:
     """Adds an option of two values, those of black and of white."""
     metavar = ("LOW", "HIGH")
-    parser.add_argument(name, type=number(), nargs=2, metavar=metavar, action=_Range, **about)
+    parser.add_argument(*names, type=number(), nargs=2, metavar=metavar, action=_Range, **about)
 
 
 class _Range(argparse.Action):

@@ -64,6 +64,7 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
     add("--extractor", "--classifier", metavar="NAME", default="inception", help=named)
     kinds.add_range(
         parser,
+        "--extractor-range",
         "--classifier-range",
         default=(0.0, 255.0),
         help="such a file's values for black and white (default 0 255)",
@@ -251,7 +252,7 @@ def _evaluate(options: argparse.Namespace) -> tuple[Any, Any]:
         weights=weights,
         check=check,
         fingerprint=fingerprint,
-        image_range=options.classifier_range,
+        image_range=options.extractor_range,
     )
     names = _names(options, classifier.classifies)
     same = "splits kid_subsets kid_subset_size kid_kernel kid_sigma mind_projections".split()

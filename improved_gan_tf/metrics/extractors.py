@@ -59,6 +59,11 @@ def load_extractor(
         raise UserError(f"{text} takes Inception's place with its own weights; leave out --weights")
     if text.startswith(hub.PREFIX):
         return hub.load_preset(text.removeprefix(hub.PREFIX), resize)
+    if not Path(text).expanduser().exists():
+        raise UserError(
+            f"{text}: there is no such classifier or other extractor; choose {INCEPTION}, a .keras "
+            f"file, a SavedModel's folder, {applications.PREFIX}NAME or {hub.PREFIX}PRESET"
+        )
     return load_classifier(Path(text), image_range, resize or "antialiased")
 
 

@@ -231,15 +231,20 @@ class Statistics:
             self.classifier and other.classifier and self.classifier != other.classifier
         ):
             raise UserError(
-                f"statistics by {other.classifier or 'another classifier'} "
-                f"({other.num_features} features) cannot be compared with those by "
-                f"{self.classifier or 'this one'} ({self.num_features}); make both by the same"
+                f"statistics by {other._maker} ({other.num_features} features) cannot be compared "
+                f"with those by {self._maker} ({self.num_features}); make both by the same"
             )
         if self.resized and other.resized and self.resized != other.resized:
             raise UserError(
                 f"statistics of images resized by {other.resized} cannot be compared with those by "
                 f"{self.resized}; make both by the same (--resize, load_extractor(resize=...))"
             )
+
+    @property
+    def _maker(self) -> str:
+        """The extractor's name and the beginning of its hash, as far as they are known."""
+        known = dict.fromkeys((self.about.get("classifier_name", ""), self.classifier[:23]))
+        return " ".join(filter(None, known)) or "an unknown extractor"
 
     def save(self, path: str | os.PathLike) -> Path:
         """Writes an .npz with `mu` and `sigma` (other programs' names), `count`, `features`,

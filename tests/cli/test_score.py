@@ -182,7 +182,7 @@ def test_score_command_refuses_early(arguments, message):
 
 def test_all_metrics_and_stored_features(digits_classifier, tmp_path, capsys):
     model = ("--classifier", digits_classifier[0])
-    sizes = ("--kid-subset-size", 100, "--kid-subsets", 2)
+    sizes = ("--kid-subset-size", 100, "--kid-subsets", 2, "--mind-projections", 20)
     both = {name: tmp_path / f"{name}.npz" for name in ("test", "train")}
     for name, path in both.items():
         _command(f"digits@{name}", *model, "--no-score", "--save-features", path)

@@ -27,7 +27,7 @@ def _refused(match, name, **options):
 def test_names():
     plain = metrics.load_extractor(weights=inception.random_weights(1))
     assert isinstance(plain, metrics.Inception) and plain.resized == "legacy to 299 x 299"
-    _refused("there is no such classifier", "absent.keras")
+    _refused("no such classifier or other extractor; choose inception, a .keras file", "clip")
     _refused("absent.keras takes Inception's place .* leave out --weights", "absent.keras",
              weights="x")  # fmt: skip
     _refused("keras.applications has no 'VGG'; choose from .*VGG16", "keras_applications:VGG")
@@ -106,7 +106,8 @@ def test_keras_applications(pictures, tmp_path, monkeypatch):
     network.weights[0].assign(network.weights[0] + 1)
     other = metrics.FeatureExtractor(network, "keras_applications:MobileNet")
     assert other.digest != extractor.digest and extractor.digest.startswith("arrays:")
-    with pytest.raises(UserError, match="cannot be compared"):
+    by = "keras_applications:MobileNet arrays:.{16} .1024 features. cannot be compared with those"
+    with pytest.raises(UserError, match=f"statistics by {by} by {by[:44]}"):
         metrics.fid(pictures, result.statistics, classifier=other)
 
     (tmp_path / "bad.weights.h5").write_bytes(b"no HDF5")

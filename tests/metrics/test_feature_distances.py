@@ -17,6 +17,7 @@ from tests.helpers.one_line import refusal_of
 from tests.helpers.paths import ROOT
 from tests.helpers.torch_fidelity_peer import peer
 
+RESULTS = ROOT / "reference/results/metrics"
 RECORDED = json.loads((ROOT / "reference/golden/metrics/recorded.json").read_text())
 
 
@@ -129,6 +130,37 @@ def test_rbf_kernel():
     )  # fmt: skip
     found = kernel_distance(x, y, 5, 50, kernel="rbf", sigma=3)
     np.testing.assert_allclose(found, list(expected.values()), rtol=1e-6)
+
+
+def test_recorded_comparison_with_the_references():
+    """`python tools/metrics.py peers`: every figure there is."""
+    found = json.loads((RESULTS / "peers.json").read_text())["figures"]
+    assert {row["figure"] for row in found} == {
+        *(label for label, _ in metrics.METRICS.values()), "KID, kernel rbf"
+    }  # fmt: skip
+    assert max(row["relative_difference"] for row in found) < 1e-6
+
+
+def test_recorded_monte_carlo():
+    """`python tools/metrics.py monte-carlo`: one distribution on both sides."""
+    found = json.loads((RESULTS / "monte-carlo.json").read_text())
+    for row in found["rows"]:
+        assert abs(row["kid"]) < 3 * row["kid_error"]
+    assert found["fid_exponent"] == pytest.approx(-1, abs=0.05)
+
+
+def test_bias_of_one_distribution():
+    """The same on a small scale: four times the images, a quarter of FID; KID about 0."""
+    rng = np.random.default_rng(0)
+
+    def mean(size, distance):
+        values = [distance(*rng.normal(size=(2, size, 4))) for _ in range(60)]
+        return np.mean(values), np.std(values) / np.sqrt(60)
+
+    few, many = (mean(size, metrics.frechet_distance_of_features)[0] for size in (40, 160))
+    assert few / many == pytest.approx(4, rel=0.25)
+    kid, error = mean(40, lambda x, y: kernel_distance(x, y, 1, 40)[0])
+    assert abs(kid) < 3 * error
 
 
 def test_bad_input():

@@ -111,6 +111,16 @@ def test_labels_of_a_data_set(pixels, classifier, tmp_path):
     values = list(found["inception_score_per_class"]["classes"].values())
     np.testing.assert_allclose(values, scores, rtol=1e-4)
     assert found["intra_fid"]["classes"]["cat"] == pytest.approx(distances[0], rel=1e-3)
+    # A folder of pictures without classes, and lines of name,label.
+    lines = [f"{i:05d}.png,{i % 2}" for i in range(20)]
+    (tmp_path / "labels.txt").write_text("\n".join(lines))
+    found = metrics.evaluate(
+        tmp_path / "test" / "cat",
+        metrics="inception_score_per_class",
+        labels=str(tmp_path / "labels.txt"),
+        classifier=classifier,
+    ).figures["inception_score_per_class"]
+    assert list(found["classes"]) == ["0", "1"]
     few = metrics.evaluate(given + "@test", count=25, metrics=BOTH[1:], classifier=classifier)
     assert list(few.figures[BOTH[1]]["classes"]) == ["cat", "dog"]
 

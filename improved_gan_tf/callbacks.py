@@ -160,8 +160,9 @@ class StopOnNaN(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         for name, value in (logs or {}).items():
             if not math.isfinite(value):
+                step = self.model.step_not_finite(batch) + 1
                 raise UserError(
-                    f"{name} became {value} in epoch {self._epoch + 1}, step {batch + 1}: training "
+                    f"{name} became {value} in epoch {self._epoch + 1}, step {step}: training "
                     "stopped, the last checkpoint is kept; try a lower learning rate"
                 )
 
@@ -348,13 +349,14 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         if self._bar is None:
-            # The first step, which compiles, counts for no estimate of the time left.
+            # The first call, which compiles, counts for no estimate of the time left.
             self._last = self._start = time.perf_counter()
+            self._untimed = min(batch + 1, self._steps)
             if self._live:
                 print(f"\r{'':13}\r", end="")
             self._bar = tqdm.tqdm(
                 desc=self._place(),
-                initial=self.first_epoch * self._steps + 1,
+                initial=self.first_epoch * self._steps + min(batch + 1, self._steps),
                 total=self._epochs * self._steps,
                 unit="step",
                 dynamic_ncols=True,
@@ -362,7 +364,8 @@ class Progress(keras.callbacks.Callback):
                 file=sys.stdout,
             )
         else:
-            self._bar.update()
+            done = (self._epoch * self._steps) + min(batch + 1, self._steps)
+            self._bar.update(done - self._bar.n)
         self._bar.set_postfix_str(self._shown({**(logs or {}), **self._validation}), refresh=False)
 
     def _shown(self, logs: Mapping[str, float]) -> str:
@@ -377,9 +380,12 @@ class Progress(keras.callbacks.Callback):
         due = last or epoch == self.first_epoch or now - self._last >= self.interval
         if not self._live and due:
             self._last = now
-            done = max(1, (epoch + 1 - self.first_epoch) * self._steps - 1)
-            left = (now - self._start) / done * (self._epochs - epoch - 1) * self._steps
-            print(f"{self._place()}: {self._shown(logs)} ({left:.0f} s left)", flush=True)
+            text = f"{self._place()}: {self._shown(logs)}"
+            done = (epoch + 1 - self.first_epoch) * self._steps - self._untimed
+            left = (self._epochs - epoch - 1) * self._steps
+            if done or not left:
+                text += f" ({(now - self._start) / max(done, 1) * left:.0f} s left)"
+            print(text, flush=True)
 
     def on_train_end(self, logs: Logs = None) -> None:
         if self._bar is not None:

@@ -159,7 +159,7 @@ def save_png(path: str | os.PathLike, image: ArrayLike) -> Path:
     """
     picture = _picture(_checked(np.asarray(image)[None])[0])
     with temporary(path) as name:
-        picture.save(name, "PNG", optimize=True)
+        picture.save(name, "PNG")
     return Path(path)
 
 

@@ -22,12 +22,13 @@ from improved_gan_tf.data.scaling import Scaling
 from improved_gan_tf.data.source import Source
 from improved_gan_tf.data.training import TrainingData, options, training_splits
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.in_memory import InMemory
 
 INITIALIZATIONS = ("training_set", "labeled")
 LABELS_PARTS = ("train", "test")
 
 
-class SemiSupervisedData(TrainingData):
+class SemiSupervisedData(TrainingData, InMemory):
     """Streams for semi-supervised training and batches for testing, from images in memory.
 
     `load` and `from_arrays` make it, of a source with the splits "train", "test" and perhaps
@@ -91,7 +92,7 @@ class SemiSupervisedData(TrainingData):
         """Scaled float32 images for the data-dependent initialisation."""
         return self.scaling.scale(self.train_images[self._initialization_indices])
 
-    def _next_epoch(self):
+    def next_epoch(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         epoch = self.start_epoch
         self.start_epoch = epoch + 1
         rows = self.order.epoch(epoch)
@@ -113,7 +114,7 @@ class SemiSupervisedData(TrainingData):
         shape = (self.steps_per_epoch, self.batch_size)
 
         def epoch(_):
-            rows = tf.numpy_function(self._next_epoch, [], [tf.int32] * 3)
+            rows = tf.numpy_function(self.next_epoch, [], [tf.int32] * 3)
             return tuple(tf.ensure_shape(r, shape) for r in rows)
 
         def gather(rows):

@@ -116,7 +116,7 @@ class SemiSupervisedExperiment(Experiment):
 
     def batches(self, data: Any, first_epoch: int = 0) -> Any:
         data.start_epoch = first_epoch
-        return data.train
+        return data
 
     def baseline(self) -> Recipe | None:
         if not self.recipe.baseline:

@@ -176,11 +176,14 @@ class GAN(keras.Model):
 
     def labelled(self, labels: Any, logits: Any) -> dict[str, Any]:
         """Updates the metrics of `compile`; returns their results by name."""
-        if not self.has_metrics:
-            return {}
+        if self.has_metrics:
+            self.compute_metrics(None, labels, logits)
+        return self.labelled_results()
+
+    def labelled_results(self) -> dict[str, Any]:
+        """Returns the results of the metrics of `compile` by name."""
         own = {metric.name for metric in self.own_metrics()}
-        results = self.compute_metrics(None, labels, logits)
-        return {name: value for name, value in results.items() if name not in own}
+        return {name: x for name, x in self.get_metrics_result().items() if name not in own}
 
     def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> keras.callbacks.History:
         """Trains, as `keras.Model.fit`.
@@ -197,6 +200,14 @@ class GAN(keras.Model):
                 if callback.monitor in self.reported:
                     callback.mode = "min"
         return super().fit(x, y, **kwargs)
+
+    def step_not_finite(self, step: int) -> int:
+        """Returns the step of an epoch after which the logs were no longer finite.
+
+        Args:
+            step: The last step, counted from 0, that the logs are of.
+        """
+        return step
 
     def save(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
         """Saves the whole model as a .keras file, as `keras.Model.save`; HDF5 is refused."""

@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from improved_gan_tf import losses, random
+from improved_gan_tf.in_memory import InMemory
 from improved_gan_tf.layers import couples_examples
-from improved_gan_tf.models import objectives, streams
+from improved_gan_tf.models import many_steps, objectives, streams
 from improved_gan_tf.models.gan import GAN, full, watch
 from improved_gan_tf.networks import players
 from improved_gan_tf.optimizers import InnerEpsilonAdam, debiased, update_average
@@ -166,6 +167,7 @@ class SemiSupervisedGAN(GAN):
         self.feature_distance = feature_distance
         self.generator_steps = generator_steps
         self.unlabeled_weight = unlabeled_weight
+        self.many_steps: many_steps.ManySteps | None = None
         names = _LOSSES if self.trains_generator else _LOSSES[:1]
         self._train_metrics = [keras.metrics.Mean(name=name) for name in names]
         self._error = keras.metrics.Mean(name="error")
@@ -187,7 +189,10 @@ class SemiSupervisedGAN(GAN):
 
         Args:
             x: A data set of batches as the class describes; or all images, a float array
-                (N, H, W, C) in `image_range`.
+                (N, H, W, C) in `image_range`; or data in memory, such as `data.load` returns: where
+                XLA compiles the steps (`jit_compile`), many of them are then one call, and
+                `validation_data=x.test` is another. `steps_per_execution` is then not looked at,
+                and callbacks see a call as Keras has them see a batch.
             y: With arrays, the classes of the images, N integers, -1 where there is none.
             **kwargs: Arguments of `keras.Model.fit`, with arrays also `batch_size`, 32 by default
                 (see `streams.from_arrays`).
@@ -195,6 +200,10 @@ class SemiSupervisedGAN(GAN):
         Raises:
             ValueError: Arrays without labels, or with an argument that they cannot have.
         """
+        if isinstance(x, InMemory):
+            if many_steps.possible(self):
+                return many_steps.fit(self, super().fit, x, y, **kwargs)
+            x = x.train
         if streams.is_array(x):
             refused = {"validation_split", "sample_weight", "class_weight"} & set(kwargs)
             if y is None or refused:
@@ -206,6 +215,11 @@ class SemiSupervisedGAN(GAN):
             x = streams.from_arrays(x, y, kwargs.pop("batch_size", None) or 32, self.seed)
             y = None
         return super().fit(x, y, **kwargs)
+
+    def step_not_finite(self, step: int) -> int:
+        steps = self.many_steps
+        broken = int(steps.broken) if steps and steps is self.train_function else -1
+        return step if broken < 0 else broken
 
     def latent(self, n: int) -> Any:
         """Returns n fresh latent vectors z, U[0, 1), a float tensor (n, Z)."""
@@ -236,8 +250,18 @@ class SemiSupervisedGAN(GAN):
             report["generator_loss"] = tf.add_n(steps) / len(steps)
         for metric in (*self._train_metrics, self._error):
             metric.update_state(report[metric.name])
-        logs = {m.name: m.result() for m in (*self._train_metrics, self._error)}
-        return {**logs, **self.labelled(data["labeled"][1], logits)}
+        self.labelled(data["labeled"][1], logits)
+        return self.logs(training=True)
+
+    def logs(self, training: bool) -> dict[str, Any]:
+        """Returns the means since the last `reset_metrics` by name.
+
+        Args:
+            training: Whether of `train_step`'s losses and error, or of `test_step`'s errors.
+        """
+        means = [*self._train_metrics, self._error] if training else [self._error]
+        means += [] if training else [self._error_current]
+        return {mean.name: mean.result() for mean in means} | self.labelled_results()
 
     def _discriminator_step(self, data):
         """Step 1; returns losses, error and logits of the labelled examples."""
@@ -314,7 +338,8 @@ class SemiSupervisedGAN(GAN):
         for metric, value in report.items():
             # Every image counts once, also in a smaller last batch (D11).
             metric.update_state(value, sample_weight=tf.shape(y)[0])
-        return {m.name: m.result() for m in report} | self.labelled(y, logits)
+        self.labelled(y, logits)
+        return self.logs(training=False)
 
     def error_rates(self, dataset: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
         """Returns the error rates with each of the three sets of parameters, in one pass.

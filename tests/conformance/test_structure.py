@@ -22,6 +22,7 @@ ALLOWED = {
     "tar_files": {"errors", "limits"},
     "quantities": set(),
     "keras_compat": set(),
+    "in_memory": set(),
     "random": set(),
     "losses": set(),
     "optimizers": {"keras_compat"},
@@ -31,10 +32,10 @@ ALLOWED = {
     "layers": {"random", "keras_compat"},
     "networks": {"layers", "errors", "keras_compat"},
     "models": {
-        "export", "keras_compat", "layers", "losses", "networks", "optimizers", "random",
-        "regularizers",
+        "export", "in_memory", "keras_compat", "layers", "losses", "networks", "optimizers",
+        "random", "regularizers",
     },
-    "data": {"errors", "files", "images", "limits", "numpy_files", "tar_files"},
+    "data": {"errors", "files", "images", "in_memory", "limits", "numpy_files", "tar_files"},
     "inception": {"errors", "files", "numpy_files", "tar_files"},
     "metrics": {
         "data", "errors", "export", "files", "images", "inception", "numpy_files", "quantities",

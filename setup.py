@@ -77,7 +77,7 @@ setup(
         # Drives the Chromium that is installed, or one of its own (python -m playwright install).
         "browser": ["playwright>=1.49"],
         # Image towers as extractors of features (score --extractor keras_hub:PRESET).
-        "hub": ["keras-hub>=0.25"],
+        "hub": ["keras-hub>=0.32"],
         "jax": ["jax>=0.4.30"],
         "torch": ["torch>=2.4"],
         "onnx": ["tf2onnx>=1.17", "onnxruntime>=1.20"],

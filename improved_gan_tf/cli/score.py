@@ -15,7 +15,8 @@ from improved_gan_tf.files import write_json, write_text
 DESCRIPTION = """Inception score of images, and FID and KID against others. PATH is a folder of
 pictures (with sub-folders), a .zip or tar archive, an .npz (FILE.npz@ARRAY) or .npy file, a data
 set (digits, or a TFDS name; NAME@SPLIT), the folder of a run, or an exported generator. The network
-is Inception's of 2015-12-05 with its published weights, which are downloaded once."""
+is Inception's of 2015-12-05 with its published weights, which are downloaded once, unless
+--extractor names another."""
 
 
 def add_command(commands: Any) -> None:

@@ -19,13 +19,13 @@ class FeatureExtractor(Classifier):
     model's input. There are no logits, so that no Inception score can be computed.
 
     Args:
-        model: A `keras.Model` with one input, images (N, height, width, 3) of a fixed size, and
-            one output, vectors (N, F).
+        model: A `keras.Model` with one input, images (N, height, width, 1 or 3) of a fixed size,
+            and one output, vectors (N, F).
         name: String for the protocol.
         normalize: Function of a float32 batch with values 0..255 that returns the model's input.
             None (default) leaves it as it is.
         resize: "clean" (default), "legacy" or "antialiased"; or `(text, function)`: what a protocol
-            says, and a function of an image (H, W, 3) that returns float32 of the model's size.
+            says, and a function of an image (H, W, C) that returns float32 of the model's size.
         clip: Whether the vectors are CLIP's embeddings, which CMMD compares. Defaults to False.
 
     Raises:
@@ -51,13 +51,17 @@ class FeatureExtractor(Classifier):
         clip: bool = False,
     ):
         shape, output = model.inputs[0].shape, model.outputs[0].shape
-        if len(model.inputs) != 1 or len(shape) != 4 or shape[3] != 3 or None in shape[1:]:
+        images = len(shape) == 4 and shape[3] in (1, 3) and None not in shape[1:3]
+        if len(model.inputs) != 1 or not images:
             shapes = " and ".join(str(tuple(each.shape)) for each in model.inputs)
-            raise UserError(f"{name} takes input of shape {shapes}; expected (N, height, width, 3)")
+            raise UserError(
+                f"{name} takes input of shape {shapes}; expected (N, height, width, 1 or 3)"
+            )
         if len(model.outputs) != 1 or len(output) != 2 or output[1] is None:
             shapes = " and ".join(str(tuple(each.shape)) for each in model.outputs)
             raise UserError(f"{name} gives no vector but {shapes}; expected (N, numbers)")
-        self.name, self.size, self.num_features = name, tuple(shape[1:3]), int(output[1])
+        self.name, self.size, self.channels = name, tuple(shape[1:3]), shape[3]
+        self.num_features = int(output[1])
         self._network, self._normalize, self.clip = model, normalize, clip
         if isinstance(resize, str):
             function, self.resized = resize_of(resize), stated(resize, self.size)

@@ -170,6 +170,8 @@ def test_score_command(digits_classifier, tmp_path, capsys):
         (["digits", "--no-score"], "leaves nothing to do"),
         (["digits", "--extractor", "x", "--weights", "y"], "takes Inception's place"),
         (["digits", "--classifier", "/absent.keras"], "no such classifier"),
+        (["digits", "--extractor", "x"], "choose inception, a .keras file, .*keras_hub:PRESET"),
+        (["digits", "--extractor", "keras_applications:x"], "keras.applications has no 'x'"),
         (["digits", "--weights", "/absent.pth"], "no such file of Inception weights"),
         (["digits", "--count", "5", "--weights", "/absent.pth"], "5 images cannot be split"),
         (["digits", "--reference", "/absent/x", "--classifier", "/y"], "no such file or folder"),

@@ -9,6 +9,7 @@ import numpy as np
 from improved_gan_tf.data import labels_from_file
 from improved_gan_tf.data.labels import class_numbers
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.metrics.statistics import Statistics
 
 _MOST = 2**31 - 1  # class numbers are below it
 
@@ -47,6 +48,8 @@ def classes_of(side: Any, given: Any, what: str) -> Classes | None:
         UserError: They are no class numbers, or not as many as there are images.
     """
     names, count = side.class_names or (), side.count
+    if isinstance(side, Statistics) and side.has_features:
+        count = len(side.features)
     if isinstance(given, str | os.PathLike):
         numbers = labels_from_file(given, count, _MOST, None, list(side.names()), names)
     else:

@@ -74,7 +74,7 @@ def extract(
             features, rows, where = classifier.with_spatial(batch)
         else:
             features, rows = classifier(batch)
-        for output in (features, rows):
+        for output in (features, rows, where):
             if output is not None:
                 check_finite(output, done)
         if logits is not None and rows is not None:

@@ -95,16 +95,13 @@ class Asked:
             )
         if "inception_score" in names:
             check_splits(images.count, self.splits)
-        counts = [
-            len(side.features) if isinstance(side, Statistics) else side.count
-            for side in (images, reference)
-            if names & set(_OF_FEATURES)
-        ]
-        for count in counts:
-            if "kid" in names:
-                kernel.check_subsets(count, self.kid_subsets, self.kid_subset_size)
-            for metric in self.counted:
-                check_neighbours(count, metric.neighbours)
+        for side in () if reference is None else (images, reference):
+            if names & {"fid", "sfid", "mifid"} and side.count is not None and side.count < 2:
+                raise UserError(
+                    f"{side.name}: {side.count} image has no covariance; give 2 or more"
+                )
+            if names & set(_OF_FEATURES):
+                self._check_features(side)
         if "kid" in names:
             kernel.check_kernel(self.kid_kernel, self.kid_sigma)
         if "mind" in names:
@@ -112,6 +109,21 @@ class Asked:
         if "intra_fid" in names:
             ours, theirs = (each.numbers for each in classes if each is not None)
             intra_class.check_classes(ours, theirs, _names(classes))
+
+    def _check_features(self, side: Any) -> None:
+        count = side.count
+        if isinstance(side, Statistics):
+            count = len(side.features)
+            if self.whole and side.count is not None and count < side.count:
+                warnings.warn(
+                    f"{side.name}: of its {side.count} images the features of {count} are kept, "
+                    "and figures of features are theirs; --save-features (keep_features) keeps all",
+                    stacklevel=4,
+                )
+        if "kid" in self.names:
+            kernel.check_subsets(count, self.kid_subsets, self.kid_subset_size)
+        for metric in self.counted:
+            check_neighbours(count, metric.neighbours)
 
     def compute(
         self, ours: Any, theirs: Any, logits: Any, classes: Labelled = NONE

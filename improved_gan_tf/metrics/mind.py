@@ -53,7 +53,7 @@ def monge_distance(
         x if len(x) == n else x[torch_draws.permutation(rng, len(x))[:n]]
         for x in (features_1, features_2)
     )
-    x, y = features_1.astype(np.float32), features_2.astype(np.float32)
+    x, y = (side.astype(np.float32, copy=False) for side in (features_1, features_2))
     directions = torch_draws.normal(rng, projections, x.shape[1])
     directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), np.float32(1e-12))
     total, step = 0.0, max(1, BLOCK // (8 * n))  # of projections at a time, of both sides

@@ -188,6 +188,7 @@ def test_refusals_come_before_the_work(pixels):
         ({"metrics": ("mifid",), "reference": no_features}, "hold no features"),
         ({"metrics": ("sfid",), "reference": no_features}, "hold no spatial features, which sFID"),
         ({"metrics": "mind", "reference": pixels, "mind_projections": 0}, "1 random direction"),
+        ({"metrics": "fid", "reference": pixels[:1]}, "1 image has no covariance; give 2 or more"),
         ({"batch_size": 0}, "batch size"),
         ({"workers": -1}, "worker"),
         ({"count": 0}, "at least 1 image"),
@@ -217,6 +218,18 @@ def test_all_is_what_can_be_computed(pixels, classifier):
     ):
         found = metrics.evaluate(pixels, classifier, metrics="all", reference=reference, splits=2)
     assert list(found.figures) == ["inception_score", "fid"]
+
+
+def test_a_sample_of_features_is_said(pixels, classifier):
+    """Figures of features are then those of the sample."""
+    real = metrics.Statistics(7, classifier.digest, kept=50)
+    real.update(np.random.default_rng(0).normal(size=(60, 7)))
+    options = {"classifier": classifier, "reference": real}
+    with pytest.warns(UserWarning, match="of its 60 images the features of 50 are kept"):
+        metrics.evaluate(pixels, metrics=("recall",), **options)
+    with pytest.raises(UserError, match="reference_labels: 60 for 50 images"):
+        labels = {"labels": np.arange(97) % 2, "reference_labels": np.arange(60) % 2}
+        metrics.evaluate(pixels, metrics="intra_fid", **options, **labels)
 
 
 def test_an_output_that_is_not_finite_is_noticed_at_once(pixels):

@@ -121,7 +121,8 @@ class SemiSupervisedExperiment(Experiment):
     def baseline(self) -> Recipe | None:
         if not self.recipe.baseline:
             return None
-        unscored = {"score_every": 0, "score_classifier": None, "score_reference": None}
+        names = ("score_classifier", "score_reference", "score_metrics")
+        unscored = {"score_every": 0, **dict.fromkeys(names)}
         values = {"objective": "supervised", "baseline": False, **unscored}
         return dataclasses.replace(self.recipe, **values, expected="")
 

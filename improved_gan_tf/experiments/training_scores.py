@@ -24,7 +24,7 @@ def callback(recipe: Recipe, gan: Any, data_dir: str | os.PathLike | None = None
         UserError: The classifier, or the images to compare with, cannot be used.
     """
     if not recipe.score_every:
-        values = ("score_classifier", "score_reference")
+        values = ("score_classifier", "score_reference", "score_metrics")
         given = [name for name in values if getattr(recipe, name)]
         if given:
             raise UserError(f"{given[0]} needs score_every, the epochs from one score to the next")

@@ -132,4 +132,5 @@ def test_refused_before_anything_is_written(values, message, scoring, tmp_path):
 def test_baseline_is_not_scored(scoring):
     recipe = experiments.override(experiments.get("digits"), baseline=True, **scoring)
     baseline = experiments.experiment(recipe).baseline()
-    assert baseline.score_every == 0 and baseline.score_reference is None
+    assert baseline.score_every == 0
+    assert (baseline.score_reference, baseline.score_metrics) == (None, None)

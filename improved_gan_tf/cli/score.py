@@ -12,11 +12,11 @@ from improved_gan_tf.cli import places
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import write_json, write_text
 
-DESCRIPTION = """Inception score of images, and FID and KID against others. PATH is a folder of
-pictures (with sub-folders), a .zip or tar archive, an .npz (FILE.npz@ARRAY) or .npy file, a data
-set (digits, or a TFDS name; NAME@SPLIT), the folder of a run, or an exported generator. The network
-is Inception's of 2015-12-05 with its published weights, which are downloaded once, unless
---extractor names another."""
+DESCRIPTION = """Inception score of images, and FID, KID, precision, recall and more against others.
+PATH is a folder of pictures (with sub-folders), a .zip or tar archive, an .npz (FILE.npz@ARRAY) or
+.npy file, a data set (digits, or a TFDS name; NAME@SPLIT), the folder of a run, or an exported
+generator. The network is Inception's of 2015-12-05 with its published weights, which are downloaded
+once, unless --extractor names another."""
 
 
 def add_command(commands: Any) -> None:
@@ -24,7 +24,7 @@ def add_command(commands: Any) -> None:
 
     Each sets `command`, the function of the parsed options that does it.
     """
-    summary = "Inception score, FID and KID of images"
+    summary = "Inception score, FID, KID, precision, recall and other figures of images"
     score = commands.add_parser("score", help=summary, description=DESCRIPTION)
     _add_score_arguments(score)
     score.set_defaults(command=_score)

@@ -106,9 +106,16 @@ class Asked:
             kernel.check_kernel(self.kid_kernel, self.kid_sigma)
         if "mind" in names:
             mind.check_projections(self.mind_projections)
-        if "intra_fid" in names:
-            ours, theirs = (each.numbers for each in classes if each is not None)
-            intra_class.check_classes(ours, theirs, _names(classes))
+        if "intra_fid" in names and classes[0] is not None and classes[1] is not None:
+            both = zip(classes[0].names, classes[1].names, strict=False)
+            for label, (ours, theirs) in enumerate(both):
+                if ours != theirs:
+                    raise UserError(
+                        f"class {label} is {ours} in {images.name} and {theirs} in "
+                        f"{reference.name}; give both labels of the same classes"
+                    )
+            numbers = classes[0].numbers, classes[1].numbers
+            intra_class.check_classes(*numbers, _names(classes))
 
     def _check_features(self, side: Any) -> None:
         count = side.count

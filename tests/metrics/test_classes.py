@@ -147,6 +147,12 @@ def test_bad_labels(pixels, classifier, tmp_path):
     alone = np.where(np.arange(97) == 5, 7, labels)
     fails("class 7 has 1 generated images; the distance within classes takes 2 or more", pixels,
           labels=alone, metrics=BOTH, **same)  # fmt: skip
+    named = data.as_images(pixels)
+    named.label(lambda: labels, ("a", "b", "c"))
+    other = data.as_images(pixels)
+    other.label(lambda: labels, ("a", "c", "b"))
+    fails("class 1 is b in array and c in array; give both labels of the same", named,
+          classifier=classifier, reference=other, metrics="intra_fid")  # fmt: skip
     np.save(tmp_path / "few.npy", labels[:5])
     fails("few.npy holds 5 labels; expected 97, one per image", pixels,
           labels=tmp_path / "few.npy", metrics=BOTH, **same)  # fmt: skip

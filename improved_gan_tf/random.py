@@ -56,9 +56,18 @@ def _bits(shape, seed):
     """int32 of `shape`, uniform over all 2^32 patterns."""
     key_1 = _key(seed)
     key_2 = _mix(key_1 + _KEY_SALT)
-    size = math.prod(shape) if all(isinstance(n, int) for n in shape) else ops.prod(shape)
-    position = ops.arange(size, dtype="int32")
-    return ops.reshape(_mix(ops.bitwise_xor(_mix(position + key_1), key_2)), shape)
+    return ops.reshape(_mix(ops.bitwise_xor(_mix(_positions(shape, key_1)), key_2)), shape)
+
+
+def _positions(shape, key):
+    """key + the place of each number in the draw, int32, flat or by rows."""
+    if not shape or not all(isinstance(n, int) for n in shape):
+        return key + ops.arange(ops.prod(shape), dtype="int32")
+    # Two short ranges, the key between them: one of the draw's size would be a constant in the
+    # program, megabytes that each draw reads.
+    width = math.prod(shape[1:])
+    rows = key + ops.arange(shape[0], dtype="int32") * width
+    return ops.expand_dims(rows, 1) + ops.arange(width, dtype="int32")
 
 
 def uniform(shape: Sequence[Any], seed: Any, dtype: str = "float32") -> Any:

@@ -12,7 +12,16 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from benchmarks import inception, memory, minibatch, neighbours, sampling, train
+from benchmarks import (
+    inception,
+    main_job,
+    memory,
+    minibatch,
+    neighbours,
+    sampling,
+    startup,
+    train,
+)
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import write_json
@@ -20,10 +29,12 @@ from improved_gan_tf.runs import recorded
 
 SUBJECTS = {
     "inception": inception,
+    "main-job": main_job,
     "memory": memory,
     "metrics": neighbours,
     "minibatch": minibatch,
     "sampling": sampling,
+    "startup": startup,
     "train": train,
 }
 

@@ -7,7 +7,7 @@ _POINTS = 10
 
 
 def add_arguments(parser):
-    parser.add_argument("--epochs", type=int, default=500, help="a checkpoint each")
+    parser.add_argument("--epochs", type=int, default=500)
     parser.add_argument("--batch-size", type=int, default=14, help="of 1,297 images: 92 steps each")
 
 
@@ -32,7 +32,7 @@ def run(options):
     with tempfile.TemporaryDirectory() as folder:
         made = [*callbacks.standard(folder), Watch()]
         gan.fit(
-            digits.train,
+            digits,
             epochs=options.epochs,
             validation_data=digits.test,
             callbacks=made,

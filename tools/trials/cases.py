@@ -7,7 +7,9 @@ cases have made, unharmed, in ../reference/CASE.
 
 from dataclasses import dataclass
 
-_SMALL = "--set generator.units=[16,16] --set discriminator.units=[32,16]"
+_SMALL = (
+    "--set generator.units=[16,16] --set discriminator.units=[32,16] --set checkpoint_seconds=0"
+)
 _DIGITS = f"--epochs 3 --batch-size 50 --quiet {_SMALL}"
 _TINY = (
     "train imagenet --out disk/out --epochs 3 --set steps_per_epoch=3 --set image_size=8 --quiet "

@@ -26,7 +26,7 @@ _SCORES = tuple(row.key for row in QUANTITIES if row.kind in ("score", "deviatio
 
 
 def standard(
-    out: Folder, resume: bool = False, samples: int = 100
+    out: Folder, resume: bool = False, samples: int = 100, checkpoint_seconds: float = 5.0
 ) -> list[keras.callbacks.Callback]:
     """The callbacks of a run that is kept in the folder `out`, for one `fit`.
 
@@ -39,10 +39,12 @@ def standard(
         resume: Whether to go on with the run in `out`, if there is one, whose newest checkpoint the
             model has been given by `RunFolder.restore`. Default False.
         samples: Images in a sample grid. Default 100.
+        checkpoint_seconds: Seconds from one checkpoint to the next at least, see `Checkpoint`.
+            Default 5.
 
     Returns:
         List of callbacks for `fit`, in the order in which they must run: the checkpoint is last, so
-        that an epoch that has one has its log line and its grid too.
+        that an epoch that has one has its log line too, and its grid where one is due.
 
     Raises:
         UserError: Without `resume`, the folder is used. With it, `fit` raises one where it does not
@@ -52,7 +54,7 @@ def standard(
 
     >>> first = runs.RunFolder("runs/digits").restore(gan)  # epochs done, 0 at the beginning
     >>> data.start_epoch = first
-    >>> gan.fit(data.train, initial_epoch=first, epochs=200, validation_data=data.test,
+    >>> gan.fit(data, initial_epoch=first, epochs=200, validation_data=data.test,
     ...         callbacks=callbacks.standard("runs/digits", resume=True))
     """
     folder = RunFolder(out)
@@ -64,7 +66,7 @@ def standard(
         SampleGrid(folder, samples),
         RunLog(folder, folder.latest_checkpoint()[0]),
         TensorBoard(folder),
-        Checkpoint(folder),
+        Checkpoint(folder, seconds=checkpoint_seconds),
     ]
 
 
@@ -168,20 +170,39 @@ class StopOnNaN(keras.callbacks.Callback):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves weights, optimizers, averages and random states after every epoch.
+    """Saves weights, optimizers, averages and random states at the end of epochs.
+
+    After the last epoch, and after every other one that ends some seconds after the checkpoint
+    before: what a kill can lose is an epoch, or so many seconds.
 
     Args:
         folder: The run's folder.
         keep: How many checkpoints stay, at least 1. Default 2.
+        seconds: From one checkpoint to the next at least. Default 0: after every epoch.
     """
 
-    def __init__(self, folder: Folder, keep: int = 2):
+    def __init__(self, folder: Folder, keep: int = 2, seconds: float = 0.0):
         super().__init__()
         self.folder = RunFolder(folder)
         self.keep = keep
+        self.seconds = seconds
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self._saved, self._done = time.perf_counter(), 0
+        self._last = 0
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        self.folder.save_checkpoint(self.model, epoch + 1, self.keep)
+        self._done = epoch + 1
+        if time.perf_counter() - self._saved >= self.seconds:
+            self._save()
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        if self._done > self._last:
+            self._save()
+
+    def _save(self):
+        self.folder.save_checkpoint(self.model, self._done, self.keep)
+        self._saved, self._last = time.perf_counter(), self._done
 
 
 class RunLog(keras.callbacks.Callback):
@@ -292,7 +313,7 @@ class SampleGrid(keras.callbacks.Callback):
         count: Images in a grid. Default 100.
         seed: Seed of the latent vectors. Default 0.
         every: Epochs from one grid to the next; the first and the last epoch have one anyway.
-            Default: so that a run has at most about a hundred.
+            Default: so that a run has at most about fifty.
     """
 
     def __init__(self, folder: Folder, count: int = 100, seed: int = 0, every: int | None = None):
@@ -304,7 +325,7 @@ class SampleGrid(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         epochs = self.params.get("epochs") or 1
-        every = self.every or max(1, math.ceil(epochs / 100))
+        every = self.every or max(1, math.ceil(epochs / 50))
         due = epoch == 0 or epoch + 1 == epochs or (epoch + 1) % every == 0
         if not (due and self.model.trains_generator):
             return

@@ -1,5 +1,6 @@
 """The callbacks of a run, on a model that is no network: what they write, show and refuse."""
 
+import itertools
 import math
 from unittest.mock import Mock
 
@@ -174,12 +175,23 @@ def test_log_without_validation_has_blanks(tmp_path):
     assert RunFolder(tmp_path).rows()[0]["val_error"] == ""
 
 
+def test_checkpoints_are_spread_in_time_and_the_last_epoch_has_one(tmp_path, monkeypatch):
+    saved, clock = [], itertools.count(step=1)
+    monkeypatch.setattr(RunFolder, "save_checkpoint", lambda self, m, epoch, n: saved.append(epoch))
+    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: next(clock) * 2.0)
+    train([callbacks.Checkpoint(tmp_path, seconds=5.0)], epochs=8)
+    assert saved == [3, 6, 8]  # each look at the clock takes 2 s
+    saved.clear()
+    train([callbacks.Checkpoint(tmp_path)], epochs=3)
+    assert saved == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     "epochs, every, expected",
     [
         (3, None, [1, 2, 3]),
         (7, 3, [1, 3, 6, 7]),
-        (250, None, [1, *range(3, 250, 3), 250]),
+        (250, None, [1, *range(5, 250, 5), 250]),
     ],
 )
 def test_grids_are_spread_over_the_run(tmp_path, epochs, every, expected):

@@ -172,6 +172,9 @@ class Recipe:
         maximum=LARGEST_SEED,
         help="Seed of weights, noise, latent vectors and image order",
     )
+    checkpoint_seconds: float = value(
+        5.0, minimum=0, help="Seconds from one checkpoint to the next at least; 0: every epoch"
+    )
     score_every: int = value(
         0, minimum=0, help="Score the generated images every N epochs, and after the last; 0: never"
     )

@@ -116,7 +116,10 @@ def _train(recipe, folder, data_dir, resume, verbose, strategy, chief):
     if chief and gan.trains_generator and not folder.real.exists():
         _save_real(data, folder)
     if first < recipe.epochs:
-        extra = callbacks.standard(folder, resume=True) if chief else [callbacks.StopOnNaN()]
+        extra = [callbacks.StopOnNaN()]
+        if chief:
+            seconds = recipe.checkpoint_seconds
+            extra = callbacks.standard(folder, resume=True, checkpoint_seconds=seconds)
         if chief and verbose:
             print(data.summary())
             if recipe.expected and not resume:
@@ -263,7 +266,7 @@ def _check_same_run(folder: RunFolder, recipe: Recipe) -> None:
             "start elsewhere with --out"
         )
     for name, (before, after) in recipes.changed(began, recipe).items():
-        if name != "epochs":
+        if name not in ("epochs", "checkpoint_seconds"):
             raise UserError(
                 f"{folder} was begun with {name} = {before!r}, not {after!r}; resume with the same "
                 "values, or start elsewhere with --out"

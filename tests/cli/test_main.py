@@ -19,6 +19,7 @@ from improved_gan_tf.runs.folder import RunFolder
 from tests.helpers.one_line import refused_command, refused_usage
 
 SMALL = ["--set", "generator.units=[16,16]", "--set", "discriminator.units=[32,16]", "--no-jit"]
+SMALL += ["--checkpoint-seconds", "0"]
 
 
 @pytest.fixture(scope="module")

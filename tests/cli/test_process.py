@@ -13,6 +13,7 @@ from improved_gan_tf.runs.folder import RunFolder
 from tests.helpers.paths import ROOT
 
 SMALL = ["--set", "generator.units=[16,16]", "--set", "discriminator.units=[32,16]", "--no-jit"]
+SMALL += ["--checkpoint-seconds", "0"]
 ENVIRONMENT = {
     **{k: v for k, v in os.environ.items() if k not in ("TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND")},
     "PYTHONPATH": str(ROOT),

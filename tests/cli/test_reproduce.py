@@ -17,8 +17,9 @@ from tests.helpers import checkpoints
 from tests.helpers.one_line import refused_command, refused_usage
 
 # Small networks, whose 64 steps per epoch take long enough for a kill to land inside.
+FAST = ["jit_compile=false", "checkpoint_seconds=0"]
 SMALL = ["generator.units=[16,16]", "discriminator.units=[32,16]", "batch_size=20"]
-SMALL = [word for value in [*SMALL, "jit_compile=false"] for word in ("--set", value)]
+SMALL = [word for value in [*SMALL, *FAST] for word in ("--set", value)]
 TABLE = ["reproduce", "table-1", "--recipe", "digits", "--epochs", "2", "--labels-per-class", "10"]
 TABLE += SMALL
 NAMES = ["10-labels-per-class-seed-1", "10-labels-per-class-seed-2"]

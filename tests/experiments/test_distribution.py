@@ -75,7 +75,16 @@ def _worker(index, ports, out, *options):
     config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
     command = [sys.executable, "-m", "improved_gan_tf", "train", "imagenet", "--out", str(out)]
     command += ["--data", "digits", "--set", "image_size=null", "--width", "0.125"]
-    command += ["--batch-size", "20", "--set", "steps_per_epoch=5", "--epochs", str(EPOCHS)]
+    command += [
+        "--batch-size",
+        "20",
+        "--set",
+        "steps_per_epoch=5",
+        "--epochs",
+        str(EPOCHS),
+        "--checkpoint-seconds",
+        "0",
+    ]
     command += ["--set", "generator.reference_size=4", "--set", "discriminator.minibatch_dims=3"]
     return subprocess.Popen(
         [*command, *options],

@@ -32,6 +32,7 @@ SMALL = {
     "jit_compile": False,
     "historical_averaging": 0.01,
     "baseline": False,
+    "checkpoint_seconds": 0,
 }
 
 
@@ -92,7 +93,7 @@ def test_killed_in_an_epoch_and_resumed(run, tmp_path):
     command = [sys.executable, "-m", "improved_gan_tf", "train", "digits", "--out", str(out)]
     options = ["--quiet", "--no-baseline", "--no-jit", "--epochs", "3", "--batch-size", "20"]
     options += ["--set", "generator.units=[16,16]", "--set", "discriminator.units=[32,16]"]
-    options += ["--historical-averaging", "0.01"]
+    options += ["--historical-averaging", "0.01", "--checkpoint-seconds", "0"]
     process = subprocess.Popen([*command, *options])
     _wait_for(lambda: (out / "checkpoints" / "epoch-0001.weights.h5").exists(), process)
     time.sleep(0.05)
@@ -151,7 +152,7 @@ def _wait_for(condition, process, seconds=120):
 def test_more_epochs_by_resume(run, tmp_path):
     out = tmp_path / "run"
     experiments.train(_recipe(epochs=2), out, verbose=False)
-    experiments.train(_recipe(epochs=3), out, resume=True, verbose=False)
+    experiments.train(_recipe(epochs=3, checkpoint_seconds=60), out, resume=True, verbose=False)
     last = "checkpoints/epoch-0003.weights.h5"
     checkpoints.assert_same(out / last, run[0] / last)
     with pytest.raises(UserError, match="has 3 epochs already"):

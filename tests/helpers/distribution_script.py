@@ -39,6 +39,7 @@ def recipe(**values):
         "batch_size": 20,
         "steps_per_epoch": 20,
         "epochs": 1,
+        "checkpoint_seconds": 0,
     }
     return experiments.override(experiments.get("imagenet"), **{**small, **values})
 

@@ -40,6 +40,7 @@ class SemiSupervisedData(TrainingData, InMemory):
         train_labels: [N] int32; -1 is unlabelled.
         test_images: [M, H, W, C], as stored.
         test_labels: [M] int32.
+        unlabeled_indices: The images of the unlabelled streams, [U] integers; None: all.
 
     Source: the minibatch loops of the original's train_*.py scripts, and their data sections.
     """
@@ -54,13 +55,16 @@ class SemiSupervisedData(TrainingData, InMemory):
         scaling: Scaling,
         initialization_indices: np.ndarray,
         test_batch_size: int = 500,
+        unlabeled_indices: np.ndarray | None = None,
     ):
         self.train_images, self.train_labels = source.arrays("train")
         self.test_images, self.test_labels = source.arrays("test")
         counts = len(self.train_labels), len(self.test_labels)
         super().__init__(source, scaling, *counts, order.batch_size)
         self.labeled_indices = np.asarray(labeled_indices)
+        self.unlabeled_indices = unlabeled_indices
         self.order = order
+        self.steps_per_epoch = order.steps_per_epoch  # fewer where some images are left out
         self.start_epoch = 0
         self.test_batch_size = int(test_batch_size)
         self._initialization_indices = np.asarray(initialization_indices)
@@ -97,7 +101,10 @@ class SemiSupervisedData(TrainingData, InMemory):
         self.start_epoch = epoch + 1
         rows = self.order.epoch(epoch)
         labeled = self.labeled_indices[rows.labeled].astype(np.int32)
-        return labeled, rows.unlabeled, rows.unlabeled_generator
+        unlabeled = rows.unlabeled, rows.unlabeled_generator
+        if self.unlabeled_indices is not None:
+            unlabeled = tuple(self.unlabeled_indices[r].astype(np.int32) for r in unlabeled)
+        return labeled, *unlabeled
 
     @cached_property
     def train(self) -> Any:
@@ -186,6 +193,7 @@ def load(
     labels_part: str = "train",
     balance: bool | str = True,
     test_batch_size: int = 500,
+    exclude_labeled: bool = False,
     **options: Any,
 ) -> SemiSupervisedData:
     """Reads a data set and prepares the streams of semi-supervised training.
@@ -193,7 +201,7 @@ def load(
     Args:
         name: The name of a labelled data set, see `open`; a labelled `Source`; or arrays,
             (x, y) or ((x, y), (x_test, y_test)), see `from_arrays`. All training images feed the
-            unlabelled streams, whether they carry a label or not.
+            unlabelled streams, whether they carry a label or not (but see `exclude_labeled`).
         labels_per_class: The number of labels for each class, by default 10; None for all there
             are (with a labels file and `balance`, as many as its rarest class has).
         seed: The seed of the streams' order, see `EpochOrder`; the original's `--seed`.
@@ -213,6 +221,9 @@ def load(
             MNIST's 10,000), which are then trained on, and the rest tests.
         balance: Which of the file's labels to use, see `custom_labeled_indices`.
         test_batch_size: Images per batch of `test`, whose order is `mixed_order`'s.
+        exclude_labeled: Whether the images of the labelled subset are left out of the unlabelled
+            streams, as by Dai et al. (2017, "Good Semi-supervised Learning that Requires a Bad
+            GAN"); False by default, as in the original. An epoch has as many steps fewer.
         **options: Arguments of `open`, for a name: `data_dir`, `image_size`, `resize`, ...
 
     Returns:
@@ -285,7 +296,14 @@ def load(
         chosen = custom_labeled_indices(
             labels, labels_per_class, seed_data, source.num_classes, balance, true_labels[:n]
         )
-    order = EpochOrder(len(train[1]), len(chosen), batch_size, seed)
+    unlabeled = np.setdiff1d(np.arange(len(train[1])), chosen) if exclude_labeled else None
+    if unlabeled is not None and len(unlabeled) < batch_size:
+        raise UserError(
+            f"{source.name}: without the labelled images {len(unlabeled)} are left, fewer than the "
+            f"batch size {batch_size}; take fewer labels, or let exclude_labeled be false"
+        )
+    count = len(train[1]) if unlabeled is None else len(unlabeled)
+    order = EpochOrder(count, len(chosen), batch_size, seed)
     if initialization == "labeled":
         initial = chosen[order.epoch(0).labeled.ravel()[:initialization_size]]
     else:
@@ -307,7 +325,9 @@ def load(
     default = "cifar10" if source.name.startswith("cifar") else "symmetric"
     default = "unit" if source.channels == 1 else default
     chosen_scaling = Scaling(scaling or default, source.maximum)
-    return SemiSupervisedData(kept, chosen, order, chosen_scaling, initial, test_batch_size)
+    return SemiSupervisedData(
+        kept, chosen, order, chosen_scaling, initial, test_batch_size, unlabeled
+    )
 
 
 def from_arrays(

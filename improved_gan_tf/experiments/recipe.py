@@ -36,6 +36,7 @@ _TYPES = {
 # supervised: no generator, the discriminator on the labelled images alone.
 _OBJECTIVES = ("feature_matching", "minibatch_discrimination", "supervised")
 _DISTANCES = ("squared", "absolute")
+_SCHEDULES = ("linear", "cosine")
 _PRECISIONS = ("none", "bfloat16", "float16")
 
 
@@ -150,8 +151,8 @@ class Recipe:
     network: str | None = value(None, help="Networks: dense, convolutional or imagenet")
     generator: Mapping[str, Any] = value({}, help="Arguments of the networks' generator()")
     discriminator: Mapping[str, Any] = value({}, help="Arguments of their discriminator()")
-    learning_rate: float = value(0.003, above=0, help="Learning rate of both Adam optimizers")
-    beta_1: float = value(0.5, minimum=0, below=1, help="Decay of their first moments")
+    learning_rate: float = value(0.003, above=0, help="Learning rate of the Adam optimizers")
+    beta_1: float = value(0.5, minimum=0, below=1, help="Decay of the first moments")
     historical_averaging: float = value(
         0.0, minimum=0, help="Weight of historical averaging, of both players; 0: none"
     )
@@ -213,7 +214,20 @@ class SemiSupervisedRecipe(Recipe):
     # It scales with `epochs`: a run that is resumed with more epochs goes on by the longer
     # schedule, which is not what it would have done had it begun with as many.
     learning_rate_decay: float = value(
-        0.0, minimum=0, below=1, help="Last part of the epochs, where the learning rate falls to 0"
+        0.0, minimum=0, maximum=1, help="Last part of the epochs, where the rates fall to 0"
+    )
+    learning_rate_schedule: str = value(
+        "linear", choices=_SCHEDULES, help="How they fall (linear: by the epoch, else by the step)"
+    )
+    generator_learning_rate: float | None = value(
+        None, above=0, help="Learning rate of the generator, or null: learning_rate"
+    )
+    generator_beta_1: float | None = value(
+        None, minimum=0, below=1, help="Its decay of the first moment, or null: beta_1"
+    )
+    beta_2: float = value(0.999, minimum=0, below=1, help="Decay of the second moments")
+    generator_beta_2: float | None = value(
+        None, minimum=0, below=1, help="The generator's, or null: beta_2"
     )
     average_rate: float = value(
         1e-4, minimum=0, below=1, help="Rate of the discriminator's averaged parameters"
@@ -228,8 +242,13 @@ class SemiSupervisedRecipe(Recipe):
         choices=(True, False, "original"),
         help="Take as many labels of the file for every class (original: see data.load)",
     )
+    exclude_labeled: bool = value(
+        False, help="Leave the labelled images out of the unlabelled streams"
+    )
     initialization: str = value(
-        "training_set", choices=INITIALIZATIONS, help="Images of the data-dependent initialization"
+        "training_set",
+        choices=(*INITIALIZATIONS, "none"),
+        help="Images of the data-dependent initialization (none: neither network has one)",
     )
     initialization_size: int = value(500, minimum=2, help="How many of them")
     initialize_generator: bool = value(False, help="Initialize the generator from data as well")

@@ -39,7 +39,9 @@ class SemiSupervisedExperiment(Experiment):
         # Minibatch features grow with the examples of a batch: tested at the size of training.
         coupled = bool(recipe.discriminator.get("minibatch_kernels"))
         names = "seed seed_data batch_size scaling labels_file labels_part balance".split()
-        names += ["initialization", "initialization_size"]
+        names += ["exclude_labeled"]
+        if recipe.initialization != "none":
+            names += ["initialization", "initialization_size"]
         return data_sets.load(
             source,
             recipe.labels_per_class,
@@ -56,19 +58,48 @@ class SemiSupervisedExperiment(Experiment):
         return SemiSupervisedGAN(generator, discriminator, image_range=image_range, **values)
 
     def optimizers(self, steps_per_epoch: int | None) -> tuple[Any, Any]:
-        from improved_gan_tf.optimizers import FinalDecay, InnerEpsilonAdam
+        from improved_gan_tf.optimizers import InnerEpsilonAdam
 
         recipe = self.recipe
 
-        def adam(updates):
+        def adam(updates, **own):
             """For a network that is updated `updates` times per training step."""
-            rate = recipe.learning_rate
-            if recipe.learning_rate_decay:
-                steps = None if steps_per_epoch is None else updates * steps_per_epoch
-                rate = FinalDecay(rate, steps, recipe.epochs, recipe.learning_rate_decay)
-            return InnerEpsilonAdam(rate, beta_1=recipe.beta_1)
+            names = ("learning_rate", "beta_1", "beta_2")
+            values = [getattr(recipe, k) if own.get(k) is None else own[k] for k in names]
+            steps = None if steps_per_epoch is None else updates * steps_per_epoch
+            return InnerEpsilonAdam(self._scheduled(values[0], steps), *values[1:])
 
-        return adam(recipe.generator_steps), adam(1)
+        return (
+            adam(
+                recipe.generator_steps,
+                learning_rate=recipe.generator_learning_rate,
+                beta_1=recipe.generator_beta_1,
+                beta_2=recipe.generator_beta_2,
+            ),
+            adam(1),
+        )
+
+    def _scheduled(self, rate: float, steps: int | None) -> Any:
+        """The learning rate of an optimizer that makes `steps` updates per epoch."""
+        import keras
+
+        from improved_gan_tf.optimizers import FinalDecay
+
+        recipe, decay = self.recipe, self.recipe.learning_rate_decay
+        if not decay:
+            if recipe.learning_rate_schedule != "linear":
+                raise UserError(
+                    f"{recipe.name}: learning_rate_schedule {recipe.learning_rate_schedule} needs "
+                    "learning_rate_decay, the last part of the epochs, where the rate falls; 1: all"
+                )
+            return rate
+        if recipe.learning_rate_schedule == "linear" or steps is None:
+            return FinalDecay(rate, steps, recipe.epochs, decay)
+        falling = max(1, round(decay * recipe.epochs * steps))
+        # Keras' warm-up, here from the rate to itself, is the constant part.
+        constant = recipe.epochs * steps - falling
+        before = {"warmup_target": rate, "warmup_steps": constant} if constant else {}
+        return keras.optimizers.schedules.CosineDecay(rate, falling, **before)
 
     @property
     def _own_losses(self) -> bool:
@@ -110,6 +141,8 @@ class SemiSupervisedExperiment(Experiment):
     def initialize(self, gan: Any, data: Any) -> None:
         from improved_gan_tf.layers import initialize_from_data
 
+        if self.recipe.initialization == "none":
+            return
         initialize_from_data(gan.discriminator, data.initialization_images)
         if self.recipe.initialize_generator:
             initialize_from_data(gan.generator, gan.latent(self.recipe.batch_size))

@@ -240,6 +240,27 @@ def test_load_seeds_choose_different_things(tmp_path):
         assert np.array_equal(*rows) == same_order
 
 
+def test_labelled_images_can_be_left_out_of_the_unlabelled_streams():
+    x = np.arange(50, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8)
+    arrays = (x, np.arange(50) % 5)
+    found = data.load((arrays, arrays), 2, batch_size=8, exclude_labeled=True, scaling="unit")
+    assert found.steps_per_epoch == 5 and len(batches(found.train)) == 5  # of the 40 others
+    labeled = set(found.labeled_indices)
+    assert len(labeled) == 10 and found.num_train == 50
+    for batch in batches(found.train):
+        images, labels = batch["labeled"]
+        assert set(np.rint(255 * images[:, 0, 0, 0]).astype(int)) <= labeled
+        np.testing.assert_array_equal(np.rint(255 * images[:, 0, 0, 0]).astype(int) % 5, labels)
+    for stream in ("unlabeled", "unlabeled_generator"):
+        found.start_epoch = 3
+        seen = np.concatenate([batch[stream][:, 0, 0, 0] for batch in batches(found.train)])
+        assert sorted(np.rint(255 * seen)) == sorted(set(range(50)) - labeled)
+    everything = data.load((arrays, arrays), 2, batch_size=8)
+    assert everything.steps_per_epoch == 6 and everything.unlabeled_indices is None
+    with pytest.raises(UserError, match="without the labelled images 40 are left, fewer than the"):
+        data.load((arrays, arrays), 2, batch_size=41, exclude_labeled=True)
+
+
 def test_load_initialization(tmp_path):
     name, arrays = saved(tmp_path)
     d = data.load(name, 2, batch_size=10, initialization_size=20)

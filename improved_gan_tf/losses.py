@@ -1,5 +1,5 @@
 """The objectives of the paper's semi-supervised GAN (sections 3.1, 3.2 and 5) and of its ImageNet
-model (sections 3.4 and 6.4), in `keras.ops` alone.
+model (sections 3.4 and 6.4), with terms of later work, in `keras.ops` alone.
 
 The classifier has K logits l_1 .. l_K; the "generated" class K+1 has its logit fixed at 0, which
 loses nothing because a softmax is unchanged by a common shift. With Z(x) = sum_k exp l_k(x):
@@ -22,6 +22,8 @@ Example, where D is 1/2 for all images:
 2.3026
 >>> float(feature_matching(np.ones((4, 2)), np.zeros((3, 2)) - 1, "absolute"))
 2.0
+>>> round(float(conditional_entropy(np.zeros((2, 10)))), 4)  # log 10
+2.3026
 >>> u = gan_logits(np.zeros((6, 2), "float32"))
 >>> round(float(one_sided_discriminator(u, u)), 4), round(float(smoothed_generator(u)), 4)
 (0.824, 0.0316)
@@ -107,6 +109,67 @@ def minibatch_generator(logits_fake: Any) -> Any:
         logits_fake: l(G(z)).
     """
     return -ops.mean(ops.softplus(log_sum_exp(logits_fake)))
+
+
+@keras.saving.register_keras_serializable("improved_gan_tf")
+def conditional_entropy(logits_unlabeled: Any) -> Any:
+    """mean H(p(y | x, y <= K)) = -mean sum_k p_k log p_k: how uncertain the classifier is.
+
+    As a term of the discriminator's loss it keeps the classes' boundaries out of places where there
+    are unlabelled images; the published weight is 0.1.
+
+    Args:
+        logits_unlabeled: l(x) of the unlabelled images.
+
+    Source: Dai et al. (2017), Good Semi-supervised Learning that Requires a Bad GAN, section 4.
+    """
+    log_p = ops.log_softmax(logits_unlabeled, axis=-1)
+    return -ops.mean(ops.sum(ops.exp(log_p) * log_p, axis=-1))
+
+
+@keras.saving.register_keras_serializable("improved_gan_tf")
+def pull_away(features_fake: Any) -> Any:
+    """1 / (N (N - 1)) sum over i != j of cos(f_i, f_j)^2: how alike generated images are.
+
+    As a term of the generator's loss it stands for the entropy of what it generates; the published
+    weight is 0.8. Features that are all 0 have no direction, and count as orthogonal to all others.
+
+    Args:
+        features_fake: f(G(z)), a float tensor (N, ...), of N >= 2 images.
+
+    Source: Zhao et al. (2016), Energy-based Generative Adversarial Networks, section 2.4; Dai et
+    al. (2017), section 4.
+    """
+    n = ops.shape(features_fake)[0]
+    f = ops.reshape(features_fake, (n, -1))
+    f = f * ops.rsqrt(ops.maximum(ops.sum(ops.square(f), axis=1, keepdims=True), 1e-24))
+    others = 1 - ops.eye(n, dtype=f.dtype)
+    return ops.sum(others * ops.square(ops.matmul(f, ops.transpose(f)))) / (n * (n - 1))
+
+
+def consistency(logits: Any, logits_near: Any) -> Any:
+    """mean || l - l' ||^2, the squared distance of the logits of two versions of each image.
+
+    Args:
+        logits, logits_near: Float tensors (N, K); both have gradients.
+
+    Source: Lecouat et al. (2018), Semi-Supervised Learning with GANs: Revisiting Manifold
+    Regularization, section 2.
+    """
+    return ops.mean(ops.sum(ops.square(logits - logits_near), axis=-1))
+
+
+def divergence(logits: Any, logits_near: Any) -> Any:
+    """mean KL(p(y | x, y <= K) || p(y | x', y <= K)) of two versions of each image.
+
+    Args:
+        logits: l(x), a float tensor (N, K).
+        logits_near: l(x'), likewise.
+
+    Source: Miyato et al. (2017), Virtual Adversarial Training, section 3.
+    """
+    log_p, log_q = (ops.log_softmax(x, axis=-1) for x in (logits, logits_near))
+    return ops.mean(ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1))
 
 
 def gan_logits(class_logits: Any) -> Any:

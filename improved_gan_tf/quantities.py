@@ -72,6 +72,7 @@ QUANTITIES = tuple(
         ("test_error_original_average", "test error, the original's average", "original", "error"),
         ("supervised_loss", "supervised loss", "supervised", "loss"),
         ("unsupervised_loss", "unsupervised loss", "unsupervised", "loss"),
+        ("additional_loss", "additional discriminator losses", "additional", "loss"),
         ("real_loss", "discriminator loss, real images", "real", "loss"),
         ("fake_loss", "discriminator loss, generated images", "fake", "loss"),
         ("class_loss", "class loss", "class", "loss"),

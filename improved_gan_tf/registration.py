@@ -29,12 +29,20 @@ CLASSES = {
         "VirtualBatchNorm",
         "WeightNorm",
     ),
-    "models": ("ImageNetGAN", "Objective", "SemiSupervisedGAN"),
+    "models": ("DiscriminatorTerm", "ImageNetGAN", "Objective", "SemiSupervisedGAN"),
     "optimizers": ("FinalDecay", "InnerEpsilonAdam"),
     "regularizers": ("HistoricalAveraging",),
 }
 FUNCTIONS = {
-    "losses": ("error_rate", "feature_matching", "minibatch_generator", "supervised"),
+    "losses": (
+        "conditional_entropy",
+        "error_rate",
+        "feature_matching",
+        "minibatch_generator",
+        "pull_away",
+        "supervised",
+    ),
+    "models.smoothness": ("generated_consistency", "virtual_adversarial"),
     "networks.activations": ("leaky_relu",),
 }
 

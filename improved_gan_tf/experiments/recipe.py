@@ -211,6 +211,22 @@ class SemiSupervisedRecipe(Recipe):
     feature_distance: str = value("squared", choices=_DISTANCES, help="Distance of the features")
     generator_steps: int = value(1, minimum=1, help="Generator updates per discriminator update")
     unlabeled_weight: float = value(1.0, minimum=0, help="Weight of the unsupervised loss")
+    conditional_entropy: float = value(
+        0.0, minimum=0, help="Weight of the entropy of unlabelled images' classes (published: 0.1)"
+    )
+    pull_away: float = value(
+        0.0, minimum=0, help="Weight of the generated features' pull-away term (published: 0.8)"
+    )
+    consistency: float = value(
+        0.0, minimum=0, help="Weight of || D(G(z)) - D(G(z + d)) ||^2 (published: 0.001)"
+    )
+    consistency_distance: float = value(1e-5, minimum=0, help="Norm of its d")
+    virtual_adversarial: float = value(
+        0.0, minimum=0, help="Weight of the virtual adversarial loss (published: 1)"
+    )
+    virtual_adversarial_radius: float = value(
+        0.3, above=0, help="Norm of its perturbation of an image (published for MNIST: 0.3)"
+    )
     # It scales with `epochs`: a run that is resumed with more epochs goes on by the longer
     # schedule, which is not what it would have done had it begun with as many.
     learning_rate_decay: float = value(
@@ -232,6 +248,7 @@ class SemiSupervisedRecipe(Recipe):
     average_rate: float = value(
         1e-4, minimum=0, below=1, help="Rate of the discriminator's averaged parameters"
     )
+    average_start: int = value(0, minimum=0, help="Steps before their average begins")
     labels_per_class: int | None = value(10, minimum=1, help="Labels per class, or null: all")
     labels_file: str | None = value(None, help="File of labels, one per line, -1 for none")
     labels_part: str = value(

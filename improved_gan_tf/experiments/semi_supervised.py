@@ -12,6 +12,8 @@ from improved_gan_tf.experiments.experiment import Experiment
 from improved_gan_tf.experiments.recipe import Recipe
 from improved_gan_tf.quantities import BASELINE
 
+_WEIGHTS = ("conditional_entropy", "consistency", "virtual_adversarial", "pull_away")
+
 
 class SemiSupervisedExperiment(Experiment):
     """Carries out a `SemiSupervisedRecipe`, by a `models.SemiSupervisedGAN`; see `Experiment`."""
@@ -111,13 +113,49 @@ class SemiSupervisedExperiment(Experiment):
         return found and recipe.objective != "supervised"
 
     def objective(self) -> dict[str, Any]:
-        names = ("objective", "feature_distance", "generator_steps", "unlabeled_weight")
+        names = "objective feature_distance generator_steps unlabeled_weight average_start".split()
         found = {name: getattr(self.recipe, name) for name in names}
         if self._own_losses:
             code = self.recipe.code
             function = code.functions["losses"]
             found["objective"] = self.called(f"losses of {code.path}", function, self.recipe.losses)
-        return found
+        given = {name: weight for name in _WEIGHTS if (weight := getattr(self.recipe, name))}
+        if not given:
+            return found
+        if self.recipe.objective == "supervised":
+            raise UserError(
+                f"{self.recipe.name}: the objective supervised uses labelled images alone, and "
+                f"takes no {' and no '.join(given)}"
+            )
+        return found | self._additional(found["objective"], given)
+
+    def _additional(self, objective: Any, weights: dict[str, float]) -> dict[str, Any]:
+        """The terms of both players that have a weight, as `SemiSupervisedGAN.compile` has them."""
+        from improved_gan_tf import losses
+        from improved_gan_tf.models import DiscriminatorTerm, Objective, smoothness
+
+        recipe = self.recipe
+        functions: dict[str, tuple[Any, dict[str, float]]] = {
+            "conditional_entropy": (losses.conditional_entropy, {}),
+            "consistency": (
+                smoothness.generated_consistency,
+                {"distance": recipe.consistency_distance},
+            ),
+            "virtual_adversarial": (
+                smoothness.virtual_adversarial,
+                {"radius": recipe.virtual_adversarial_radius},
+            ),
+            "pull_away": (losses.pull_away, {}),
+        }
+        own = [*objective] if isinstance(objective, list | tuple) else [objective]
+        terms = []
+        for name, weight in weights.items():
+            function, values = functions[name]
+            if name == "pull_away":
+                own.append(Objective(function, weight))
+            else:
+                terms.append(DiscriminatorTerm(function, weight, **values))
+        return {"objective": own, "discriminator_terms": terms}
 
     def compile(self, gan: Any, steps_per_epoch: int | None = None) -> None:
         """Compiles the model, see `Experiment.compile`; losses of one's own are tried at once."""
@@ -157,6 +195,7 @@ class SemiSupervisedExperiment(Experiment):
         names = ("score_classifier", "score_reference", "score_metrics")
         unscored = {"score_every": 0, **dict.fromkeys(names)}
         values = {"objective": "supervised", "baseline": False, **unscored}
+        values |= dict.fromkeys(_WEIGHTS, 0)
         return dataclasses.replace(self.recipe, **values, expected="")
 
     def evaluate(self, gan: Any, data: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""The generator's objective as parts: functions of the discriminator's features and logits."""
+"""Both players' losses as parts: functions of what a training step computes, by name."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -9,14 +9,63 @@ import keras
 from improved_gan_tf import losses
 
 QUANTITIES = ("features_real", "features_fake", "logits_real", "logits_fake")
+DISCRIMINATOR_QUANTITIES = (
+    "labels",
+    "images_labeled",
+    "logits_labeled",
+    "images_unlabeled",
+    "logits_unlabeled",
+    "latents",
+    "images_fake",
+    "logits_fake",
+    "generator",
+    "discriminator",
+    "seed_generator",
+)
+
+
+class _Term:
+    """weight * loss(what the loss names of the quantities of a step)."""
+
+    quantities: tuple[str, ...] = ()
+    called: str = ""
+
+    def __init__(self, loss: Callable[..., Any], weight: float = 1.0, **values: Any):
+        self.loss = loss
+        self.weight = weight
+        self.values = values
+        known = inspect.signature(loss).parameters
+        self.needs: tuple[str, ...] = tuple(name for name in self.quantities if name in known)
+        missing = [
+            name
+            for name, parameter in known.items()
+            if parameter.default is parameter.empty and name not in (*self.quantities, *values)
+        ]
+        if missing or not self.needs:
+            raise ValueError(
+                f"{self.called} takes some of {', '.join(self.quantities)}; "
+                + (f"{', '.join(missing)} has no value" if missing else "it takes none of them")
+            )
+
+    def __call__(self, quantities: dict[str, Any]) -> Any:
+        loss = self.loss(**{name: quantities[name] for name in self.needs}, **self.values)
+        return loss if self.weight == 1 else self.weight * loss
+
+    def get_config(self) -> dict[str, Any]:
+        loss = keras.saving.serialize_keras_object(self.loss)
+        return {"loss": loss, "weight": self.weight, **self.values}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        return cls(**{**config, "loss": keras.saving.deserialize_keras_object(config["loss"])})
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
-class Objective:
+class Objective(_Term):
     """One term of the generator's objective: weight * loss(what the loss names).
 
     The terms of the paper are `Objective(losses.feature_matching)` (section 3.1) and
-    `Objective(losses.minibatch_generator)` (section 3.2).
+    `Objective(losses.minibatch_generator)` (section 3.2); `losses.pull_away` is a later one.
 
     Args:
         loss: A function that returns a scalar tensor. Its parameters are some of "features_real"
@@ -42,34 +91,45 @@ class Objective:
     [('features_real', 'features_fake'), ('logits_fake',)]
     """
 
-    def __init__(self, loss: Callable[..., Any], weight: float = 1.0, **values: Any):
-        self.loss = loss
-        self.weight = weight
-        self.values = values
-        known = inspect.signature(loss).parameters
-        self.needs: tuple[str, ...] = tuple(name for name in QUANTITIES if name in known)
-        missing = [
-            name
-            for name, parameter in known.items()
-            if parameter.default is parameter.empty and name not in (*QUANTITIES, *values)
-        ]
-        if missing or not self.needs:
-            raise ValueError(
-                f"an objective takes some of {', '.join(QUANTITIES)}; "
-                + (f"{', '.join(missing)} has no value" if missing else "it takes none of them")
-            )
+    quantities = QUANTITIES
+    called = "an objective"
 
-    def __call__(self, quantities: dict[str, Any]) -> Any:
-        loss = self.loss(**{name: quantities[name] for name in self.needs}, **self.values)
-        return loss if self.weight == 1 else self.weight * loss
 
-    def get_config(self) -> dict[str, Any]:
-        loss = keras.saving.serialize_keras_object(self.loss)
-        return {"loss": loss, "weight": self.weight, **self.values}
+@keras.saving.register_keras_serializable("improved_gan_tf")
+class DiscriminatorTerm(_Term):
+    """One more term of the discriminator's loss: weight * loss(what the loss names).
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Objective":
-        return cls(**{**config, "loss": keras.saving.deserialize_keras_object(config["loss"])})
+    It is added to the supervised and the unsupervised loss. Those of the package are
+    `losses.conditional_entropy`, `smoothness.generated_consistency` and
+    `smoothness.virtual_adversarial`.
+
+    Args:
+        loss: A function that returns a scalar tensor. Its parameters are some of: "images_labeled",
+            "images_unlabeled" and "images_fake", (N, H, W, C); the logits that the step computes of
+            them, "logits_labeled", "logits_unlabeled" and "logits_fake", (N, K); "labels", (N,);
+            "latents", of which the generated images are made, (N, Z); "generator" and
+            "discriminator", functions from latent vectors to images and from images to logits, as
+            training has them; "seed_generator", a `keras.random.SeedGenerator` to draw by. See
+            `Objective` for how one of your own is saved.
+        weight: The factor of the loss, a float, 1.0 by default.
+        **values: Other parameters of the function, which are saved too.
+
+    Attributes:
+        needs: The quantities that the loss takes.
+
+    Raises:
+        ValueError: The function has another parameter without a value, or none of these.
+
+    Example:
+    >>> from improved_gan_tf.models import smoothness
+    >>> entropy = DiscriminatorTerm(losses.conditional_entropy, weight=0.1)
+    >>> near = DiscriminatorTerm(smoothness.virtual_adversarial, radius=2.0)
+    >>> entropy.needs, near.needs
+    (('logits_unlabeled',), ('images_unlabeled', 'discriminator', 'seed_generator'))
+    """
+
+    quantities = DISCRIMINATOR_QUANTITIES
+    called = "a discriminator term"
 
 
 NAMED: dict[str, Callable[..., Any] | None] = {
@@ -105,3 +165,39 @@ def terms(given: Any, distance: str) -> list[Objective]:
             values: dict[str, Any] = {"distance": distance} if each == "feature_matching" else {}
             found.append(Objective(loss, **values))
     return found
+
+
+def discriminator_terms(given: Any) -> list[DiscriminatorTerm]:
+    """Returns the additional terms that `compile` was given for the discriminator.
+
+    Args:
+        given: A function, a `DiscriminatorTerm`, a list of them, or None.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    found = []
+    for each in given if isinstance(given, list | tuple) else [given]:
+        if isinstance(each, DiscriminatorTerm):
+            found.append(each)
+        elif callable(each) and not isinstance(each, Objective):
+            found.append(DiscriminatorTerm(each))
+        elif each is not None:
+            raise ValueError(
+                "discriminator_terms must be functions of some of "
+                f"{', '.join(DISCRIMINATOR_QUANTITIES)}, or DiscriminatorTerms, not {each!r}"
+            )
+    return found
+
+
+def total(found: Iterable[_Term], quantities: dict[str, Any]) -> Any:
+    """Returns the sum of terms, a scalar tensor.
+
+    Args:
+        found: The terms, at least one.
+        quantities: All that they need, by name.
+    """
+    first, *others = [term(quantities) for term in found]
+    for other in others:
+        first = first + other
+    return first

@@ -1,6 +1,5 @@
 """The K+1-class semi-supervised GAN of section 5 as a `keras.Model`."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -11,17 +10,20 @@ from improved_gan_tf import losses, random
 from improved_gan_tf.in_memory import InMemory
 from improved_gan_tf.layers import couples_examples
 from improved_gan_tf.models import many_steps, objectives, streams
+from improved_gan_tf.models.averaged_classifier import AveragedClassifier
 from improved_gan_tf.models.gan import GAN, full, watch
+from improved_gan_tf.models.random_states import SavedRandomStates
 from improved_gan_tf.networks import players
-from improved_gan_tf.optimizers import InnerEpsilonAdam, debiased, update_average
+from improved_gan_tf.optimizers import InnerEpsilonAdam
 
-AVERAGES = ("debiased", "original", "none")
 _LOSSES = ("supervised_loss", "unsupervised_loss", "generator_loss")
+_ADDITIONAL = "additional_loss"
 _VALUES = ("objective", "feature_distance", "generator_steps", "unlabeled_weight")
+_LATER = ("discriminator_terms", "average_start")
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
-class SemiSupervisedGAN(GAN):
+class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
     """Trains a classifier on labelled, unlabelled and generated images, by plain `fit`.
 
     `fit` takes arrays of images and labels, -1 where there is none, or a data set of batches.
@@ -30,8 +32,9 @@ class SemiSupervisedGAN(GAN):
     is absent):
 
     1. the discriminator descends `losses.supervised(y, D(x))` +
-       unlabeled_weight * `losses.unsupervised(D(u), D(G(z)))`, and the running average of its
-       parameters takes in the values from before this update;
+       unlabeled_weight * `losses.unsupervised(D(u), D(G(z)))` (+ what `compile` is given as
+       discriminator_terms), and the running average of its parameters takes in the values from
+       before this update;
     2. `generator_steps` times the generator, with fresh z and the updated discriminator, descends
        `losses.feature_matching(f(v), f(G(z)))` or `losses.minibatch_generator(D(G(z)))`, or what
        `compile` is given as objective.
@@ -81,8 +84,8 @@ class SemiSupervisedGAN(GAN):
     train_batch_disc, train_batch_gen, test_batch).
     """
 
-    compile_values = (*GAN.compile_values, *_VALUES)
-    reported = (*_LOSSES, "error", "val_error", "val_error_current")
+    compile_values = (*GAN.compile_values, *_VALUES, *_LATER)
+    reported: tuple[str, ...] = (*_LOSSES, "error", "val_error", "val_error_current")
 
     def __init__(
         self,
@@ -96,8 +99,6 @@ class SemiSupervisedGAN(GAN):
         **kwargs: Any,
     ):
         super().__init__(generator, discriminator, seed, image_range, **kwargs)
-        if average not in AVERAGES:
-            raise ValueError(f"average must be one of {', '.join(AVERAGES)}, not {average!r}")
         latents, logits = players.inputs(generator), players.output_shape(discriminator)
         if len(latents) != 1:
             raise ValueError(f"the generator must have one input, not {len(latents)}")
@@ -110,15 +111,8 @@ class SemiSupervisedGAN(GAN):
         self.latent_shape = tuple(latents[0].shape[1:])
         self.features_layer = features
         self.features: Any = players.features(discriminator, features)
-        self.average = average
-        self.average_rate = average_rate
         self.seed_generator = keras.random.SeedGenerator(seed)
-        fixed = {"initializer": "zeros", "trainable": False}
-        self.average_steps = self.add_weight((), dtype="int32", name="average_steps", **fixed)
-        self.averages = [
-            self.add_weight(v.shape, dtype=v.dtype, name="average", **fixed)
-            for v in discriminator.trainable_variables
-        ]
+        self.add_averages(average, average_rate)
         self.couples_examples = couples_examples(discriminator)
         self.built = True
 
@@ -130,6 +124,8 @@ class SemiSupervisedGAN(GAN):
         feature_distance: str = "squared",
         generator_steps: int = 1,
         unlabeled_weight: float = 1.0,
+        discriminator_terms: Any = None,
+        average_start: int = 0,
         **kwargs: Any,
     ) -> None:
         """Sets the objective and both optimizers.
@@ -145,6 +141,12 @@ class SemiSupervisedGAN(GAN):
             feature_distance: "squared" (the default) or "absolute", see `losses.feature_matching`.
             generator_steps: Generator updates per discriminator update, an integer; 1 by default.
             unlabeled_weight: The weight of the unsupervised loss, a float, 1.0 by default.
+            discriminator_terms: More terms of the discriminator's loss, a `DiscriminatorTerm`, a
+                function of what these take, or a list of them; None (the default) for none. Their
+                sum is reported as "additional_loss".
+            average_start: The number of updates of the discriminator before the average of its
+                parameters begins, an integer, 0 by default; until then `call` uses the current
+                ones. With a low `average_rate` the average is of all later steps alike.
             **kwargs: `historical_averaging` and `metrics`, see `GAN.compile`, and arguments of
                 `keras.Model.compile`, such as `jit_compile`.
 
@@ -158,6 +160,11 @@ class SemiSupervisedGAN(GAN):
         needs = {name for term in terms for name in term.needs}
         if needs & {"features_real", "features_fake"} and self.features is None:
             raise ValueError(players.no_features(self.discriminator, self.features_layer))
+        additional = objectives.discriminator_terms(discriminator_terms)
+        if additional and objective == "supervised":
+            raise ValueError("objective 'supervised' takes no discriminator_terms")
+        if average_start < 0:
+            raise ValueError(f"average_start must be at least 0, not {average_start!r}")
         if generator_steps < 1:
             raise ValueError(f"generator_steps must be at least 1, not {generator_steps!r}")
         super().compile(generator_optimizer, discriminator_optimizer, **kwargs)
@@ -168,7 +175,12 @@ class SemiSupervisedGAN(GAN):
         self.generator_steps = generator_steps
         self.unlabeled_weight = unlabeled_weight
         self.many_steps: many_steps.ManySteps | None = None
-        names = _LOSSES if self.trains_generator else _LOSSES[:1]
+        self.discriminator_terms = discriminator_terms
+        self.additional_terms = additional
+        self.average_start = average_start
+        own = (*_LOSSES[:2], *([_ADDITIONAL] if additional else []), *_LOSSES[2:])
+        self.reported = (*own, *type(self).reported[len(_LOSSES) :])
+        names = own if self.trains_generator else _LOSSES[:1]
         self._train_metrics = [keras.metrics.Mean(name=name) for name in names]
         self._error = keras.metrics.Mean(name="error")
         self._error_current = keras.metrics.Mean(name="error_current")
@@ -226,22 +238,6 @@ class SemiSupervisedGAN(GAN):
         shape = (n, *self.latent_shape)
         return random.uniform(shape, self.seed_generator, self.generator.input_dtype)
 
-    def classifier_values(self, average: str | None = None) -> list[Any]:
-        """Returns the values of the classifier's parameters by `average`, or by `self.average`."""
-        average, variables = average or self.average, self.discriminator.trainable_variables
-        if average == "debiased":
-            return debiased(self.averages, variables, self.average_rate, self.average_steps)
-        return self.averages if average == "original" else variables
-
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        return self._classified(inputs, training=training)
-
-    def _classified(self, inputs, average=None, training=False):
-        variables = self.discriminator.trainable_variables
-        values = [keras.ops.convert_to_tensor(v) for v in self.classifier_values(average)]
-        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
-            return self.discriminator(inputs, training=training)
-
     def train_step(self, data: dict[str, Any]) -> dict[str, Any]:
         data = streams.checked(data, self.trains_generator)
         report, logits = self._discriminator_step(data)
@@ -275,15 +271,31 @@ class SemiSupervisedGAN(GAN):
                 loss = report["supervised_loss"] = losses.supervised(y, logits)
             else:
                 u = data["unlabeled"]
-                fake = self._fake(u.shape[0])
+                latents = self.latent(u.shape[0])
+                fake = self._drawn(latents)
                 logits, logits_unlabeled, logits_fake = self._logits(x, u, fake)
                 report["supervised_loss"] = losses.supervised(y, logits)
                 report["unsupervised_loss"] = losses.unsupervised(logits_unlabeled, logits_fake)
                 weighted = self.unlabeled_weight * report["unsupervised_loss"]
                 loss = report["supervised_loss"] + weighted
+                if self.additional_terms:
+                    found = {
+                        "labels": y,
+                        "images_labeled": x,
+                        "logits_labeled": logits,
+                        "images_unlabeled": u,
+                        "logits_unlabeled": logits_unlabeled,
+                        "latents": full(latents),
+                        "images_fake": fake,
+                        "logits_fake": logits_fake,
+                        "generator": self._drawn,
+                        "discriminator": lambda images: self._logits(images)[0],
+                        "seed_generator": self.seed_generator,
+                    }
+                    report[_ADDITIONAL] = objectives.total(self.additional_terms, found)
+                    loss += report[_ADDITIONAL]
             loss = self.discriminator_optimizer.scale_loss(self.penalized("discriminator", loss))
-        update_average(self.averages, variables, self.average_rate)
-        self.average_steps.assign_add(1)
+        self.update_averages()
         self.descend("discriminator", tape.gradient(loss, values))
         report["error"] = losses.error_rate(y, logits)
         return report, logits
@@ -300,9 +312,9 @@ class SemiSupervisedGAN(GAN):
         logits = self.discriminator(tf.concat(batches, axis=0), training=True)
         return tf.split(full(logits), sizes)
 
-    def _fake(self, n):
-        """n generated images, as training sees them."""
-        return full(self.generator(self.latent(n), training=True))
+    def _drawn(self, latents):
+        """Generated images, as training sees them."""
+        return full(self.generator(latents, training=True))
 
     def _generator_step(self, data):
         """Step 2, once; returns the generator's loss."""
@@ -310,10 +322,9 @@ class SemiSupervisedGAN(GAN):
         found = self._quantities("real", v)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             watched = watch(tape, self.generator.trainable_variables)
-            fake = self._fake(v.shape[0])
+            fake = self._drawn(self.latent(v.shape[0]))
             found.update(self._quantities("fake", fake))
-            parts = [term(found) for term in self.objective_terms]
-            loss = parts[0] if len(parts) == 1 else tf.add_n(parts)
+            loss = objectives.total(self.objective_terms, found)
             scaled = self.generator_optimizer.scale_loss(self.penalized("generator", loss))
         self.descend("generator", tape.gradient(scaled, watched))
         return loss
@@ -341,51 +352,9 @@ class SemiSupervisedGAN(GAN):
         self.labelled(y, logits)
         return self.logs(training=False)
 
-    def error_rates(self, dataset: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
-        """Returns the error rates with each of the three sets of parameters, in one pass.
-
-        They are whole counts divided by the number of images; the means of `evaluate` are rounded.
-
-        Args:
-            dataset: An iterable of batches (images, labels); every image counts once (D11).
-
-        Returns:
-            {"images": N, "error": with the debiased average, "error_current": with the current
-            parameters, "error_original_average": with the original's (D10)}, errors in 0..1.
-        """
-        sets = {"error": "debiased", "error_current": "none", "error_original_average": "original"}
-
-        @tf.function(jit_compile=self.jit_compile, reduce_retracing=True)
-        def wrong(x, y):
-            logits = [full(self._classified(x, average)) for average in sets.values()]
-            return tf.stack([tf.math.count_nonzero(losses.errors(y, each)) for each in logits])
-
-        images, counts = 0, np.zeros(len(sets), "int64")
-        for x, y in dataset:
-            images += len(y)
-            counts += wrong(x, y).numpy()
-        return {"images": images, **{k: int(c) / images for k, c in zip(sets, counts, strict=True)}}
-
     def draw_latents(self, n: int, seed: int | None) -> np.ndarray:
         source = self.seed_generator if seed is None else keras.random.SeedGenerator(seed)
         return np.asarray(random.uniform((n, *self.latent_shape), source))
-
-    def save_own_variables(self, store: Any) -> None:
-        super().save_own_variables(store)
-        for i, variable in enumerate(self._random_states()):
-            store[f"random_state_{i}"] = variable
-
-    def load_own_variables(self, store: Any) -> None:
-        states = self._random_states()
-        for i, variable in enumerate(states):
-            variable.assign(store[f"random_state_{i}"])
-        own = {key: store[key] for key in store.keys() if not key.startswith("random_state_")}
-        super().load_own_variables(own)
-
-    def _random_states(self):
-        """The states of all seed generators: variables that Keras does not count as weights."""
-        weights = {id(v) for v in self.weights}
-        return [v for v in self.variables if id(v) not in weights and "seed" in v.path]
 
     def get_config(self) -> dict[str, Any]:
         own = {"average": self.average, "average_rate": self.average_rate}

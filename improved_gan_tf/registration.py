@@ -38,6 +38,7 @@ FUNCTIONS = {
         "conditional_entropy",
         "error_rate",
         "feature_matching",
+        "latent_likelihood",
         "minibatch_generator",
         "pull_away",
         "supervised",

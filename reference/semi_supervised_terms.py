@@ -114,3 +114,20 @@ def virtual_adversarial(network, x, start, radius):
     near = x + radius * adversarial_direction(network, x, start)
     a, b = network.logits(x), network.logits(near)
     return divergence(a, b), network.gradients(near, divergence_gradient(a, b))
+
+
+def latent_likelihood(z, codes):
+    """mean sum(log s + (z - m)^2 / (2 s^2)), codes the means m and log s side by side."""
+    total = 0.0
+    for value, code in zip(z, codes, strict=True):
+        mean, log_s = np.split(code, 2)
+        total += np.sum(log_s + (value - mean) ** 2 / (2 * np.exp(log_s) ** 2))
+    return total / len(z)
+
+
+def latent_likelihood_gradients(z, codes):
+    """With respect to z and to the codes."""
+    mean, log_s = np.split(codes, 2, axis=1)
+    standard = (z - mean) / np.exp(log_s)
+    of_latents = standard / np.exp(log_s) / len(z)
+    return of_latents, np.concatenate([-of_latents, (1 - standard**2) / len(z)], axis=1)

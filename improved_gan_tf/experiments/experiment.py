@@ -118,7 +118,7 @@ class Experiment:
             discriminator["num_classes"] = num_classes
         made = []
         for part, given in (("generator", generator), ("discriminator", discriminator)):
-            name, function = self._function(part)
+            name, function = self.network_function(part)
             network = self.called(name, function, given)
             if not isinstance(network, keras.Model):
                 raise UserError(f"the {name} is a {type(network).__name__}; expected a keras.Model")
@@ -148,21 +148,26 @@ class Experiment:
         except (TypeError, ValueError) as error:
             raise UserError(f"the {name} cannot be made: {error}") from error
 
-    def _function(self, part: str) -> tuple[str, Callable]:
+    def network_function(self, part: str) -> tuple[str, Callable]:
         """What makes a network, and what messages call that: the recipe file's, or one of ours."""
         from improved_gan_tf.networks import NETWORKS
 
         code, name = self.recipe.code, self.recipe.network
         if code and part in code.functions:
             return f"{part} of {code.path}", code.functions[part]
+        known = {
+            key: vars(module)[part] for key, module in NETWORKS.items() if part in vars(module)
+        }
         if name is None:
             raise UserError(
-                f"{self.recipe.name} has no {part}; name a network ({', '.join(NETWORKS)}), or "
+                f"{self.recipe.name} has no {part}; name a network ({', '.join(known)}), or "
                 f"define {part}() in the recipe's file"
             )
-        if name not in NETWORKS:
-            raise unknown("no network", name, NETWORKS)
-        return f"{name} {part}", getattr(NETWORKS[name], part)
+        if name not in known:
+            raise unknown(
+                f"no network with {part}()" if name in NETWORKS else "no network", name, known
+            )
+        return f"{name} {part}", known[name]
 
     def model(self, generator: Any, discriminator: Any, seed: int) -> Any:
         """Makes the model of both networks, not compiled, a `models.GAN`.

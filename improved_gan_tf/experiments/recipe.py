@@ -217,6 +217,10 @@ class SemiSupervisedRecipe(Recipe):
     pull_away: float = value(
         0.0, minimum=0, help="Weight of the generated features' pull-away term (published: 0.8)"
     )
+    encoder_weight: float = value(
+        0.0, minimum=0, help="Weight of the likelihood of z by an encoder (published: 0.01)"
+    )
+    encoder: Mapping[str, Any] = value({}, help="Arguments of the networks' encoder()")
     consistency: float = value(
         0.0, minimum=0, help="Weight of || D(G(z)) - D(G(z + d)) ||^2 (published: 0.001)"
     )

@@ -18,7 +18,7 @@ from typing import Any
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments.recipe import Recipe
 
-FUNCTIONS = ("generator", "discriminator", "data", "losses")
+FUNCTIONS = ("generator", "discriminator", "encoder", "data", "losses")
 """The functions that a file may have beside its recipe."""
 GROUP = "improved_gan_tf.recipes"
 """The entry points by which an installed package names its recipes."""
@@ -30,6 +30,7 @@ class RecipeFile:
     A function that the file defines is used in place of what the recipe's values name:
     `generator(image_shape)` and `discriminator(image_shape, num_classes)`, which return a
     `keras.Model` and also take the recipe's `generator` and `discriminator` by keyword,
+    `encoder(image_shape, latent_dim)` likewise where `encoder_weight` is not 0,
     `data(recipe, data_dir)`, which returns what `data.load` takes or returns, and `losses()`, which
     takes the recipe's `losses` by keyword and returns the generator's objective as
     `SemiSupervisedGAN.compile` takes it.

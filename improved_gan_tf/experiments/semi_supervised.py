@@ -1,6 +1,7 @@
 """Experiments on few labels: the recipes of MNIST, the digits, CIFAR-10 and SVHN."""
 
 import dataclasses
+import math
 import os
 from typing import Any
 
@@ -12,7 +13,8 @@ from improved_gan_tf.experiments.experiment import Experiment
 from improved_gan_tf.experiments.recipe import Recipe
 from improved_gan_tf.quantities import BASELINE
 
-_WEIGHTS = ("conditional_entropy", "consistency", "virtual_adversarial", "pull_away")
+_OF_GENERATOR = ("pull_away", "encoder_weight")
+_WEIGHTS = ("conditional_entropy", "consistency", "virtual_adversarial", *_OF_GENERATOR)
 
 
 class SemiSupervisedExperiment(Experiment):
@@ -56,8 +58,24 @@ class SemiSupervisedExperiment(Experiment):
         from improved_gan_tf.models import SemiSupervisedGAN
 
         values = {"seed": seed, "average_rate": self.recipe.average_rate}
-        image_range = data_sets.Scaling(self.recipe.scaling).range
-        return SemiSupervisedGAN(generator, discriminator, image_range=image_range, **values)
+        values["image_range"] = data_sets.Scaling(self.recipe.scaling).range
+        values["encoder"] = self._encoder(generator) if self.recipe.encoder_weight else None
+        return SemiSupervisedGAN(generator, discriminator, **values)
+
+    def _encoder(self, generator: Any) -> Any:
+        """The network that finds the latent vectors of generated images, of the types of theirs."""
+        import keras
+
+        from improved_gan_tf.networks import players
+
+        shape, latents = players.output_shape(generator)[1:], players.inputs(generator)[0].shape[1:]
+        sizes = {"image_shape": tuple(shape), "latent_dim": math.prod(latents)}
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(generator.dtype_policy)
+        try:
+            return self.called(*self.network_function("encoder"), {**self.recipe.encoder, **sizes})
+        finally:
+            keras.config.set_dtype_policy(policy)
 
     def optimizers(self, steps_per_epoch: int | None) -> tuple[Any, Any]:
         from improved_gan_tf.optimizers import InnerEpsilonAdam
@@ -146,12 +164,13 @@ class SemiSupervisedExperiment(Experiment):
                 {"radius": recipe.virtual_adversarial_radius},
             ),
             "pull_away": (losses.pull_away, {}),
+            "encoder_weight": (losses.latent_likelihood, {}),
         }
         own = [*objective] if isinstance(objective, list | tuple) else [objective]
         terms = []
         for name, weight in weights.items():
             function, values = functions[name]
-            if name == "pull_away":
+            if name in _OF_GENERATOR:
                 own.append(Objective(function, weight))
             else:
                 terms.append(DiscriminatorTerm(function, weight, **values))
@@ -165,10 +184,15 @@ class SemiSupervisedExperiment(Experiment):
 
         import keras
 
-        images, found = keras.ops.zeros((2, *gan.image_shape)), {}
-        for name in gan.objective_needs:
-            part = gan.features if name.startswith("features") else gan.discriminator
-            found[name] = part(images, training=False)
+        images = keras.ops.zeros((2, *gan.image_shape))
+        of_images = {
+            "features": gan.features,
+            "logits": gan.discriminator,
+            "encoded": gan.encoder,
+        }
+        found = {"images_fake": images, "latents": keras.ops.zeros((2, *gan.latent_shape))}
+        for name in set(gan.objective_needs) - set(found):
+            found[name] = of_images[name.split("_")[0]](images, training=False)
         with self.recipe.code.errors():
             for term in gan.objective_terms:
                 shape = tuple(keras.ops.shape(term(found)))

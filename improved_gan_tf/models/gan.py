@@ -52,6 +52,7 @@ class GAN(keras.Model):
         compile_values: The names of the arguments of `compile` that are saved with the model.
         histories: The historical averaging of "generator" and "discriminator"; empty without it.
         images_at_once: The number of images that the generator makes in one call of `images`.
+        networks: The names of the attributes that are networks and saved with the model.
 
     Raises:
         ValueError: The networks do not fit together, or `image_range` is empty.
@@ -62,6 +63,7 @@ class GAN(keras.Model):
     reported: tuple[str, ...] = ()
     compile_values: tuple[str, ...] = ("jit_compile", "historical_averaging")
     images_at_once: int = 500
+    networks: tuple[str, ...] = PLAYERS
 
     def __init__(
         self,
@@ -139,31 +141,35 @@ class GAN(keras.Model):
         self.optimizer = BothOptimizers(*both)
         self.historical_averaging = historical_averaging
         # Built now: a state that does not exist when weights are loaded would be left out.
-        self.generator_optimizer.build(self.generator.trainable_variables)
-        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+        for player in PLAYERS:
+            self.player(player)[1].build(self.trained(player))
         self.histories.clear()
         for player in PLAYERS if historical_averaging else ():
             history = HistoricalAveraging(historical_averaging, name=f"{player}_history")
-            history.build(self.player(player)[0].trainable_variables)
+            history.build(self.trained(player))
             self.histories[player] = history
 
     def player(self, name: str) -> tuple[keras.Model, Any]:
         """Returns the network and the optimizer of "generator" or "discriminator"."""
         return getattr(self, name), getattr(self, f"{name}_optimizer")
 
+    def trained(self, name: str) -> list[Any]:
+        """Returns the variables that a player's optimizer moves."""
+        return self.player(name)[0].trainable_variables
+
     def penalized(self, name: str, loss: Any) -> Any:
         """Returns what a player descends: its loss plus, where it is compiled, the penalty."""
         if name not in self.histories:
             return loss
-        penalty = self.histories[name].penalty(self.player(name)[0].trainable_variables)
+        penalty = self.histories[name].penalty(self.trained(name))
         return loss + tf.cast(penalty, loss.dtype)
 
     def descend(self, name: str, gradients: list[Any]) -> None:
         """Moves a player by its optimizer; its parameters from before become part of the past."""
-        network, optimizer = self.player(name)
+        variables = self.trained(name)
         if name in self.histories:
-            self.histories[name].update(network.trainable_variables)
-        optimizer.apply(gradients, network.trainable_variables)
+            self.histories[name].update(variables)
+        self.player(name)[1].apply(gradients, variables)
 
     def own_metrics(self) -> list[keras.metrics.Metric]:
         """Returns the means of the losses and errors; a subclass implements it."""
@@ -290,10 +296,10 @@ class GAN(keras.Model):
         return self.images(self.latent_vectors(n, seed), batch_statistics)
 
     def get_config(self) -> dict[str, Any]:
+        serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
-            "generator": keras.saving.serialize_keras_object(self.generator),
-            "discriminator": keras.saving.serialize_keras_object(self.discriminator),
+            **{name: serialize(getattr(self, name)) for name in self.networks},
             "seed": self.seed,
             "image_range": list(self.image_range),
         }
@@ -302,7 +308,8 @@ class GAN(keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "GAN":
         networks = {
             name: keras.saving.deserialize_keras_object(config[name], custom_objects)
-            for name in ("generator", "discriminator")
+            for name in cls.networks
+            if config.get(name) is not None
         }
         return cls(**{**config, **networks})
 

@@ -8,7 +8,15 @@ import keras
 
 from improved_gan_tf import losses
 
-QUANTITIES = ("features_real", "features_fake", "logits_real", "logits_fake")
+QUANTITIES = (
+    "features_real",
+    "features_fake",
+    "logits_real",
+    "logits_fake",
+    "images_fake",
+    "latents",
+    "encoded",
+)
 DISCRIMINATOR_QUANTITIES = (
     "labels",
     "images_labeled",
@@ -65,13 +73,16 @@ class Objective(_Term):
     """One term of the generator's objective: weight * loss(what the loss names).
 
     The terms of the paper are `Objective(losses.feature_matching)` (section 3.1) and
-    `Objective(losses.minibatch_generator)` (section 3.2); `losses.pull_away` is a later one.
+    `Objective(losses.minibatch_generator)` (section 3.2); `losses.pull_away` and
+    `losses.latent_likelihood` are later ones.
 
     Args:
         loss: A function that returns a scalar tensor. Its parameters are some of "features_real"
             and "features_fake", the output of the features' layer on unlabelled and generated
-            images, float tensors (N, ...), and "logits_real" and "logits_fake", (N, K); only what
-            it names is computed. Features and logits come from a pass each, with noise of its own.
+            images, float tensors (N, ...), "logits_real" and "logits_fake", (N, K), "images_fake"
+            and the "latents" that these are made of, and "encoded", what the model's encoder makes
+            of them; only what it names is computed. Features and logits come from a pass each, with
+            noise of its own.
             A function of your own is saved with the model if it is registered by
             `keras.saving.register_keras_serializable`.
         weight: The factor of the loss, a float, 1.0 by default.
@@ -81,7 +92,7 @@ class Objective(_Term):
         needs: The quantities that the loss takes.
 
     Raises:
-        ValueError: The function has another parameter without a value, or none of the four.
+        ValueError: The function has another parameter without a value, or none of these.
 
     Example:
     >>> def mean_logit(logits_fake):

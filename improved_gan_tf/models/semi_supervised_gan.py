@@ -1,5 +1,6 @@
 """The K+1-class semi-supervised GAN of section 5 as a `keras.Model`."""
 
+import math
 from typing import Any
 
 import keras
@@ -58,6 +59,9 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
         features: The name of the discriminator's layer whose output feature matching compares, at
             any depth, also in a subclassed model; "features" by default. Other objectives need no
             such layer.
+        encoder: A `keras.Model` from images to (N, 2 Z), which terms of the objective get as
+            "encoded" (see `losses.latent_likelihood`). The generator's optimizer moves it along
+            with the generator. None (the default): no such term.
 
     Attributes:
         couples_examples: Whether the discriminator relates the examples of a batch to each other,
@@ -85,6 +89,7 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
     """
 
     compile_values = (*GAN.compile_values, *_VALUES, *_LATER)
+    networks = (*GAN.networks, "encoder")
     reported: tuple[str, ...] = (*_LOSSES, "error", "val_error", "val_error_current")
 
     def __init__(
@@ -96,6 +101,7 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
         average: str = "debiased",
         average_rate: float = 1e-4,
         features: str = "features",
+        encoder: keras.Model | None = None,
         **kwargs: Any,
     ):
         super().__init__(generator, discriminator, seed, image_range, **kwargs)
@@ -114,6 +120,15 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.add_averages(average, average_rate)
         self.couples_examples = couples_examples(discriminator)
+        self.encoder = encoder
+        if encoder is not None:
+            images, size = players.output_shape(generator), 2 * math.prod(self.latent_shape)
+            found = players.output_shape(players.checked(encoder, "encoder", images))
+            if found[1:] != (size,):
+                raise ValueError(
+                    f"the encoder must return (N, {size}), a mean and a log standard deviation of "
+                    f"each latent variable, not {found}"
+                )
         self.built = True
 
     def compile(
@@ -160,6 +175,12 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
         needs = {name for term in terms for name in term.needs}
         if needs & {"features_real", "features_fake"} and self.features is None:
             raise ValueError(players.no_features(self.discriminator, self.features_layer))
+        if ("encoded" in needs) != (self.encoder is not None):
+            raise ValueError(
+                "a model with an encoder, SemiSupervisedGAN(..., encoder=...), and a term of the "
+                "objective that takes encoded, such as losses.latent_likelihood, go together; only "
+                f"{'the term' if 'encoded' in needs else 'the encoder'} is given"
+            )
         additional = objectives.discriminator_terms(discriminator_terms)
         if additional and objective == "supervised":
             raise ValueError("objective 'supervised' takes no discriminator_terms")
@@ -192,6 +213,11 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
     @property
     def trains_generator(self) -> bool:
         return self.objective != "supervised"
+
+    def trained(self, name: str) -> list[Any]:
+        found = super().trained(name)
+        both = name == "generator" and self.encoder is not None
+        return [*found, *self.encoder.trainable_variables] if both else found
 
     def own_metrics(self) -> list[keras.metrics.Metric]:
         return [*self._train_metrics, self._error, self._error_current] if self.compiled else []
@@ -321,9 +347,12 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
         v = data["unlabeled_generator"]
         found = self._quantities("real", v)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            watched = watch(tape, self.generator.trainable_variables)
-            fake = self._drawn(self.latent(v.shape[0]))
-            found.update(self._quantities("fake", fake))
+            watched = watch(tape, self.trained("generator"))
+            latents = self.latent(v.shape[0])
+            fake = self._drawn(latents)
+            found.update(self._quantities("fake", fake), images_fake=fake, latents=full(latents))
+            if self.encoder is not None:
+                found["encoded"] = full(self.encoder(fake, training=True))
             loss = objectives.total(self.objective_terms, found)
             scaled = self.generator_optimizer.scale_loss(self.penalized("generator", loss))
         self.descend("generator", tape.gradient(scaled, watched))

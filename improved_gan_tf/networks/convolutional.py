@@ -17,6 +17,8 @@ from improved_gan_tf.layers.checks import check_at_least
 from improved_gan_tf.networks.activations import leaky_relu
 from improved_gan_tf.networks.width import scaled
 
+_POOLINGS = {"mean": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
+
 
 def _start():
     """N(0, 0.05), the initial values of every kernel of these networks."""
@@ -78,13 +80,16 @@ def discriminator(
     minibatch_kernels: int | None = None,
     minibatch_dims: int = 5,
     width: float = 1.0,
+    pooling: str = "mean",
+    train_scale: bool = False,
 ) -> keras.Model:
     """Images (N, *image_shape) in [-1, 1] -> logits (N, num_classes).
 
     Three 3x3 convolutions of channels[0], the last of stride 2; three of channels[1], likewise;
     one of channels[1] without padding; two 1x1; the mean over the image; a dense layer. All are
     weight-normalized; leaky relu of slope 0.2 follows each convolution, and dropout stands before
-    each block. The layer "features", which feature matching compares, is the mean over the image.
+    each block. The layer "features", which feature matching compares, is the mean over the image,
+    or what `pooling` says.
     With `minibatch_kernels`, `MinibatchDiscrimination` follows it.
 
     Args:
@@ -97,18 +102,27 @@ def discriminator(
         minibatch_kernels, minibatch_dims: Number of kernels of `MinibatchDiscrimination` and
             dimensions of each. No kernels (default): no such layer.
         width: Factor of the numbers of channels; a finite number above 0.
+        pooling: "mean" (default) over the image, as in the original, or "max".
+        train_scale: Whether the scale g of every weight-normalized layer is trained; False
+            (default): of the last one alone, as in the original.
+
+    Raises:
+        ValueError: `pooling` is unknown, or a size is not above 0.
 
     Source: disc_layers of train_cifar_feature_matching.py,
     train_cifar_minibatch_discrimination.py and of both train_svhn_*.py.
     """
     channels = [scaled(n, width) for n in channels]
+    if pooling not in _POOLINGS:
+        raise ValueError(f"pooling must be one of {', '.join(_POOLINGS)}, not {pooling!r}")
 
     def conv(n, size=3, strides=1, padding="same"):
         start = _start()
         return WeightNorm(
             layers.Conv2D(
                 n, size, strides, padding, activation=leaky_relu, kernel_initializer=start
-            )
+            ),
+            train_scale=train_scale,
         )
 
     def block(x, n):
@@ -126,9 +140,39 @@ def discriminator(
     x = layers.Dropout(dropout)(block(x, channels[1]))
     x = conv(channels[1], padding="valid")(x)
     x = conv(channels[1], size=1)(conv(channels[1], size=1)(x))
-    x = layers.GlobalAveragePooling2D(name="features")(x)
+    x = _POOLINGS[pooling](name="features")(x)
     if minibatch_kernels:
         x = MinibatchDiscrimination(minibatch_kernels, minibatch_dims)(x)
     last = layers.Dense(num_classes, kernel_initializer=_start())
     logits = WeightNorm(last, train_scale=True, initial_stddev=0.1, name="logits")(x)
     return keras.Model(images, logits, name="discriminator")
+
+
+def encoder(
+    image_shape: tuple[int, int, int] = (32, 32, 3),
+    latent_dim: int = 100,
+    channels: Sequence[int] = (128, 256, 512),
+    width: float = 1.0,
+) -> keras.Model:
+    """Images (N, *image_shape) -> means and log standard deviations of z, (N, 2 latent_dim).
+
+    5x5 convolutions of stride 2, each with batch normalization and relu, and a weight-normalized
+    dense layer; see `losses.latent_likelihood`.
+
+    Args:
+        image_shape: (height, width, channels) of the images.
+        latent_dim: Number of latent variables.
+        channels: Channels of each convolution.
+        width: Factor of the numbers of channels; a finite number above 0.
+
+    Source: Dai et al. (2017), Good Semi-supervised Learning that Requires a Bad GAN, appendix.
+    """
+    images = keras.Input(image_shape, name="images")
+    x = images
+    for n in channels:
+        start = {"use_bias": False, "kernel_initializer": _start()}
+        x = layers.Conv2D(scaled(n, width), 5, 2, "same", **start)(x)
+        x = layers.Activation("relu")(UnbiasedBatchNormalization()(x))
+    last = layers.Dense(2 * latent_dim, kernel_initializer=_start())
+    x = WeightNorm(last, train_scale=True, initial_stddev=None)(layers.Flatten()(x))
+    return keras.Model(images, x, name="encoder")

@@ -59,6 +59,7 @@ def discriminator(
     minibatch_kernels: int | None = None,
     minibatch_dims: int = 5,
     width: float = 1.0,
+    train_scale: bool = False,
 ) -> keras.Model:
     """Images (N, *image_shape) in [0, 1] -> logits (N, num_classes).
 
@@ -77,11 +78,13 @@ def discriminator(
         minibatch_kernels, minibatch_dims: Number of kernels of `MinibatchDiscrimination` and
             dimensions of each. No kernels (default): no such layer.
         width: Factor of the numbers of units; a finite number above 0.
+        train_scale: Whether the scale g of every layer is trained; False (default): of the last
+            one alone, as in the original.
 
     Source: train_mnist_feature_matching.py, layers.
     """
 
-    def dense(n, activation=None, train_scale=False, name=None):
+    def dense(n, activation=None, train_scale=train_scale, name=None):
         start = keras.initializers.RandomNormal(stddev=0.1)
         inner = layers.Dense(n, activation=activation, kernel_initializer=start)
         return WeightNorm(inner, train_scale=train_scale, epsilon=0.0, name=name)
@@ -99,3 +102,31 @@ def discriminator(
     x = HashedGaussianNoise(noise)(x)
     logits = dense(num_classes, train_scale=True, name="logits")(x)
     return keras.Model(images, logits, name="discriminator")
+
+
+def encoder(
+    image_shape: tuple[int, ...] = (28, 28, 1),
+    latent_dim: int = 100,
+    units: Sequence[int] = (500, 500),
+    width: float = 1.0,
+) -> keras.Model:
+    """Images (N, *image_shape) -> means and log standard deviations of z, (N, 2 latent_dim).
+
+    Each hidden layer is dense without bias, batch normalization, relu; the last one is
+    weight-normalized. See `losses.latent_likelihood`; it is `convolutional.encoder` without
+    convolutions.
+
+    Args:
+        image_shape: (height, width, channels) of the images, by default MNIST's.
+        latent_dim: Number of latent variables.
+        units: Units of each hidden layer.
+        width: Factor of the numbers of units; a finite number above 0.
+    """
+    images = keras.Input(image_shape, name="images")
+    x = layers.Flatten()(images)
+    for n in units:
+        x = layers.Dense(scaled(n, width), use_bias=False)(x)
+        x = layers.Activation("relu")(UnbiasedBatchNormalization()(x))
+    last = layers.Dense(2 * latent_dim)
+    x = WeightNorm(last, train_scale=True, initial_stddev=None)(x)
+    return keras.Model(images, x, name="encoder")

@@ -8,6 +8,7 @@ import pytest
 from improved_gan_tf import experiments, losses
 from improved_gan_tf.models import smoothness
 from improved_gan_tf.runs import RunFolder
+from tests.helpers.model_cases import state
 from tests.helpers.one_line import refusal_of
 
 WEIGHTS = {
@@ -17,6 +18,8 @@ WEIGHTS = {
     "virtual_adversarial": 0.5,
     "virtual_adversarial_radius": 1.0,
     "pull_away": 0.8,
+    "encoder_weight": 0.05,
+    "encoder": {"units": [9]},
 }
 
 
@@ -41,7 +44,9 @@ def test_what_the_model_is_given():
     assert _described(gan.objective_terms) == {
         losses.feature_matching: (1.0, {"distance": "squared"}),
         losses.pull_away: (0.8, {}),
+        losses.latent_likelihood: (0.05, {}),
     }
+    assert gan.encoder.output_shape == (None, 100)
 
 
 def test_without_weights_it_is_compiled_as_ever():
@@ -80,9 +85,8 @@ def test_a_run_with_all_of_them_is_resumed_bit_for_bit(tmp_path, monkeypatch):
         experiments.train(recipe, stopped, verbose=False)
     experiments.train(recipe, stopped, resume=True, verbose=False)
     one, other = (experiments.load_generator(folder)[1] for folder in (whole, stopped))
-    assert one.additional_terms and int(one.average_steps) > 0
-    assert len(one.variables) == len(other.variables)
-    for a, b in zip(one.variables, other.variables, strict=True):
+    assert one.additional_terms and int(one.average_steps) > 0 and one.encoder.weights
+    for a, b in zip(state(one), state(other), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -90,11 +94,44 @@ def test_the_baseline_does_without():
     recipe = dataclasses.replace(_recipe(**WEIGHTS), baseline=True)
     baseline = experiments.experiment(recipe).baseline()
     assert baseline.objective == "supervised" and baseline.pull_away == 0
-    assert experiments.build(baseline).additional_terms == []
+    assert experiments.build(baseline).encoder is None
+
+
+def test_an_encoder_has_the_types_of_the_generator():
+    gan = experiments.build(_recipe(encoder_weight=0.1, mixed_precision="bfloat16"))
+    assert gan.encoder.layers[-1].compute_dtype == "bfloat16"
+    assert gan.compute_dtype == "float32"
+
+
+def test_an_encoder_of_ones_own(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        """
+import keras
+import improved_gan_tf as ig
+
+recipe = ig.experiments.override(ig.experiments.get("digits"), encoder_weight=0.1)
+
+def encoder(image_shape, latent_dim, units=3):
+    images = keras.Input(image_shape)
+    x = keras.layers.Dense(units, activation="relu")(keras.layers.Flatten()(images))
+    return keras.Model(images, keras.layers.Dense(2 * latent_dim)(x))
+
+def losses():
+    def mine(encoded, images_fake, logits_fake):
+        return keras.ops.mean(encoded) + keras.ops.mean(images_fake) + keras.ops.mean(logits_fake)
+    return mine
+"""
+    )
+    gan = experiments.build(file, encoder={"units": 4})
+    assert [tuple(v.shape) for v in gan.encoder.weights] == [(64, 4), (4,), (4, 100), (100,)]
+    assert [term.weight for term in gan.objective_terms] == [1.0, 0.1]
 
 
 def test_refused():
     refused = refusal_of(experiments.build)
     message = "digits: the objective supervised uses labelled images alone.*no pull_away"
     refused(message, _recipe(), objective="supervised", pull_away=0.1)
+    imagenet = experiments.experiment(_recipe(network="imagenet"))
+    refusal_of(imagenet.network_function)("no network with encoder.. 'imagenet'", "encoder")
     refused("conditional_entropy must be at least 0", _recipe(), conditional_entropy=-0.1)

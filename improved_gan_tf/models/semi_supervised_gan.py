@@ -120,7 +120,7 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.add_averages(average, average_rate)
         self.couples_examples = couples_examples(discriminator)
-        self.encoder = encoder
+        self.encoder: Any = encoder
         if encoder is not None:
             images, size = players.output_shape(generator), 2 * math.prod(self.latent_shape)
             found = players.output_shape(players.checked(encoder, "encoder", images))
@@ -216,8 +216,9 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
 
     def trained(self, name: str) -> list[Any]:
         found = super().trained(name)
-        both = name == "generator" and self.encoder is not None
-        return [*found, *self.encoder.trainable_variables] if both else found
+        if name == "generator" and self.encoder is not None:
+            found = [*found, *self.encoder.trainable_variables]
+        return found
 
     def own_metrics(self) -> list[keras.metrics.Metric]:
         return [*self._train_metrics, self._error, self._error_current] if self.compiled else []

@@ -29,14 +29,15 @@ def generated_consistency(
 
     It is the manifold regularization of Lecouat et al. (2018, Semi-Supervised Learning with GANs:
     Revisiting Manifold Regularization, section 2), whose weight is 1e-3. Each pass of the
-    discriminator has noise and dropout of its own, so that at the published distance it is most of
-    all they that the logits must not depend on. In bfloat16 z + d is z, and they alone.
+    discriminator has noise and dropout of its own. At the published distance these change the
+    logits more than d does, and the term mainly teaches the discriminator to ignore them; in
+    bfloat16 z + d is z, and it does nothing else.
 
     Args:
         latents: z, a float tensor (N, Z).
         logits_fake: l(G(z)), (N, K).
         generator: From latent vectors to images.
-        discriminator: From images to logits.
+        discriminator: From images to logits (N, K).
         seed_generator: Gives the directions of d, uniform on the sphere.
         distance: The norm of d, a float, 1e-5 by default.
 

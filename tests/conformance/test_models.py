@@ -31,7 +31,7 @@ def made(which, **values):
 
 def own_config(gan):
     """The configuration without the networks, whose ids of shared objects may differ."""
-    return {k: v for k, v in gan.get_config().items() if k not in ("generator", "discriminator")}
+    return {k: v for k, v in gan.get_config().items() if k not in gan.networks}
 
 
 def fit(gan, which, epochs=1, seed=0, **values):

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from improved_gan_tf import models, networks
+from improved_gan_tf import losses, models, networks
+from improved_gan_tf.models import smoothness
 
 BATCH = 10
 SHAPE = (8, 8, 1)
@@ -19,6 +20,33 @@ def semi_supervised_gan(seed=1, image_range=(0.0, 1.0), **compile_arguments):
         image_range=image_range,
     )
     gan.compile(**{"jit_compile": False, **compile_arguments})
+    return gan
+
+
+# With everything that later work has added.
+TERMS = [
+    models.DiscriminatorTerm(losses.conditional_entropy, 0.1),
+    models.DiscriminatorTerm(smoothness.generated_consistency, 0.01),
+    models.DiscriminatorTerm(smoothness.virtual_adversarial, radius=1.0),
+]
+OBJECTIVE = [
+    "feature_matching",
+    models.Objective(losses.pull_away, 0.8),
+    models.Objective(losses.latent_likelihood, 0.01),
+]
+
+
+def later_gan(seed=1, image_range=(0.0, 1.0), **compile_arguments):
+    keras.utils.set_random_seed(seed)
+    gan = models.SemiSupervisedGAN(
+        networks.dense.generator(SHAPE, 6, (8, 8)),
+        networks.dense.discriminator(SHAPE, 3, (12, 8), 0.3, 0.3, train_scale=True),
+        seed=seed,
+        image_range=image_range,
+        encoder=networks.dense.encoder(SHAPE, 6, (9,)),
+    )
+    values = {"objective": OBJECTIVE, "discriminator_terms": TERMS, "average_start": 2}
+    gan.compile(**{"jit_compile": False, **values, **compile_arguments})
     return gan
 
 
@@ -71,6 +99,7 @@ def three_streams(seed=0):
 # name: (the model, its training data)
 MODELS = {
     "semi-supervised": (semi_supervised_gan, three_streams),
+    "later": (later_gan, three_streams),
     "imagenet": (imagenet_gan, lambda seed=0: batches(labelled(seed=seed))),
     "plain": (
         lambda **values: plain_gan(**{"historical_averaging": 0.01, **values}),

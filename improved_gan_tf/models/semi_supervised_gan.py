@@ -60,8 +60,8 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
             any depth, also in a subclassed model; "features" by default. Other objectives need no
             such layer.
         encoder: A `keras.Model` from images to (N, 2 Z), which terms of the objective get as
-            "encoded" (see `losses.latent_likelihood`). The generator's optimizer moves it along
-            with the generator. None (the default): no such term.
+            "encoded" (see `losses.latent_likelihood`). With such a term the generator's optimizer
+            moves it along with the generator. None (the default): there is none.
 
     Attributes:
         couples_examples: Whether the discriminator relates the examples of a batch to each other,
@@ -90,6 +90,7 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
 
     compile_values = (*GAN.compile_values, *_VALUES, *_LATER)
     networks = (*GAN.networks, "encoder")
+    objective_needs: tuple[str, ...] = ()
     reported: tuple[str, ...] = (*_LOSSES, "error", "val_error", "val_error_current")
 
     def __init__(
@@ -175,11 +176,10 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
         needs = {name for term in terms for name in term.needs}
         if needs & {"features_real", "features_fake"} and self.features is None:
             raise ValueError(players.no_features(self.discriminator, self.features_layer))
-        if ("encoded" in needs) != (self.encoder is not None):
+        if "encoded" in needs and self.encoder is None:
             raise ValueError(
-                "a model with an encoder, SemiSupervisedGAN(..., encoder=...), and a term of the "
-                "objective that takes encoded, such as losses.latent_likelihood, go together; only "
-                f"{'the term' if 'encoded' in needs else 'the encoder'} is given"
+                "a term of the objective takes encoded, which the model has no encoder for; make "
+                "it with SemiSupervisedGAN(..., encoder=...)"
             )
         additional = objectives.discriminator_terms(discriminator_terms)
         if additional and objective == "supervised":
@@ -188,10 +188,10 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
             raise ValueError(f"average_start must be at least 0, not {average_start!r}")
         if generator_steps < 1:
             raise ValueError(f"generator_steps must be at least 1, not {generator_steps!r}")
+        self.objective_needs = tuple(sorted(needs))  # for `trained`
         super().compile(generator_optimizer, discriminator_optimizer, **kwargs)
         self.objective = objective
         self.objective_terms = terms
-        self.objective_needs = tuple(sorted(needs))
         self.feature_distance = feature_distance
         self.generator_steps = generator_steps
         self.unlabeled_weight = unlabeled_weight
@@ -216,7 +216,7 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
 
     def trained(self, name: str) -> list[Any]:
         found = super().trained(name)
-        if name == "generator" and self.encoder is not None:
+        if name == "generator" and "encoded" in self.objective_needs:
             found = [*found, *self.encoder.trainable_variables]
         return found
 
@@ -352,7 +352,7 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
             latents = self.latent(v.shape[0])
             fake = self._drawn(latents)
             found.update(self._quantities("fake", fake), images_fake=fake, latents=full(latents))
-            if self.encoder is not None:
+            if "encoded" in self.objective_needs:
                 found["encoded"] = full(self.encoder(fake, training=True))
             loss = objectives.total(self.objective_terms, found)
             scaled = self.generator_optimizer.scale_loss(self.penalized("generator", loss))

@@ -203,15 +203,21 @@ def test_compiled_by_xla():
 
 
 def test_the_average_begins_later():
-    gan = later_gan(average_start=3)
-    gan.fit(three_streams(), verbose=0, shuffle=False)
-    assert int(gan.average_steps) == 1 and int(gan.discriminator_optimizer.iterations) == 4
-    # Of the parameters from before the last step alone.
-    again = later_gan()
-    again.fit(three_streams().take(3), verbose=0, shuffle=False)
-    values = gan.classifier_values("debiased")
-    for a, b in zip(values, again.discriminator.trainable_variables, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+    gan = semi_supervised_gan(average_start=2)
+    variables, rate = gan.discriminator.trainable_variables, gan.average_rate
+    past = []
+    for step in range(4):
+        past.append([np.asarray(v) + step for v in variables])
+        for v, value in zip(variables, past[-1], strict=True):
+            v.assign(value)
+        gan.discriminator_optimizer.iterations.assign(step)
+        gan.update_averages()
+        assert int(gan.average_steps) == max(0, step - 1)
+        if step < 2:
+            assert not any(np.any(average) for average in gan.averages)
+    for found, third, fourth in zip(gan.classifier_values(), *past[2:], strict=True):
+        expected = ((1 - rate) * third + fourth) / (2 - rate)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_discriminator_that_couples_examples():

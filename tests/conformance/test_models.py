@@ -162,11 +162,11 @@ def test_mixed_precision(which):
     """In float16, with scaled losses; tests/models compares bfloat16 with float32."""
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        gan = made(which)
+        optimizer, scaled = made(which).default_optimizer, keras.optimizers.LossScaleOptimizer
+        names = ("generator_optimizer", "discriminator_optimizer")
+        gan = made(which, jit_compile=False, **{name: scaled(optimizer()) for name in names})
     finally:
         keras.config.set_dtype_policy("float32")
-    players = (gan.default_optimizer(), gan.default_optimizer())
-    gan.compile(*map(keras.optimizers.LossScaleOptimizer, players), jit_compile=False)
     before = [np.array(v) for v in gan.trainable_variables]
     history = fit(gan, which)
     assert all(np.isfinite(values).all() for values in history.values())

@@ -25,6 +25,7 @@ WEIGHTS = {
 
 def _recipe(**values):
     small = {"batch_size": 200, "jit_compile": False, "baseline": False, "epochs": 2}
+    small |= {"checkpoint_seconds": 0}
     small |= {"generator": {"units": [8]}, "discriminator": {"units": [9, 8]}}
     return experiments.override(experiments.get("digits"), **small, **values)
 

@@ -44,7 +44,8 @@ ALLOWED = {
     "runs": {
         "errors", "files", "images", "keras_compat", "numpy_files", "quantities", "version",
     },
-    "callbacks": {"errors", "files", "images", "quantities", "runs"},
+    "progress": {"quantities"},
+    "callbacks": {"errors", "files", "images", "progress", "quantities", "runs"},
     "turing_test": {"data", "errors", "files", "images", "version"},
     "experiments": {
         "callbacks", "data", "errors", "export", "files", "images", "layers", "losses", "metrics",

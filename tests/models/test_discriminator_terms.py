@@ -102,7 +102,8 @@ def test_all_passes_have_the_same_noise():
     def training(images):
         return model(images, training=True)
 
-    assert float(smoothness.virtual_adversarial(x, training, seeds, radius=1e-6)) < 1e-9
+    still = float(smoothness.virtual_adversarial(x, training, seeds, radius=1e-6))
+    assert abs(still) < 1e-7  # rounding
     assert float(smoothness.virtual_adversarial(x, training, seeds, radius=1.0)) > 1e-3
     assert float(losses.divergence(training(x), training(x))) > 0.1
     assert noise and all(np.any(np.asarray(v) != b) for v, b in zip(noise, before, strict=True))

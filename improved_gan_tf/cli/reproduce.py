@@ -178,7 +178,8 @@ def _dry_run(reproduction: Reproduction, options: argparse.Namespace) -> None:
             state += f", about {_hours(seconds)}"
         print(f"  {run.name:50s} {state}")
     for baseline, seconds in times.items():
-        print(f"timed here: {seconds:.3g} s per epoch{' of a baseline' if baseline else ''}")
+        timed = f"{seconds:,.0f}" if seconds >= 100 else f"{seconds:.3g}"
+        print(f"timed here: {timed} s per epoch{' of a baseline' if baseline else ''}")
     left = f"{_hours(total)}, one run after the other; training steps alone"
     print(f"left to train: {left if total else 'nothing'}")
     full = plan(Order(reproduction.order.table))

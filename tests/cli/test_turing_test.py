@@ -163,10 +163,13 @@ def test_simulated_annotators(files, capsys):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.usefixtures("once")
-def test_a_signal_ends_it_and_writes_the_results(files, number):
+def test_a_signal_ends_it_and_writes_the_results(files, number, request):
     assert cli.main([*TEST, "--port", "0"]) == 0  # prepared: the process needs no TensorFlow
     command = [sys.executable, "-m", "improved_gan_tf", *TEST, "--port", "0"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    # As a background job of a script the tests ignore SIGINT, which the server would inherit.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
         address = ""
         for line in server.stdout:

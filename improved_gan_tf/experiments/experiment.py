@@ -232,7 +232,7 @@ class Experiment:
         """Initializes the compiled model from data, where its networks need that."""
 
     def batches(self, data: Any, first_epoch: int = 0) -> Any:
-        """Returns the `tf.data.Dataset` that training goes through, from an epoch on."""
+        """Returns what `fit` goes through from an epoch on, a data set or data in memory."""
         raise NotImplementedError
 
     def fit(self, gan: Any, data: Any, first_epoch: int, callbacks: list) -> None:

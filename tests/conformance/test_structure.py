@@ -48,8 +48,8 @@ ALLOWED = {
     "callbacks": {"errors", "files", "images", "progress", "quantities", "runs"},
     "turing_test": {"data", "errors", "files", "images", "version"},
     "experiments": {
-        "callbacks", "data", "errors", "export", "files", "images", "layers", "losses", "metrics",
-        "models", "networks", "optimizers", "quantities", "runs", "version",
+        "callbacks", "data", "errors", "export", "files", "images", "in_memory", "layers", "losses",
+        "metrics", "models", "networks", "optimizers", "quantities", "runs", "version",
     },
 }  # fmt: skip
 WHOLE_PACKAGE = {"cli", "examples", "__main__", "__init__"}

@@ -27,7 +27,7 @@ from improved_gan_tf.runs.folder import WITHOUT_RECIPE, RunFolder
 DIGITS = SemiSupervisedRecipe(
     name="digits",
     summary="the embedded 8x8 digits, 10 labels per class, under two minutes, no download",
-    expected="28 s, and 12 s for the baseline; test error 2.52 % (mean of 5 seeds, 2.0 to 2.8), "
+    expected="19 s, and 8 s for the baseline; test error 2.52 % (mean of 5 seeds, 2.0 to 2.8), "
     "supervised-only baseline 8.48 %",
     data="digits",
     network="dense",

@@ -282,8 +282,8 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
         Args:
             training: Whether of `train_step`'s losses and error, or of `test_step`'s errors.
         """
-        means = [*self._train_metrics, self._error] if training else [self._error]
-        means += [] if training else [self._error_current]
+        tested = [self._error, self._error_current]
+        means = [*self._train_metrics, self._error] if training else tested
         return {mean.name: mean.result() for mean in means} | self.labelled_results()
 
     def _discriminator_step(self, data):

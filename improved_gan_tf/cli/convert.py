@@ -23,14 +23,8 @@ names: a program that imports it, feeds ExpandDims:0 (one image or many, values 
 softmax:0, pool_3:0 or softmax/logits/MatMul:0 runs on it unchanged."""
 
 
-def add_commands(commands: Any) -> None:
-    """Adds `convert` and `inception-graph` to the sub-parsers of the command line.
-
-    Each sets `command`, the function that runs it with the parsed options.
-    """
-    convert = commands.add_parser(
-        "convert", help="class folders of pictures to TFRecord files", description=_CONVERT
-    )
+def _add_convert(convert: argparse.ArgumentParser) -> None:
+    convert.description = _CONVERT
     add = convert.add_argument
     add("source", metavar="SOURCE_DIR", help="folder with one sub-folder of pictures per class")
     add("out", metavar="OUT_DIR", help="folder to write")
@@ -58,11 +52,9 @@ def add_commands(commands: Any) -> None:
     stopped = "; the same command continues from here"
     convert.set_defaults(command=_convert, stopped=stopped, keras=False)
 
-    graph = commands.add_parser(
-        "inception-graph",
-        help="the Inception network for programs written for the old file",
-        description=_GRAPH,
-    )
+
+def _add_graph(graph: argparse.ArgumentParser) -> None:
+    graph.description = _GRAPH
     add = graph.add_argument
     add("out", metavar="OUT", help="the GraphDef to write (.pb)")
     add_weights_options(graph)
@@ -70,6 +62,9 @@ def add_commands(commands: Any) -> None:
     add("--saved-model", metavar="DIR", help="also write a SavedModel: images -> pool_3, logits")
     add("--own", metavar="FILE.npz", help="also write the weights in our own format")
     graph.set_defaults(command=_inception_graph)
+
+
+COMMANDS: kinds.Commands = {"convert": _add_convert, "inception-graph": _add_graph}
 
 
 def _convert(options: argparse.Namespace) -> None:

@@ -1,27 +1,13 @@
 """The command line, `improved-gan`: the parser, errors, exit codes."""
 
 import argparse
-import difflib
 import re
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from improved_gan_tf.cli import (
-    completion,
-    convert,
-    failure,
-    options,
-    predict,
-    process,
-    reproduce,
-    runs,
-    score,
-    train,
-    turing_test,
-)
+from improved_gan_tf.cli import commands, completion, failure, process
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.experiments.recipe import unknown
 from improved_gan_tf.version import VERSION
 
 _STOPPED = 130  # by SIGINT, as shells have it
@@ -34,6 +20,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         if choice := re.search(r"invalid choice: '?([^' ]*)'? \(choose from (.*)\)", message):
+            from improved_gan_tf.experiments.recipe import unknown
+
             known = re.findall(r"[\w-]+", choice[2])
             message = f"{unknown(f'no {self.choosing}', choice[1], known)}"
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
@@ -48,6 +36,21 @@ class _Parser(argparse.ArgumentParser):
         super().exit(failure.of_output() or status, message)
 
 
+class _Command(_Parser):
+    """The parser of one command, which gets its arguments when they are asked for."""
+
+    name = ""  # of a table, of which `reproduce` has several, none: they are filled already
+
+    def fill(self) -> None:
+        name, self.name = self.name, ""
+        if name:
+            commands.add_arguments(name, self)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self.fill()
+        return super().parse_known_args(args, namespace)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
@@ -60,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reads the output any more.
     """
     if completion.wanted():
-        completion.complete(parser())
+        completion.complete(parser(whole=True))
     if arguments is None:
         process.open_outputs()
     given = sys.argv[1:] if arguments is None else list(arguments)
@@ -70,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest:
         # The options stand in the usage; argparse has no public list of them.
         known = re.findall(r"--[\w-]+", parsed.parser.format_usage())
+        import difflib
+
         near = difflib.get_close_matches(rest[0].partition("=")[0], known, 1)
         meant = f" (did you mean {near[0]}?)" if near else ""
         parsed.parser.error(f"unrecognized arguments: {' '.join(rest)}{meant}")
@@ -101,25 +106,22 @@ def _run(parsed: argparse.Namespace) -> int:
         return failure.report(error, parsed.arguments)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(whole: bool = False) -> argparse.ArgumentParser:
     """The parser of all commands.
 
-    Each sets `command`, a function of the parsed options; it may set `stopped`, how to continue,
-    and `keras`, whether it uses Keras (True by default).
+    Args:
+        whole: Whether every command has its arguments at once; by default a command gets them when
+            it is parsed.
     """
     parser = _Parser(
         prog="improved-gan", description="Improved Techniques for Training GANs, on Keras."
     )
     parser.add_argument("--version", action="version", version=f"improved_gan_tf {VERSION}")
     parser.set_defaults(stopped="", keras=True, debug=False)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    train.add_commands(commands)
-    runs.add_commands(commands)
-    predict.add_command(commands)
-    score.add_command(commands)
-    reproduce.add_command(commands)
-    convert.add_commands(commands)
-    turing_test.add_command(commands)
-    for command in commands.choices.values():
-        options.add_common(command)
+    made = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Command)
+    for name, summary in commands.COMMANDS.items():
+        command = made.add_parser(name, help=summary, description=summary)
+        command.name = name
+        if whole:
+            command.fill()
     return parser

@@ -7,6 +7,8 @@ from typing import Any
 
 from improved_gan_tf.data.order import LARGEST_SEED
 
+# What a module of commands declares: of each, what gives its parser its arguments.
+Commands = dict[str, Callable[[argparse.ArgumentParser], None]]
 MOST_WORKERS = 1024
 MOST_IMAGES = 10_000_000
 

@@ -4,7 +4,6 @@ import argparse
 import csv
 import io
 import itertools
-from typing import Any
 
 import numpy as np
 
@@ -21,10 +20,8 @@ CSV: the image's file (or its number), the class, its probability, and p(real), 
 the image is real rather than generated. Images are resized as in training."""
 
 
-def add_command(commands: Any) -> None:
-    """Adds `predict` to the sub-parsers of the command line."""
-    summary = "the classes of images, by a run's classifier"
-    predict = commands.add_parser("predict", help=summary, description=_DESCRIPTION)
+def _add_predict(predict: argparse.ArgumentParser) -> None:
+    predict.description = _DESCRIPTION
     add = predict.add_argument
     add("run", metavar="RUN", help="the folder of a run")
     images = "folder of pictures, .zip, tar, .npy or .npz file, or a data set (NAME@SPLIT)"
@@ -33,6 +30,9 @@ def add_command(commands: Any) -> None:
     kinds.add_range(predict, "--range", help="black and white of floats")
     add("--data-dir", help="TFDS' data folder (default: that of the training)")
     predict.set_defaults(command=_predict)
+
+
+COMMANDS: kinds.Commands = {"predict": _add_predict}
 
 
 def _predict(options: argparse.Namespace) -> None:

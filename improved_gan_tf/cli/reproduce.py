@@ -22,10 +22,7 @@ DIR/table.md, table.json and table.html show what is finished, with the paper's 
 _VALUES = ("data", "epochs", "learning_rate", "mixed_precision", "image_size")
 
 
-def add_command(commands: Any) -> None:
-    """Adds `reproduce` and its tables to the sub-parsers of the command line."""
-    summary = "the paper's tables: all runs of one, and what they come to"
-    parser = commands.add_parser("reproduce", help=summary, description=summary)
+def _add_reproduce(parser: Any) -> None:
     parser.choosing = "table"
     tables = parser.add_subparsers(required=True, metavar="TABLE")
     for table in TABLES.values():
@@ -33,6 +30,9 @@ def add_command(commands: Any) -> None:
     minimax.add_command(tables)
     for each in tables.choices.values():
         kinds.add_common(each)
+
+
+COMMANDS: kinds.Commands = {"reproduce": _add_reproduce}
 
 
 def _add_table(tables: Any, table: Table) -> None:

@@ -20,9 +20,8 @@ _MOST = {".png": 10_000, ".gif": 250}
 _EXPORTED = {"savedmodel": "generator", "onnx": "generator.onnx", "litert": "generator.tflite"}
 
 
-def add_commands(commands: Any) -> None:
-    """Adds them to the sub-parsers of the command line."""
-    evaluate = _add(commands, "evaluate", "error rates on the test set", _evaluate)
+def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:
+    _add_run(evaluate, _evaluate)
     evaluate.add_argument(
         "more", metavar="RUN", nargs="*", help="others, such as other seeds: also an ensemble"
     )
@@ -36,7 +35,9 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument("--data", metavar="NAME", help=other)
     evaluate.add_argument("--data-dir", help="TFDS' data folder (default: that of the training)")
 
-    sample = _add(commands, "sample", "draw images from the trained generator", _sample)
+
+def _add_sample(sample: argparse.ArgumentParser) -> None:
+    _add_run(sample, _sample)
     add = sample.add_argument
     add("--count", type=kinds.images, default=100, help="how many (default 100)")
     add("--seed", type=kinds.seed, default=0, help="of the latent vectors (default 0)")
@@ -53,23 +54,32 @@ def add_commands(commands: Any) -> None:
     statistics = "normalize by the statistics of these images, as the original does"
     add("--batch-statistics", action="store_true", help=statistics)
 
-    export = _add(commands, "export", "write the generator for serving", _export)
+
+def _add_export(export: argparse.ArgumentParser) -> None:
+    _add_run(export, _export)
     export.add_argument("--format", default="savedmodel", help="savedmodel (default), onnx, litert")
     export.add_argument("--out", help="default RUN/generator, RUN/generator.onnx or .tflite")
 
-    summary = "plots and one self-contained HTML page, of a run or comparing several"
-    report = _add(commands, "report", summary, _report)
+
+def _add_report(report: argparse.ArgumentParser) -> None:
+    _add_run(report, _report)
     report.add_argument("more", metavar="RUN", nargs="*", help="others, to compare them")
     places = "default RUN/report, or comparison in the folder that holds the runs"
     report.add_argument("--out", metavar="DIR", help=f"the folder of the files ({places})")
     report.set_defaults(keras=False)
 
 
-def _add(commands: Any, name: str, summary: str, command: Callable) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=summary, description=summary)
+COMMANDS: kinds.Commands = {
+    "evaluate": _add_evaluate,
+    "sample": _add_sample,
+    "export": _add_export,
+    "report": _add_report,
+}
+
+
+def _add_run(parser: argparse.ArgumentParser, command: Callable) -> None:
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
     parser.set_defaults(command=command)
-    return parser
 
 
 def _evaluate(options: argparse.Namespace) -> None:

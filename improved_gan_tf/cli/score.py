@@ -19,18 +19,13 @@ generator. The network is Inception's of 2015-12-05 with its published weights, 
 once, unless --extractor names another."""
 
 
-def add_command(commands: Any) -> None:
-    """Adds `score` and `classifier` to the sub-parsers of the command line.
-
-    Each sets `command`, the function of the parsed options that does it.
-    """
-    summary = "Inception score, FID, KID, precision, recall and other figures of images"
-    score = commands.add_parser("score", help=summary, description=DESCRIPTION)
+def _add_score(score: argparse.ArgumentParser) -> None:
+    score.description = DESCRIPTION
     _add_score_arguments(score)
     score.set_defaults(command=_score)
 
-    summary = "train a small classifier that can take Inception's place (score --classifier)"
-    classifier = commands.add_parser("classifier", help=summary, description=summary)
+
+def _add_classifier(classifier: argparse.ArgumentParser) -> None:
     add = classifier.add_argument
     add("out", metavar="FILE.keras", help="where it goes; FILE.json says what it is")
     add("--data", default="mnist", help="mnist (default), digits, npz:FILE, folder:DIR...")
@@ -41,6 +36,9 @@ def add_command(commands: Any) -> None:
     add("--seed", type=kinds.seed, default=1, help="of weights, dropout and order (default 1)")
     add("--quiet", action="store_true", help="no progress")
     classifier.set_defaults(command=_classifier)
+
+
+COMMANDS: kinds.Commands = {"score": _add_score, "classifier": _add_classifier}
 
 
 def add_weights_options(parser: argparse.ArgumentParser) -> None:

@@ -26,9 +26,7 @@ _GROUPS = {
 }
 
 
-def add_commands(commands: Any) -> None:
-    """Adds `train` and `recipes` to the sub-parsers of the command line."""
-    train = commands.add_parser("train", help="train a recipe", description="Train a recipe.")
+def _add_train(train: argparse.ArgumentParser) -> None:
     add = train.add_argument
     about = f"{', '.join(recipes.RECIPES)}, {_OWN}"
     completion.completes(add("recipe", metavar="RECIPE", help=about), recipes.RECIPES, "py")
@@ -42,13 +40,17 @@ def add_commands(commands: Any) -> None:
     add_value_options(train)
     train.set_defaults(command=_train, stopped="; it continues with --resume")
 
-    listing = commands.add_parser("recipes", help="list the recipes, or show one's values")
+
+def _add_recipes(listing: argparse.ArgumentParser) -> None:
     named = listing.add_argument("recipe", nargs="?", metavar="RECIPE", help=f"a name, {_OWN}")
     completion.completes(named, recipes.RECIPES, "py")
     listing.add_argument(
         "--new", metavar="FILE.py", help="write a recipe of your own to begin with"
     )
     listing.set_defaults(command=_recipes, keras=False)
+
+
+COMMANDS: kinds.Commands = {"train": _add_train, "recipes": _add_recipes}
 
 
 def add_value_options(parser: argparse.ArgumentParser, names: Collection[str] = ()) -> None:

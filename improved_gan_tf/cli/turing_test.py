@@ -19,10 +19,8 @@ generator, a folder of pictures, an archive, an .npy or .npz file. The same comm
 test that was stopped."""
 
 
-def add_command(commands: Any) -> None:
-    """Adds `turing-test` to the sub-parsers of the command line."""
-    summary = "web pages on which people judge whether images are real or generated"
-    parser = commands.add_parser("turing-test", help=summary, description=_DESCRIPTION)
+def _add_turing_test(parser: argparse.ArgumentParser) -> None:
+    parser.description = _DESCRIPTION
     # Not as one that uses Keras: Ctrl-C waits until the results are written.
     parser.set_defaults(command=_turing_test, keras=False)
     add = parser.add_argument
@@ -60,6 +58,9 @@ def add_command(commands: Any) -> None:
     add("--kills", type=int, default=0, metavar="N", help="kill the server N times meanwhile")
     over = "simulate N tests without pages: how often the interval covers the truth"
     add("--coverage", type=int, metavar="N", help=over)
+
+
+COMMANDS: kinds.Commands = {"turing-test": _add_turing_test}
 
 
 def _turing_test(options: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from improved_gan_tf import data, experiments
+from improved_gan_tf.cli import commands
 from improved_gan_tf.cli import main as cli
 from improved_gan_tf.images import save_folder, to_uint8
 from improved_gan_tf.runs.folder import RunFolder
@@ -28,6 +29,26 @@ def run(tmp_path_factory):
     arguments = ["train", "digits", "--out", str(out), "--epochs", "2", "--quiet", *SMALL]
     assert cli.main(arguments) == 0
     return out
+
+
+def test_the_list_of_commands_needs_next_to_nothing():
+    """Under 0.3 s: `tools/benchmark.py startup`. Each command is there, with its own options."""
+    script = (
+        "import sys, improved_gan_tf.cli.main as cli\n"
+        "try: cli.main(['--help'])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "found = {name.split('.')[0] for name in sys.modules}\n"
+        "assert not found & {'numpy', 'PIL', 'tensorflow', 'keras'}\n"
+        "assert 'improved_gan_tf.experiments' not in sys.modules"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    text = " ".join(shown.stdout.split())
+    for name, summary in commands.COMMANDS.items():
+        assert f"{name} {summary}" in text
+        with pytest.raises(SystemExit) as stop:
+            cli.main([name, "--help"])
+        assert stop.value.code == 0
 
 
 def test_help_needs_no_tensorflow():

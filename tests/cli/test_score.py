@@ -13,6 +13,7 @@ import tensorflow as tf
 from PIL import Image
 
 from improved_gan_tf import data, images, metrics
+from improved_gan_tf.cli import main as cli
 from improved_gan_tf.cli import score as command
 from improved_gan_tf.errors import UserError
 from tests.helpers.paths import ROOT
@@ -85,11 +86,7 @@ def test_a_stopped_classifier_is_trained_on(tmp_path, monkeypatch):
 
 def _command(*arguments):
     """The result of `score` as a program sees it."""
-    import argparse
-
-    parser = argparse.ArgumentParser()
-    command.add_command(parser.add_subparsers())
-    options = parser.parse_args(["score", *map(str, arguments), "--quiet"])
+    options = cli.parser().parse_args(["score", *map(str, arguments), "--quiet"])
     options.command(options)
 
 

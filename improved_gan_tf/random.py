@@ -4,18 +4,21 @@
 an order of magnitude slower than the rest of the MNIST recipe's training step, which needs 1.5
 million normals, and it then draws other numbers than without XLA. These functions are elementwise
 integer and float arithmetic in `keras.ops`: XLA fuses and vectorises them, and the numbers are the
-same with and without it, and on every backend up to the rounding of `erfinv`. They are meant for
+same with and without it, and on every backend up to the rounding of `log`. They are meant for
 noise and latent vectors, not for cryptography, and are other numbers than the original's (D9).
 
 The hash is a 32-bit finaliser (shift, xor, multiply) with the constants that C. Wellons' search
-for low-bias permutations found, applied twice with two keys derived from the seed. Arithmetic is
-in int32, which wraps around; PyTorch has no uint32 multiplication.
+for low-bias permutations found, applied twice, each time with 32 bits of a 64-bit key of the draw.
+The key is a permutation of (seed, step), four rounds of a Feistel network, so that no two draws of
+a run have the same one. Arithmetic is in int32, which wraps around; PyTorch has no uint32
+multiplication. reference/results/random has a battery of tests.
 
 The seed of a draw is a `keras.random.SeedGenerator`, whose state is (seed, draws so far), or any
 sequence of integers, such as (seed, step, replica): then a draw has no state that would have to
 be saved.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +28,26 @@ from keras import ops
 
 _MULTIPLIER_1 = 0x7FEB352D
 _MULTIPLIER_2 = 0x846CA68B - 2**32
-_KEY_SALT = 0x9E3779B9 - 2**32
+# Multiples of 2^32 over the golden ratio.
+_ROUND_CONSTANTS = [(0x9E3779B9 * i + 2**31) % 2**32 - 2**31 for i in range(1, 5)]
+# sqrt(2) erfinv(u) / u as a polynomial in -log(1 - u^2) - 4, highest power first; fitted over all
+# u of `normal` for the least relative error, 1.6e-7, which float32's rounding makes 4e-7.
+_INVERSION = (
+    -4.87213483e-14,
+    2.40634925e-12,
+    -4.48865702e-11,
+    3.13067559e-10,
+    1.47161915e-09,
+    -4.21512537e-08,
+    2.58995466e-07,
+    6.14878031e-07,
+    -2.19479669e-05,
+    0.000168565982,
+    -0.000288567649,
+    -0.010213154,
+    0.322942426,
+    2.62871103,
+)
 
 
 def _shift(x, bits):
@@ -40,23 +62,30 @@ def _mix(x):
 
 
 def _key(seed):
-    """The seed's integers, folded one after the other into one int32."""
+    """The 64-bit key of a draw, two int32; another one for every other (seed, step)."""
     if isinstance(seed, keras.random.SeedGenerator):
         state = ops.cast(seed.next(), "int32")
         seed = state[0], state[1]
-    key = _KEY_SALT
-    for word in seed:
-        if isinstance(word, int):  # wraps around, as the cast of a tensor does
-            word = ops.convert_to_tensor((word + 2**31) % 2**32 - 2**31, dtype="int32")
-        key = _mix(key + ops.cast(word, "int32"))
-    return key
+    words = [_word(word) for word in seed]
+    left, right = _word(0), _word(len(words))
+    for first, second in itertools.zip_longest(words[::2], words[1::2], fillvalue=_word(0)):
+        left, right = ops.bitwise_xor(left, first), ops.bitwise_xor(right, second)
+        for constant in _ROUND_CONSTANTS:
+            left, right = right, ops.bitwise_xor(left, _mix(right + constant))
+    return left, right
+
+
+def _word(value):
+    """An integer as an int32, wrapping around as the cast of a tensor does."""
+    if isinstance(value, int):
+        value = ops.convert_to_tensor((value + 2**31) % 2**32 - 2**31, dtype="int32")
+    return ops.cast(value, "int32")
 
 
 def _bits(shape, seed):
     """int32 of `shape`, uniform over all 2^32 patterns."""
-    key_1 = _key(seed)
-    key_2 = _mix(key_1 + _KEY_SALT)
-    return ops.reshape(_mix(ops.bitwise_xor(_mix(_positions(shape, key_1)), key_2)), shape)
+    first, second = _key(seed)
+    return ops.reshape(_mix(ops.bitwise_xor(_mix(_positions(shape, first)), second)), shape)
 
 
 def _positions(shape, key):
@@ -81,19 +110,24 @@ def uniform(shape: Sequence[Any], seed: Any, dtype: str = "float32") -> Any:
 
     Example:
     >>> np.round(uniform((3,), seed=(1, 2)), 4)
-    array([0.2687, 0.9461, 0.5542], dtype=float32)
+    array([0.5336, 0.583 , 0.4818], dtype=float32)
     """
     return ops.cast(ops.cast(_shift(_bits(shape, seed), 8), "float32") * 2.0**-24, dtype)
 
 
 def normal(shape: Sequence[Any], seed: Any, dtype: str = "float32") -> Any:
-    """N(0, 1) by inversion, sqrt(2) erfinv(u), |value| < 5.2; arguments as for `uniform`.
+    """N(0, 1) by inversion, sqrt(2) erfinv(u), |value| < 5.2948; arguments as for `uniform`.
 
-    u is an odd multiple of 2^-23 in (-1, 1): symmetric, and exact in float32.
+    u is an odd multiple of 2^-23 in (-1, 1): symmetric, and exact in float32. The inverse is a
+    polynomial with a relative error of 4e-7, in half the time of `erfinv` under XLA on a CPU.
 
     Example:
     >>> round(float(ops.std(normal((1000, 100), keras.random.SeedGenerator(1)))), 1)
     1.0
     """
     u = (ops.cast(_shift(_bits(shape, seed), 9), "float32") + 0.5) * 2.0**-22 - 1.0
-    return ops.cast(ops.erfinv(u) * math.sqrt(2), dtype)
+    w = -ops.log((1.0 - u) * (1.0 + u)) - 4.0
+    quotient = _INVERSION[0]
+    for coefficient in _INVERSION[1:]:
+        quotient = quotient * w + coefficient
+    return ops.cast(u * quotient, dtype)

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import scipy.special
 import scipy.stats
 import tensorflow as tf
 
@@ -22,6 +23,39 @@ def test_normal_is_normal():
     expected = {1: (0, 1.0), 2: (1, 1.42), 3: (0, 3.88), 4: (3, 9.8)}
     for power, (moment, deviation) in expected.items():
         assert abs(np.mean(x**power) - moment) < 4 * deviation / np.sqrt(N)
+
+
+def test_inversion(monkeypatch):
+    """Against SciPy's, at both ends, around 0 and between: relative errors of float32."""
+    magnitudes = np.unique(np.concatenate([np.arange(5000), np.geomspace(1, 2**22, 50_000)]))
+    magnitudes = magnitudes[magnitudes < 2**22].astype(np.int64)
+    upper = np.concatenate([magnitudes, 2**22 + magnitudes, 2**23 - 1 - magnitudes])
+    bits = (upper << 9).astype(np.uint32).astype(np.int32)
+    monkeypatch.setattr(random, "_bits", lambda shape, seed: keras.ops.convert_to_tensor(bits))
+    found = np.asarray(random.normal(bits.shape, ()), "float64")
+    expected = np.sqrt(2) * scipy.special.erfinv((upper + 0.5) * 2.0**-22 - 1)
+    np.testing.assert_allclose(found, expected, rtol=6e-7, atol=0)
+    assert 5.2947 < found.max() < 5.2948
+
+
+def test_keys():
+    """No two draws have the same key, and one with another's first half is another draw."""
+    seeds, steps = np.meshgrid(np.arange(-40, 40), np.arange(50))
+    left, right = random._key((keras.ops.convert_to_tensor(x, "int32") for x in (seeds, steps)))
+    assert len(set(zip(np.ravel(left), np.ravel(right), strict=True))) == seeds.size
+    assert len({tuple(map(int, random._key(seed))) for seed in [(1,), (1, 0), (1, 0, 0)]}) == 3
+
+
+def test_overlapping_positions(monkeypatch):
+    """Draws whose first hash meets the same values differ by the key's second half alone."""
+    draws = []
+    for second in (1, 2, 3, 1 << 16, -(1 << 31)):
+        monkeypatch.setattr(random, "_key", lambda seed, second=second: (5, second))
+        draws.append(np.asarray(random.normal((N,), ())))
+    for i, a in enumerate(draws):
+        for b in draws[:i]:
+            assert abs(np.corrcoef(a, b)[0, 1]) < 4 / np.sqrt(N)
+            assert abs(np.corrcoef(a**2, b**2)[0, 1]) < 4 / np.sqrt(N)
 
 
 def test_uniform_is_uniform():
@@ -50,7 +84,8 @@ def test_neighbours_draws_and_seeds_are_uncorrelated():
 def test_steps_of_one_position_are_random_too():
     """The same element over many steps: what one weight's noise looks like in time."""
     generator = keras.random.SeedGenerator(11)
-    x = np.stack([np.asarray(random.normal((8,), generator)) for _ in range(2000)])
+    draw = tf.function(lambda: random.normal((8,), generator))
+    x = np.stack([draw().numpy() for _ in range(2000)])
     assert scipy.stats.kstest(x.ravel(), "norm").pvalue > 1e-3
     assert abs(np.corrcoef(x[:-1, 0], x[1:, 0])[0, 1]) < 4 / np.sqrt(2000)
 
@@ -62,7 +97,7 @@ def test_same_numbers_compiled_or_not():
         return function().numpy()
 
     eager = np.asarray(random.normal((33, 7), keras.random.SeedGenerator(5)))
-    # XLA evaluates erfinv by its own polynomial: rounding of float32, up to about 5 sigma.
+    # XLA evaluates the logarithm by its own polynomial: rounding of float32, up to 5 sigma.
     np.testing.assert_allclose(draw(False), eager, rtol=0, atol=5e-6)
     np.testing.assert_allclose(draw(True), eager, rtol=0, atol=5e-6)
 

@@ -127,7 +127,7 @@ def check_gaussian_noise():
     np.testing.assert_allclose([noise.mean(), noise.std()], [0, 2], atol=0.06)
     assert not np.array_equal(value(layer(x, training=True)) - 5, noise)
     np.testing.assert_array_equal(value(layer(x)), x)
-    # The draws are the same on every backend, up to the rounding of erfinv and of 5 + noise.
+    # The draws are the same on every backend, up to the rounding of log and of 5 + noise.
     np.testing.assert_allclose(noise[0, :3], [0.167376, -0.337896, -2.130983], atol=1e-5)
 
 

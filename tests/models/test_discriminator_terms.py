@@ -47,7 +47,9 @@ def _start(state, jit_compile=False):
     """The direction that a draw by a seed generator in this state begins with."""
     shape = (N, SIDE, SIDE, 1)
     # The inverse error function is computed in float32, by XLA with other last digits.
-    draw = tf.function(lambda words: random.normal(shape, words), jit_compile=jit_compile)
+    draw = tf.function(
+        lambda words: random.normal(shape, tf.unstack(words)), jit_compile=jit_compile
+    )
     normal = draw(tf.constant(state, "int32")).numpy().astype("float64")
     return oracle.unit(normal.reshape(N, -1))
 

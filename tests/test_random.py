@@ -41,7 +41,7 @@ def test_inversion(monkeypatch):
 def test_keys():
     """No two draws have the same key, and one with another's first half is another draw."""
     seeds, steps = np.meshgrid(np.arange(-40, 40), np.arange(50))
-    left, right = random._key((keras.ops.convert_to_tensor(x, "int32") for x in (seeds, steps)))
+    left, right = random._key(keras.ops.convert_to_tensor(x, "int32") for x in (seeds, steps))
     assert len(set(zip(np.ravel(left), np.ravel(right), strict=True))) == seeds.size
     assert len({tuple(map(int, random._key(seed))) for seed in [(1,), (1, 0), (1, 0, 0)]}) == 3
 

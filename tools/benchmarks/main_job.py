@@ -21,10 +21,11 @@ def run(options):
     """Prints, and returns as a dictionary, what was measured."""
     runs = [_once(options.recipe) for _ in range(options.repeats)]
     result = {name: statistics.median(each[name] for each in runs) for name in runs[0]}
+    spread = {name: [f(each[name] for each in runs) for f in (min, max)] for name in runs[0]}
     for name, value in result.items():
-        spread = [each[name] for each in runs]
-        print(f"{name:28s}{value:8.4g}   {min(spread):.4g} to {max(spread):.4g}")
-    return {"recipe": options.recipe, "repeats": options.repeats, **result}
+        least, most = spread[name]
+        print(f"{name:28s}{value:8.4g}   {least:.4g} to {most:.4g}")
+    return {"recipe": options.recipe, "repeats": options.repeats, **result, "spread": spread}
 
 
 def _once(recipe):

@@ -4,7 +4,7 @@ import resource
 import subprocess
 import sys
 
-from benchmarks.timing import interleaved
+from benchmarks.timing import medians, repeated, spread
 
 SUMMARY = "MinibatchDiscrimination: peak memory at batch 2,048, speed vs the direct formula"
 
@@ -28,9 +28,20 @@ def run(options):
     shown = subprocess.run(
         [sys.executable, sys.argv[0], *arguments], capture_output=True, text=True, check=True
     )
-    result = {"peak_growth_mib": float(shown.stdout.split()[-1]), **_speed(options.repeats)}
+    measured = repeated(formulas(), options.repeats)
+    seconds = medians(measured)
+    result = {
+        "batch": options.batch,
+        "kernels": options.kernels,
+        "dims": options.dims,
+        "peak_growth_mib": float(shown.stdout.split()[-1]),
+        "ours_ms": 1e3 * seconds["ours"],
+        "ours_ms_spread": spread(measured["ours"], 1e3),
+        "direct_ms": 1e3 * seconds["direct"],
+        "direct_over_ours": seconds["direct"] / seconds["ours"],
+    }
     for name, value in result.items():
-        print(f"{name:24s}{value:.4g}")
+        print(f"{name:24s}{value if isinstance(value, list) else f'{value:.4g}'}")
     return result
 
 
@@ -61,8 +72,11 @@ def _peak_growth(batch, kernels, dims):
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
-def _speed(repeats, batch=100, kernels=100, dims=5, features=250):
-    """Ours and the formula written as it stands, at the recipes' size."""
+def formulas(batch=100, kernels=100, dims=5, features=250):
+    """Returns functions of forward and backward, by default at the recipes' size.
+
+    "ours" is the layer's, "direct" the formula written as it stands.
+    """
     import tensorflow as tf
 
     from improved_gan_tf.layers import MinibatchDiscrimination
@@ -84,11 +98,4 @@ def _speed(repeats, batch=100, kernels=100, dims=5, features=250):
         "ours": _gradients(layer, [layer.theta.value]),
         "direct": _gradients(direct, [layer.theta.value]),
     }
-    seconds = interleaved(
-        {name: lambda step=step: step(x)[0].numpy() for name, step in steps.items()}, repeats
-    )
-    return {
-        "ours_ms": 1e3 * seconds["ours"],
-        "direct_ms": 1e3 * seconds["direct"],
-        "direct_over_ours": seconds["direct"] / seconds["ours"],
-    }
+    return {name: lambda step=step: step(x)[0].numpy() for name, step in steps.items()}

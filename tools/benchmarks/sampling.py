@@ -3,7 +3,7 @@
 import resource
 import tempfile
 
-from benchmarks.timing import interleaved
+from benchmarks.timing import medians, repeated, spread
 
 SUMMARY = "ImageNet's generator: speed after freeze_reference, and of the exported SavedModel"
 
@@ -38,13 +38,15 @@ def run(options):
         }
         images = {name: draw().numpy() for name, draw in draws.items()}
         functions = {name: lambda draw=draw: draw().numpy() for name, draw in draws.items()}
-        seconds = interleaved(functions, options.repeats)
+        measured = repeated(functions, options.repeats)
+    seconds = medians(measured)
     whole = images["with_reference"]
     result = {
         "width": options.width,
         "batch": options.batch,
         "reference_size": options.reference_size,
         **{f"{name}_ms": 1e3 * value for name, value in seconds.items()},
+        "frozen_ms_spread": spread(measured["frozen"], 1e3),
         "frozen_speedup": seconds["with_reference"] / seconds["frozen"],
         "saved_model_speedup": seconds["with_reference"] / seconds["saved_model"],
         "largest_difference": float(
@@ -53,5 +55,5 @@ def run(options):
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     for name, value in result.items():
-        print(f"{name:24s}{value:.4g}")
+        print(f"{name:24s}{value if isinstance(value, list) else f'{value:.4g}'}")
     return result

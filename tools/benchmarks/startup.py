@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from benchmarks.timing import interleaved
+from benchmarks.timing import medians, repeated, spread
 
 SUMMARY = "seconds until the help, the list of recipes and the imports are there"
 
@@ -28,7 +28,20 @@ def run(options):
         return lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
 
     functions = {name: program(arguments) for name, arguments in _PROGRAMS.items()}
-    seconds = interleaved(functions, options.repeats)
+    measured = repeated(functions, options.repeats)
+    seconds = medians(measured)
+    modules = {name: _modules(_PROGRAMS[name]) for name in ("python", "help", "recipes")}
     for name, value in seconds.items():
-        print(f"{name:24s}{value:.3f} s")
-    return {"repeats": options.repeats, "seconds": seconds}
+        print(f"{name:24s}{value:.3f} s" + f"{modules.get(name, ''):>8}")
+    return {
+        "repeats": options.repeats,
+        "seconds": seconds,
+        "spread": {name: spread(values) for name, values in measured.items()},
+        "modules": modules,
+    }
+
+
+def _modules(arguments):
+    """The number of modules that a program imports."""
+    command = [sys.executable, "-X", "importtime", *arguments]
+    return subprocess.run(command, check=True, capture_output=True).stderr.count(b"import time:")

@@ -18,6 +18,7 @@ class InMemory:
         batch_size: Images of each stream per step.
         steps_per_epoch: Steps per epoch.
         test_batch_size: Images per batch of `test`.
+        start_epoch: The epoch, from 0, that comes next.
         train, test: The same as data sets of batches, for training step by step, and for
             `evaluate`.
     """
@@ -30,6 +31,7 @@ class InMemory:
     batch_size: int
     steps_per_epoch: int
     test_batch_size: int
+    start_epoch: int
     train: Any
     test: Any
 
@@ -37,5 +39,25 @@ class InMemory:
         """Returns the next epoch's batches: three int32 arrays (steps, batch) of image numbers.
 
         Of the streams "labeled", "unlabeled" and "unlabeled_generator", in this order.
+        """
+        raise NotImplementedError
+
+    def part(
+        self, first_epoch: int = 0, workers: int = 1, worker: int = 0, replicas: int = 1
+    ) -> Any:
+        """Returns the training batches of one of several workers, from an epoch on, without end.
+
+        Together the parts of all replicas are the batches of `train`, in the order of the workers
+        and, of each, of its replicas. `start_epoch` is neither looked at nor moved on.
+
+        Args:
+            first_epoch: Where to begin, from 0.
+            workers: How many workers share every batch.
+            worker: Which of them this is, from 0.
+            replicas: How many divide this worker's part of every batch: the batches given are
+                those of one replica, in turn.
+
+        Returns:
+            A `tf.data.Dataset` of batches of batch_size // (workers * replicas) images a stream.
         """
         raise NotImplementedError

@@ -33,8 +33,8 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     add("--out", help="the run's folder (default runs/RECIPE, or runs/RECIPE-seed-N)")
     add("--resume", action="store_true", help="continue the run in --out")
     add("--data-dir", help="TFDS' data folder")
-    devices = "train on N GPUs, or without any on N logical CPU devices (imagenet; several machines"
-    devices += " by TF_CONFIG)"
+    devices = "train on N GPUs, or without any on N logical CPU devices, which share every batch"
+    devices += " (several machines by TF_CONFIG)"
     add("--devices", type=kinds.workers, default=1, metavar="N", help=devices)
     add("--quiet", action="store_true", help="no progress")
     add_value_options(train)

@@ -11,6 +11,7 @@ import numpy as np
 
 from improved_gan_tf.data import names
 from improved_gan_tf.data.arrays import ArraySource, pair, source_from_arrays
+from improved_gan_tf.data.batches import in_order, streams
 from improved_gan_tf.data.labels import (
     custom_labeled_indices,
     labeled_indices,
@@ -99,7 +100,11 @@ class SemiSupervisedData(TrainingData, InMemory):
     def next_epoch(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         epoch = self.start_epoch
         self.start_epoch = epoch + 1
-        rows = self.order.epoch(epoch)
+        return self._rows(epoch)
+
+    def _rows(self, epoch):
+        """The numbers of the images of an epoch, a function of the seed and the epoch."""
+        rows = self.order.epoch(int(epoch))
         labeled = self.labeled_indices[rows.labeled].astype(np.int32)
         unlabeled = rows.unlabeled, rows.unlabeled_generator
         if self.unlabeled_indices is not None:
@@ -115,43 +120,39 @@ class SemiSupervisedData(TrainingData, InMemory):
         """
         import tensorflow as tf
 
-        with tf.device("CPU:0"):
-            images = tf.constant(self.train_images)
-            labels = tf.constant(self.train_labels)
-        shape = (self.steps_per_epoch, self.batch_size)
-
-        def epoch(_):
-            rows = tf.numpy_function(self.next_epoch, [], [tf.int32] * 3)
-            return tuple(tf.ensure_shape(r, shape) for r in rows)
-
-        def gather(rows):
-            return self.scaling.apply(tf.cast(tf.gather(images, rows), tf.float32))
-
-        def batch(labeled, unlabeled, unlabeled_generator):
-            return {
-                "labeled": (gather(labeled), tf.gather(labels, labeled)),
-                "unlabeled": gather(unlabeled),
-                "unlabeled_generator": gather(unlabeled_generator),
-            }
-
-        # Python runs once per epoch, not per batch; gathering and scaling are TensorFlow's.
-        dataset = tf.data.Dataset.range(1).map(epoch)
-        dataset = dataset.flat_map(lambda *rows: tf.data.Dataset.from_tensor_slices(rows))
-        dataset = dataset.map(batch)
+        dataset = streams(self, tf.data.Dataset.range(1), lambda _: self.next_epoch())
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(self.steps_per_epoch))
         return dataset.prefetch(2).with_options(options())
+
+    def part(
+        self, first_epoch: int = 0, workers: int = 1, worker: int = 0, replicas: int = 1
+    ) -> Any:
+        import tensorflow as tf
+
+        if self.batch_size % (workers * replicas):
+            raise UserError(
+                f"batch size {self.batch_size} cannot be shared by {workers} workers of {replicas} "
+                f"replicas; use a multiple of {workers * replicas}"
+            )
+        epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
+        dataset = streams(self, epochs, self._rows, workers, worker, replicas)
+        endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+        chosen = options()
+        # The workers share the data already; a second division would lose images.
+        chosen.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        return dataset.apply(endless).prefetch(2).with_options(chosen)
 
     @cached_property
     def test(self) -> Any:
         """The test set in order: a `tf.data.Dataset` of (x float32, y int32) batches."""
-        return self._in_order(self.test_images, self.test_labels)
+        return in_order(self.test_images, self.test_labels, self.test_batch_size, self.scaling)
 
     @cached_property
     def validation(self) -> Any:
         """The split "validation" in the form of `test`; None where there is none."""
         if "validation" not in self.source.split_names:
             return None
-        return self._in_order(*self.source.arrays("validation"))
+        return in_order(*self.source.arrays("validation"), self.test_batch_size, self.scaling)
 
     def summary(self) -> str:
         chosen = self.train_labels[self.labeled_indices]
@@ -168,15 +169,6 @@ class SemiSupervisedData(TrainingData, InMemory):
         if self.source.held_out is not None:
             text += f" (held out: {100 * self.source.held_out:g} % of each class's labelled images)"
         return text
-
-    def _in_order(self, images, labels):
-        import tensorflow as tf
-
-        with tf.device("CPU:0"):
-            tensors = tf.constant(images), tf.constant(labels)
-        dataset = tf.data.Dataset.from_tensor_slices(tensors).batch(self.test_batch_size)
-        dataset = dataset.map(lambda x, y: (self.scaling.apply(tf.cast(x, tf.float32)), y))
-        return dataset.prefetch(2).with_options(options())
 
 
 def load(

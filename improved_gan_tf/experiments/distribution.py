@@ -1,19 +1,19 @@
 """Which `tf.distribute` strategy a process trains under: one device, several, several machines."""
 
+import functools
 import json
 import os
-from collections.abc import Callable
 from typing import Any
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.experiments.experiment import Experiment
+from improved_gan_tf.experiments.recipe import Recipe
 
 
 class WorkerLost(UserError):
     """Another worker of the cluster has gone; TensorFlow must be started anew in this one too."""
 
 
-def strategy(experiment: Experiment, devices: int = 1) -> Any:
+def strategy(recipe: Recipe, devices: int = 1) -> Any:
     """The strategy of this process. To be called before anything else uses TensorFlow.
 
     With the environment variable TF_CONFIG, which names a cluster: MultiWorkerMirroredStrategy, on
@@ -22,20 +22,16 @@ def strategy(experiment: Experiment, devices: int = 1) -> Any:
     Otherwise TensorFlow's default, one device.
 
     Args:
-        experiment: What is to be trained.
+        recipe: What is to be trained.
         devices: Replicas in this process, at least 1; 1 with TF_CONFIG.
 
     Raises:
-        UserError: The experiment is not `distributable`, TF_CONFIG cannot be used, the machine has
-            fewer devices, TensorFlow is in use, or the replicas cannot share a batch equally.
+        UserError: TF_CONFIG cannot be used, the machine has fewer devices, TensorFlow is in use, or
+            the replicas cannot share a batch equally.
     """
     if devices < 1:
         raise UserError(f"--devices must be at least 1, not {devices}")
     cluster = os.environ.get("TF_CONFIG")
-    if (cluster or devices > 1) and not experiment.distributable:
-        what = "TF_CONFIG is set" if cluster else f"--devices {devices} was given"
-        name = experiment.recipe.name
-        raise UserError(f"{name} trains on one device, but {what}; only imagenet is distributed")
     if cluster:
         check_cluster(cluster)
         if devices > 1:
@@ -48,16 +44,24 @@ def strategy(experiment: Experiment, devices: int = 1) -> Any:
     if cluster:
         chosen = tf.distribute.MultiWorkerMirroredStrategy()
     elif devices > 1:
-        chosen = tf.distribute.MirroredStrategy(_devices(tf, devices))
+        chosen = _mirrored(_devices(tf, devices))
     else:
         chosen = tf.distribute.get_strategy()
-    replicas, batch_size = chosen.num_replicas_in_sync, experiment.recipe.batch_size
+    replicas, batch_size = chosen.num_replicas_in_sync, recipe.batch_size
     if batch_size % replicas:
         raise UserError(
-            f"batch size {batch_size} does not divide among {replicas} replicas; give a "
-            f"multiple of {replicas} by --batch-size (the paper has 16 per replica)"
+            f"batch size {batch_size} does not divide among {replicas} replicas; give a multiple "
+            f"of {replicas} by --batch-size"
         )
     return chosen
+
+
+@functools.cache
+def _mirrored(devices):
+    """The one strategy of these devices: those of two would mix up each other's reductions."""
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def check_cluster(text: str) -> None:
@@ -99,7 +103,7 @@ def _devices(tf, count):
     if gpus:
         if len(gpus) < count:
             raise UserError(f"--devices {count}: this machine has {len(gpus)} GPU(s); give fewer")
-        return [f"GPU:{i}" for i in range(count)]
+        return tuple(f"GPU:{i}" for i in range(count))
     cores = os.cpu_count() or 1
     if count > cores:
         raise UserError(
@@ -117,7 +121,7 @@ def _devices(tf, count):
                 f"--devices {count}: TensorFlow runs already, with fewer devices; choose the "
                 "strategy before anything else uses TensorFlow"
             ) from None
-    return [f"CPU:{i}" for i in range(count)]
+    return tuple(f"CPU:{i}" for i in range(count))
 
 
 def is_chief(chosen: Any) -> bool:
@@ -128,21 +132,3 @@ def is_chief(chosen: Any) -> bool:
     if resolver.task_type == "worker" and "chief" in resolver.cluster_spec().as_dict():
         return False
     return resolver.task_id == 0
-
-
-def distributed(chosen: Any, make: Callable[[int, int, int], Any]) -> Any:
-    """The data set of a strategy: one batch for each replica, each worker reading its own part.
-
-    Args:
-        chosen: The strategy.
-        make: Function (replicas, workers, worker) -> tf.data.Dataset of worker `worker`, whose
-            batches have the examples of one replica, of `replicas` in this process.
-    """
-    if chosen.num_replicas_in_sync == 1:
-        return make(1, 1, 0)
-
-    def part(context):
-        workers = context.num_input_pipelines
-        return make(chosen.num_replicas_in_sync // workers, workers, context.input_pipeline_id)
-
-    return chosen.distribute_datasets_from_function(part)

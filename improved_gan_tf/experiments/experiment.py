@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.experiments.distribution import WorkerLost
 from improved_gan_tf.experiments.recipe import Recipe, unknown
 from improved_gan_tf.quantities import BASELINE, labels, quantity
 
@@ -36,7 +37,6 @@ class Experiment:
 
     Attributes:
         recipe: The recipe.
-        distributable: Whether it trains on several devices and in several workers too.
         classifies: Whether its models classify single images, see `classify`.
 
     Example:
@@ -47,7 +47,6 @@ class Experiment:
     ...         return generator, ig.networks.dense.discriminator(image_shape, num_classes, [9])
     """
 
-    distributable: bool = False
     classifies: bool = False
 
     def __init__(self, recipe: Any):
@@ -243,19 +242,35 @@ class Experiment:
             data: What `load_data` returned.
             first_epoch: Epochs that are done already.
             callbacks: Keras callbacks.
+
+        Raises:
+            WorkerLost: Another worker of the cluster has gone.
         """
+        import tensorflow as tf
+
         with gan.distribute_strategy.scope():
             batches = self.batches(data, first_epoch)
-        gan.fit(
-            batches,
-            epochs=self.recipe.epochs,
-            initial_epoch=first_epoch,
-            steps_per_epoch=self.steps_per_epoch,
-            validation_data=data.test,
-            callbacks=callbacks,
-            verbose=0,
-            shuffle=False,
-        )
+        try:
+            gan.fit(
+                batches,
+                epochs=self.recipe.epochs,
+                initial_epoch=first_epoch,
+                steps_per_epoch=self.steps_per_epoch,
+                validation_data=data.test,
+                callbacks=callbacks,
+                verbose=0,
+                shuffle=False,
+            )
+        except tf.errors.OpError as error:
+            # Of any kind, where the other worker has been started again before it was missed.
+            gone = isinstance(error, tf.errors.UnavailableError | tf.errors.AbortedError)
+            gone = gone or "Collective ops is aborted" in error.message
+            workers = tf.distribute.MultiWorkerMirroredStrategy
+            if gone and isinstance(gan.distribute_strategy, workers):
+                raise WorkerLost(
+                    "another worker is gone; start every worker again with --resume"
+                ) from error
+            raise
 
     @property
     def steps_per_epoch(self) -> int | None:

@@ -5,14 +5,11 @@ from typing import Any
 
 from improved_gan_tf import data as data_sets
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.experiments import distribution
 from improved_gan_tf.experiments.experiment import Experiment
 
 
 class ImageNetExperiment(Experiment):
     """Carries out an `ImageNetRecipe`, by a `models.ImageNetGAN`; see `Experiment`."""
-
-    distributable = True
 
     def load_data(self, data_dir: str | os.PathLike | None = None, data: Any = None) -> Any:
         names = ("image_size", "resize", "skip_unreadable")
@@ -54,8 +51,10 @@ class ImageNetExperiment(Experiment):
     def batches(self, data: Any, first_epoch: int = 0) -> Any:
         import tensorflow as tf
 
+        from improved_gan_tf.models import distributed
+
         epoch, step = divmod(first_epoch * self.recipe.steps_per_epoch, data.steps_per_epoch)
-        return distribution.distributed(
+        return distributed.batches(
             tf.distribute.get_strategy(),
             lambda replicas, workers, worker: data.train(epoch, workers, worker, replicas, step),
         )
@@ -72,14 +71,6 @@ class ImageNetExperiment(Experiment):
         try:
             super().fit(gan, data, first_epoch, callbacks)
         except tf.errors.OpError as error:
-            # Of any kind, where the other worker has been started again before it was missed.
-            gone = isinstance(error, tf.errors.UnavailableError | tf.errors.AbortedError)
-            gone = gone or "Collective ops is aborted" in error.message
-            workers = tf.distribute.MultiWorkerMirroredStrategy
-            if gone and isinstance(gan.distribute_strategy, workers):
-                raise distribution.WorkerLost(
-                    "another worker is gone; start every worker again with --resume"
-                ) from error
             if isinstance(error, tf.errors.DataLossError | tf.errors.InvalidArgumentError):
                 data.check()  # TensorFlow's error names no file, this one does
             raise

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import gc
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -81,9 +82,14 @@ class Reproduction:
         """Refuses what would stop the table later.
 
         Raises:
-            UserError: The shard is out of range, there are fewer runs than shards, or a folder
-                holds another run.
+            UserError: The shard is out of range, there are fewer runs than shards, a folder holds
+                another run, or the environment names a cluster.
         """
+        if os.environ.get("TF_CONFIG"):
+            raise UserError(
+                "every run of a table is trained by one process, but TF_CONFIG is set; unset it, "
+                "and give each machine its part by --shard I/N"
+            )
         part, parts = self.shard
         if not 1 <= part <= parts:
             raise UserError(

@@ -31,10 +31,9 @@ def train(
     to the same weights bit for bit that it would have ended with. One process at a time writes a
     folder: see `RunFolder.lock`.
 
-    The ImageNet recipe can train on several devices, or in several workers (see
-    `distribution.strategy`, which comes before anything else that uses TensorFlow): every worker
-    calls this function with the same arguments, and the chief alone writes the folder, which all
-    of them must be able to read.
+    It can train on several devices, or in several workers (see `distribution.strategy`, which comes
+    before anything else that uses TensorFlow): every worker calls this function with the same
+    arguments, and the chief alone writes the folder, which all of them must be able to read.
 
     Args:
         recipe: A `Recipe` or what names one, see `get`.
@@ -66,11 +65,15 @@ def train(
     folder = RunFolder(out)
     if resume:
         _check_same_run(folder, recipe)
-    chosen = experiment(recipe)
-    strategy = distribution.strategy(chosen, devices)
-    chief = distribution.is_chief(strategy)
-    if chief and resume is False:
+    strategy = distribution.strategy(recipe, devices)
+    if distribution.is_chief(strategy) and resume is False:
         folder.refuse_if_used(recipe.code.content if recipe.code else None)
+    return _locked(recipe, folder, data_dir, resume, verbose, strategy)
+
+
+def _locked(recipe, folder, data_dir, resume, verbose, strategy):
+    """The same under a strategy, in a folder that is the chief's own meanwhile."""
+    chief = distribution.is_chief(strategy)
     with folder.lock() if chief else contextlib.nullcontext():
         if resume is None:
             resume = folder.begun
@@ -78,7 +81,7 @@ def train(
                 return folder.results()
             if resume:
                 _check_same_run(folder, recipe)
-        baseline = chosen.baseline()
+        baseline = experiment(recipe).baseline()
         if chief and resume:
             folder.check()
             if baseline is not None and folder.baseline.begun:
@@ -128,12 +131,13 @@ def _train(recipe, folder, data_dir, resume, verbose, strategy, chief):
         if score is not None:
             extra.insert(0, score)  # before what keeps the epoch's figures
         chosen.fit(gan, data, first, extra)
-    if not chief:
-        return None
-    results = chosen.results(gan, data, folder)
+    results = chosen.results(gan, data, folder) if chief else {}
     baseline = chosen.baseline()
     if baseline is not None:
-        results["baseline"] = train(baseline, folder.baseline, data_dir, None, verbose)
+        place = folder.baseline
+        results["baseline"] = _locked(baseline, place, data_dir, None, verbose, strategy)
+    if not chief:
+        return None
     if gan.trains_generator:
         export.export(gan, folder.generator)
     folder.write_results(results)  # last: the run is finished

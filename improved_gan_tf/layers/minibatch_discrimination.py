@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from improved_gan_tf import replicas
 from improved_gan_tf.layers.checks import check_at_least, check_shape
 from improved_gan_tf.layers.data_dependent import DataDependent
 from improved_gan_tf.layers.similarities import batch_size, mean_nearest, similarities
@@ -23,7 +24,9 @@ class MinibatchDiscrimination(DataDependent, keras.layers.Layer):
     It couples the examples of a batch: real and generated images must go through it in separate
     batches. `initialize_from_data` sets log_weight_scale so that the mean distance to the nearest
     neighbour is 2 for every kernel, and the bias so that the features have mean 0. Large problems
-    are computed in tiles, so that memory does not grow as N^2 K D (D6).
+    are computed in tiles, so that memory does not grow as N^2 K D (D6). On a replica of a
+    `tf.distribute` strategy, which has N examples of a batch of R N, the sum over its own examples
+    is multiplied by (R N - 1) / (N - 1), to be on the average that over the whole batch (D23).
 
     Args:
         num_kernels: K, the number of features to append (the paper's B), an integer from 1.
@@ -89,6 +92,9 @@ class MinibatchDiscrimination(DataDependent, keras.layers.Layer):
         if self.initializing:
             self.set_from_data(x)
         f = ops.transpose(similarities(self._projections(x))[:, 0])
+        if replicas.count() > 1:
+            others, own = (n * batch_size(x) - 1 for n in (replicas.count(), 1))
+            f = f * ops.cast(others / ops.maximum(own, 1), f.dtype)
         f = ops.cast(f + ops.cast(self.bias, f.dtype), x.dtype)
         return ops.concatenate([x, f], axis=-1)
 

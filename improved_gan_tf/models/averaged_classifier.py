@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from improved_gan_tf import losses
+from improved_gan_tf import losses, replicas
 from improved_gan_tf.models.gan import GAN, full
 from improved_gan_tf.optimizers import debiased, update_average
 
@@ -48,7 +48,16 @@ class AveragedClassifier(GAN):
 
         if self.average_start:
             updates = tf.convert_to_tensor(self.discriminator_optimizer.iterations)
-            tf.cond(updates >= self.average_start, update, lambda: None)
+            begun = updates >= self.average_start
+            if replicas.count() == 1:
+                tf.cond(begun, update, lambda: None)
+                return
+            # Without a branch, which TensorFlow cannot compute on several CPU devices.
+            states = [self.average_steps, *self.averages]
+            before = [keras.ops.copy(v) for v in states]
+            update()
+            for v, old in zip(states, before, strict=True):
+                v.assign(tf.where(begun, keras.ops.convert_to_tensor(v), old))
         else:
             update()
 

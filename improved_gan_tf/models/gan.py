@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from improved_gan_tf.export import export
 from improved_gan_tf.keras_compat import require_tensorflow
+from improved_gan_tf.models import distributed
 from improved_gan_tf.models.optimizers import BothOptimizers
 from improved_gan_tf.networks import players
 from improved_gan_tf.regularizers import HistoricalAveraging
@@ -134,6 +135,7 @@ class GAN(keras.Model):
         ]
         if both[0] is both[1]:
             raise ValueError("the generator and the discriminator need an optimizer each")
+        distributed.check_compile(kwargs.get("jit_compile"), kwargs.get("steps_per_execution", 1))
         super().compile(optimizer=None, metrics=metrics, **kwargs)
         self.has_metrics = bool(metrics)
         self.metrics_config = keras.saving.serialize_keras_object(metrics)
@@ -148,6 +150,12 @@ class GAN(keras.Model):
             history = HistoricalAveraging(historical_averaging, name=f"{player}_history")
             history.build(self.trained(player))
             self.histories[player] = history
+        if metrics and distributed.possible(self):
+            # A step of several replicas cannot make their variables.
+            shape = (1, players.output_shape(self.discriminator)[-1])
+            for each in super().metrics:
+                if each.name == "compile_metrics":
+                    each.build(tf.zeros(1, "int32"), tf.zeros(shape))
 
     def player(self, name: str) -> tuple[keras.Model, Any]:
         """Returns the network and the optimizer of "generator" or "discriminator"."""
@@ -163,6 +171,11 @@ class GAN(keras.Model):
             return loss
         penalty = self.histories[name].penalty(self.trained(name))
         return loss + tf.cast(penalty, loss.dtype)
+
+    def scaled(self, name: str, loss: Any) -> Any:
+        """Returns what is differentiated: the penalized loss, divided among the replicas, times the
+        optimizer's loss scale."""
+        return self.player(name)[1].scale_loss(distributed.share(self.penalized(name, loss)))
 
     def descend(self, name: str, gradients: list[Any]) -> None:
         """Moves a player by its optimizer; its parameters from before become part of the past."""
@@ -205,6 +218,7 @@ class GAN(keras.Model):
             if isinstance(callback, _MONITORS) and callback.mode == "auto":
                 if callback.monitor in self.reported:
                     callback.mode = "min"
+        distributed.check_batches(x, self.distribute_strategy)
         return super().fit(x, y, **kwargs)
 
     def step_not_finite(self, step: int) -> int:

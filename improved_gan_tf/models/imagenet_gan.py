@@ -9,6 +9,7 @@ import tensorflow as tf
 from improved_gan_tf import losses, random
 from improved_gan_tf.keras_compat import BuiltInInit
 from improved_gan_tf.layers import VirtualBatchNorm, couples_examples, freeze_reference, walk
+from improved_gan_tf.models import distributed
 from improved_gan_tf.models.gan import GAN, full, watch
 from improved_gan_tf.networks import players
 
@@ -39,7 +40,7 @@ class ImageNetGAN(BuiltInInit, GAN):
     Under a `tf.distribute` strategy every replica has its own z, noise, statistics and minibatch
     features; the gradients and the reported figures are averaged over the replicas (D23). Draws are
     a function of (seed, step, replica) (D9), so there is no random state, and a reloaded model
-    trains on exactly as the saved one would have.
+    trains on exactly as the saved one would have. See `distributed` for the state of layers.
 
     Args:
         generator: A `keras.Model` from one or more latent inputs (N, ...) to images (N, H, W, C).
@@ -126,13 +127,6 @@ class ImageNetGAN(BuiltInInit, GAN):
         if kwargs.get("metrics") and not self.labels:
             raise ValueError("metrics are of the classes; the discriminator has one logit and none")
         kwargs.setdefault("jit_compile", False)
-        strategy = tf.distribute.get_strategy()
-        if strategy.num_replicas_in_sync > 1 and "CPU" in strategy.extended.worker_devices[0]:
-            if kwargs["jit_compile"] is True or kwargs.get("steps_per_execution", 1) > 1:
-                raise ValueError(
-                    "several replicas on CPU devices train without jit_compile and with "
-                    "steps_per_execution=1 only"
-                )
         super().compile(generator_optimizer, discriminator_optimizer, **kwargs)
         self.smoothing = smoothing
         self.generator_target = generator_target
@@ -161,15 +155,16 @@ class ImageNetGAN(BuiltInInit, GAN):
         step = tf.identity(self.discriminator_optimizer.iterations)  # before it is counted up
         context = tf.distribute.get_replica_context()
         words = (self.seed, step, context.replica_id_in_sync_group)
-        report, gradients = self.gradients(
-            images, labels, self.latents(images.shape[0], *words), words
-        )
-        for name in ("discriminator", "generator"):
-            self.descend(name, gradients[name])
+        with distributed.step(self):
+            report, gradients = self.gradients(
+                images, labels, self.latents(images.shape[0], *words), words
+            )
+            for name in ("discriminator", "generator"):
+                self.descend(name, gradients[name])
         logs = self._results(report, labels)
         if self.labels:
             self._update_running_error(report["error"], step)
-            logs["running_error"] = self._log(self.running_error)
+            logs["running_error"] = distributed.log(self.running_error)
         return logs
 
     def _unpacked(self, data):
@@ -199,15 +194,11 @@ class ImageNetGAN(BuiltInInit, GAN):
             the order of their trainable variables, divided by the number of replicas and multiplied
             by the optimizer's loss scale.
         """
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        pair = {name: self.player(name) for name in ("discriminator", "generator")}
+        pair = {name: self.player(name)[0] for name in ("discriminator", "generator")}
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            values = {k: watch(tape, net.trainable_variables) for k, (net, _) in pair.items()}
+            values = {k: watch(tape, net.trainable_variables) for k, net in pair.items()}
             report = self._report(images, labels, latents, noise_words)
-            scaled = {
-                k: optimizer.scale_loss(self.penalized(k, report[f"{k}_loss"]) / replicas)
-                for k, (_, optimizer) in pair.items()
-            }
+            scaled = {k: self.scaled(k, report[f"{k}_loss"]) for k in pair}
         return report, {k: tape.gradient(scaled[k], values[k]) for k in pair}
 
     def _report(self, images, labels, latents, noise_words=None, training=True):
@@ -247,18 +238,8 @@ class ImageNetGAN(BuiltInInit, GAN):
     def _results(self, report, labels):
         for metric in self.own_metrics():
             metric.update_state(report[metric.name])
-        logs = {metric.name: metric.result() for metric in self.own_metrics()}
-        if self.labels:
-            logs.update(self.labelled(labels, report["logits"]))
-        return {name: self._log(value) for name, value in logs.items()}
-
-    @staticmethod
-    def _log(value):
-        """The scalar as `fit` wants it: across several workers Keras averages over an axis."""
-        value = tf.convert_to_tensor(value)
-        strategy = tf.distribute.get_strategy()
-        several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-        return value[None] if several else value
+        others = self.labelled(labels, report["logits"]) if self.labels else {}
+        return distributed.logs(self._means, others)
 
     def draw_latents(self, n: int, seed: int | None) -> Any:
         seed = _fresh_seed() if seed is None else seed

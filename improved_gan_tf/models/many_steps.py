@@ -14,14 +14,14 @@ import keras
 import tensorflow as tf
 
 from improved_gan_tf.in_memory import InMemory
+from improved_gan_tf.models import distributed
 
 AT_ONCE = 25  # steps per call, at most: with the MNIST recipe the progress bar moves twice a second
 
 
 def possible(gan: Any) -> bool:
     """Returns whether the steps of a compiled model can be one call: XLA compiles them, for one."""
-    several = gan.distribute_strategy.num_replicas_in_sync > 1
-    return gan.jit_compile and not gan.run_eagerly and not several
+    return gan.jit_compile and not gan.run_eagerly and not distributed.possible(gan)
 
 
 def fit(

@@ -7,10 +7,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from improved_gan_tf import losses, random
+from improved_gan_tf import losses, random, replicas
 from improved_gan_tf.in_memory import InMemory
+from improved_gan_tf.keras_compat import BuiltInInit
 from improved_gan_tf.layers import couples_examples
-from improved_gan_tf.models import many_steps, objectives, streams
+from improved_gan_tf.models import distributed, many_steps, objectives, streams
 from improved_gan_tf.models.averaged_classifier import AveragedClassifier
 from improved_gan_tf.models.gan import GAN, full, watch
 from improved_gan_tf.models.random_states import SavedRandomStates
@@ -24,7 +25,7 @@ _LATER = ("discriminator_terms", "average_start")
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
-class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
+class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
     """Trains a classifier on labelled, unlabelled and generated images, by plain `fit`.
 
     `fit` takes arrays of images and labels, -1 where there is none, or a data set of batches.
@@ -44,7 +45,8 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
     and dropout on, batch statistics in the generator. `call` and `predict` return the logits of the
     K classes by the averaged parameters (see `average`); `sample` draws images. Saving keeps both
     optimizers, the averages and the states of all random generators, so that a reloaded model
-    trains on exactly as the saved one would have.
+    trains on exactly as the saved one would have. Replicas of a `tf.distribute` strategy share each
+    batch, with latent vectors and noise of their own, see `distributed` (D23).
 
     Args:
         generator: A `keras.Model` from latent vectors (N, Z) to images (N, H, W, C).
@@ -240,8 +242,9 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
             ValueError: Arrays without labels, or with an argument that they cannot have.
         """
         if isinstance(x, InMemory):
-            if many_steps.possible(self):
-                return many_steps.fit(self, super().fit, x, y, **kwargs)
+            for way in (many_steps, distributed):
+                if way.possible(self):
+                    return way.fit(self, super().fit, x, y, **kwargs)
             x = x.train
         if streams.is_array(x):
             refused = {"validation_split", "sample_weight", "class_weight"} & set(kwargs)
@@ -267,10 +270,11 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
 
     def train_step(self, data: dict[str, Any]) -> dict[str, Any]:
         data = streams.checked(data, self.trains_generator)
-        report, logits = self._discriminator_step(data)
-        if self.trains_generator:
-            steps = [self._generator_step(data) for _ in range(self.generator_steps)]
-            report["generator_loss"] = tf.add_n(steps) / len(steps)
+        with distributed.step(self):
+            report, logits = self._discriminator_step(data)
+            if self.trains_generator:
+                steps = [self._generator_step(data) for _ in range(self.generator_steps)]
+                report["generator_loss"] = tf.add_n(steps) / len(steps)
         for metric in (*self._train_metrics, self._error):
             metric.update_state(report[metric.name])
         self.labelled(data["labeled"][1], logits)
@@ -284,7 +288,7 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
         """
         tested = [self._error, self._error_current]
         means = [*self._train_metrics, self._error] if training else tested
-        return {mean.name: mean.result() for mean in means} | self.labelled_results()
+        return distributed.logs(means, self.labelled_results())
 
     def _discriminator_step(self, data):
         """Step 1; returns losses, error and logits of the labelled examples."""
@@ -321,7 +325,7 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
                     }
                     report[_ADDITIONAL] = objectives.total(self.additional_terms, found)
                     loss += report[_ADDITIONAL]
-            loss = self.discriminator_optimizer.scale_loss(self.penalized("discriminator", loss))
+            loss = self.scaled("discriminator", loss)
         self.update_averages()
         self.descend("discriminator", tape.gradient(loss, values))
         report["error"] = losses.error_rate(y, logits)
@@ -354,8 +358,10 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
             found.update(self._quantities("fake", fake), images_fake=fake, latents=full(latents))
             if "encoded" in self.objective_needs:
                 found["encoded"] = full(self.encoder(fake, training=True))
+            # Of the examples of all replicas: the loss of their means is not the mean of losses.
+            found = {name: replicas.whole(found[name]) for name in self.objective_needs}
             loss = objectives.total(self.objective_terms, found)
-            scaled = self.generator_optimizer.scale_loss(self.penalized("generator", loss))
+            scaled = self.scaled("generator", loss)
         self.descend("generator", tape.gradient(scaled, watched))
         return loss
 
@@ -376,9 +382,12 @@ class SemiSupervisedGAN(SavedRandomStates, AveragedClassifier):
             self._error: losses.error_rate(y, logits),
             self._error_current: losses.error_rate(y, full(self.discriminator(x, training=False))),
         }
+        count = tf.shape(y)[0]
         for metric, value in report.items():
-            # Every image counts once, also in a smaller last batch (D11).
-            metric.update_state(value, sample_weight=tf.shape(y)[0])
+            # Every image counts once, also in a smaller last batch (D11), where a replica may have
+            # none.
+            value = tf.where(count > 0, value, tf.zeros_like(value))
+            metric.update_state(value, sample_weight=count)
         self.labelled(y, logits)
         return self.logs(training=False)
 

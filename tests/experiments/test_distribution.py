@@ -27,8 +27,16 @@ def _environment(**values):
 @pytest.mark.parametrize(
     "precision, checks",
     [
-        ("float64", ["two_towers", "mean_of_the_halves", "historical_averaging"]),
-        ("float32", ["twenty_steps", "runs_resume_exactly", "refusals"]),
+        (
+            "float64",
+            ["two_towers", "mean_of_the_halves", "historical_averaging"]
+            + ["one_device_on_the_whole_batch"],
+        ),
+        (
+            "float32",
+            ["twenty_steps", "runs_resume_exactly", "refusals"]
+            + ["own_draws_shared_statistics", "coupled_examples", "stopped_and_resumed", "refused"],
+        ),
     ],
 )
 def test_two_devices(precision, checks):
@@ -133,10 +141,11 @@ def test_a_worker_is_killed_and_comes_back(tmp_path):
     assert (out / "generator/saved_model.pb").is_file()
 
 
+@pytest.mark.parametrize("recipe", ["imagenet", "digits"])
 @pytest.mark.parametrize(
     "kind", ["UnavailableError", "AbortedError", "FailedPreconditionError", "InvalidArgumentError"]
 )
-def test_what_another_worker_s_end_looks_like(monkeypatch, kind):
+def test_what_another_worker_s_end_looks_like(monkeypatch, kind, recipe):
     """The last two come where it has been started again before it was missed."""
     import tensorflow as tf
 
@@ -149,7 +158,7 @@ def test_what_another_worker_s_end_looks_like(monkeypatch, kind):
         def fit(self, *arguments, **options):
             raise getattr(tf.errors, kind)(None, None, "Collective ops is aborted by: ...")
 
-    chosen = experiments.experiment(experiments.get("imagenet"))
+    chosen = experiments.experiment(experiments.get(recipe))
     monkeypatch.setattr(type(chosen), "batches", lambda *arguments: None)
     error = getattr(tf.errors, kind)
     with pytest.raises(error):

@@ -54,7 +54,7 @@ def test_chapter(work, monkeypatch):
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
     assert sum("def generator" in block for block in blocks) == 1  # see test_recipe_file.py
     blocks = [block for block in blocks if "def generator" not in block]
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     narrow = {"generator": {"width": 0.0625}, "discriminator": {"width": 0.0625}}
     names = {"narrow": experiments.override(experiments.get("imagenet"), **narrow)}
     for old, new in (
@@ -75,7 +75,10 @@ def test_chapter(work, monkeypatch):
     assert names["first"] == 0 and names["run"].latest_checkpoint()[0] == 1
     exec(blocks[2].replace("epochs=1,", "epochs=2,"), names)
     assert names["first"] == 1 and [row["epoch"] for row in names["run"].rows()] == ["1", "2"]
-    exec(blocks[3], names)
+    exec(blocks[3], names)  # on one device, which is all that this process has
+    assert names["gan"].distribute_strategy is names["strategy"]
+    assert int(names["gan"].average_steps.numpy()) == 1297 // 48
+    exec(blocks[4], names)
     assert names["images"].shape == (16, 8, 8, 1)
     assert names["frozen"].output_shape == (None, 8, 8, 1)
 

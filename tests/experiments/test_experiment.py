@@ -24,7 +24,6 @@ def test_every_recipe_has_its_experiment(name):
     imagenet = name in ("imagenet", "cifar10-samples")
     kind = experiments.ImageNetExperiment if imagenet else experiments.SemiSupervisedExperiment
     assert type(found) is kind and found.recipe is experiments.get(name)
-    assert found.distributable == imagenet
     assert (found.baseline() is not None) == (name == "digits")
 
 

@@ -149,13 +149,3 @@ def test_bad_cluster(text, message, tmp_path, capsys, monkeypatch):
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert not out.exists()
-
-
-def test_only_imagenet_is_distributed(tmp_path, capsys, monkeypatch):
-    digits = ["train", "digits", "--out", str(tmp_path / "run")]
-    assert cli.main([*digits, "--devices", "2"]) == 2
-    assert "only imagenet is distributed" in capsys.readouterr().err
-    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1"]}}')
-    assert cli.main(digits) == 2
-    assert "TF_CONFIG is set" in capsys.readouterr().err
-    assert not (tmp_path / "run").exists()

@@ -48,6 +48,12 @@ def trained(monkeypatch):
     return names
 
 
+def test_a_cluster_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1"]}}')
+    with pytest.raises(UserError, match="TF_CONFIG is set; unset it, and .* --shard"):
+        Reproduction(TWO, str(tmp_path / "table")).check()
+
+
 def test_every_run_is_trained_once(trained, tmp_path, capsys):
     reproduction = Reproduction(TWO, str(tmp_path))
     reproduction.train(verbose=False)

@@ -1,4 +1,5 @@
-"""Two replicas on logical CPU devices; run by tests/experiments/test_distribution.py.
+"""Two replicas on logical CPU devices: the ImageNet model, then `semi_supervised_replicas.py`; run
+by tests/experiments/test_distribution.py.
 
 Its argument is the precision, "float64" or "float32": TensorFlow's collective operations confuse
 the two in one process. Prints "ok NAME" for every check that holds; the first that fails ends the
@@ -16,9 +17,11 @@ import tensorflow as tf
 from improved_gan_tf import data, experiments, models
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import distribution
+from improved_gan_tf.models import distributed
 from improved_gan_tf.regularizers import HistoricalAveraging
 from improved_gan_tf.runs.folder import RunFolder
 from reference import historical_averaging
+from tests.helpers import semi_supervised_replicas
 from tests.helpers.imagenet_golden import (
     HYPER,
     Comparison,
@@ -49,17 +52,7 @@ def replicas(v):
 
 
 def whole_step(function):
-    """What `function(replica)` returns in each replica, in one strategy.run."""
-
-    @tf.function
-    def run():
-        return STRATEGY.run(
-            lambda: function(tf.distribute.get_replica_context().replica_id_in_sync_group)
-        )
-
-    return keras.tree.map_structure(
-        lambda x: [np.asarray(v) for v in STRATEGY.experimental_local_results(x)], run()
-    )
+    return semi_supervised_replicas.whole_step(STRATEGY, function)
 
 
 def check_two_towers():
@@ -157,7 +150,7 @@ def check_twenty_steps():
     stream = experiments.load_data(chosen)
     with STRATEGY.scope():
         gan = experiments.build(chosen, stream)
-    train = distribution.distributed(STRATEGY, lambda r, w, i: stream.train(0, w, i, r))
+    train = distributed.batches(STRATEGY, lambda r, w, i: stream.train(0, w, i, r))
     history = gan.fit(
         train, steps_per_epoch=20, validation_data=stream.test, verbose=0, shuffle=False
     )
@@ -221,9 +214,12 @@ CHECKS = {
 }
 
 if __name__ == "__main__":
-    STRATEGY = distribution.strategy(experiments.experiment(recipe()), 2)
+    STRATEGY = distribution.strategy(recipe(), 2)
     keras.config.set_floatx(sys.argv[1])
     keras.config.set_dtype_policy(sys.argv[1])
     for check in CHECKS[sys.argv[1]]:
         check()
         print("ok", check.__name__.removeprefix("check_"), flush=True)
+    for check in semi_supervised_replicas.CHECKS[sys.argv[1]]:
+        check(STRATEGY)
+        print("ok", check.__name__, flush=True)

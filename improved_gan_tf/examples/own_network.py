@@ -78,7 +78,6 @@ def main(arguments: Sequence[str] | None = None) -> Any:
         discriminator_optimizer=keras.optimizers.Adam(1e-3, beta_1=0.5),
         objective=["feature_matching", ig.models.Objective(uncertainty, weight=0.01)],
         metrics=["sparse_categorical_accuracy"],
-        jit_compile=False,  # XLA's convolutions are slow on a CPU
     )
     ig.layers.initialize_from_data(gan.discriminator, data.initialization_images)
     run = ig.runs.RunFolder(options.out)

@@ -203,29 +203,10 @@ class Experiment:
             pair = tuple(keras.optimizers.LossScaleOptimizer(optimizer) for optimizer in pair)
         try:
             historical = {"historical_averaging": self.recipe.historical_averaging}
-            gan.compile(*pair, jit_compile=self.jit_compile(gan), **historical, **self.objective())
+            compiled = {"jit_compile": self.recipe.jit_compile, **historical}
+            gan.compile(*pair, **compiled, **self.objective())
         except ValueError as error:
             raise UserError(f"{self.recipe.name}: {error}") from error
-
-    def jit_compile(self, gan: Any) -> bool:
-        """Returns whether XLA compiles the training step: as the recipe says, which may be "auto".
-
-        XLA fuses the many small operations of a step. On a CPU its convolutions are four times
-        slower than TensorFlow's own, so that "auto" is False there for networks that have some
-        (weights of four dimensions), and for several replicas, which on CPU devices cannot be
-        compiled.
-
-        Args:
-            gan: What `model` returned.
-        """
-        import tensorflow as tf
-
-        if self.recipe.jit_compile != "auto":
-            return self.recipe.jit_compile
-        if gan.distribute_strategy.num_replicas_in_sync > 1:
-            return False
-        convolutions = any(len(variable.shape) == 4 for variable in gan.weights)
-        return bool(tf.config.list_physical_devices("GPU")) or not convolutions
 
     def initialize(self, gan: Any, data: Any) -> None:
         """Initializes the compiled model from data, where its networks need that."""

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from improved_gan_tf.export import export
 from improved_gan_tf.keras_compat import require_tensorflow
-from improved_gan_tf.models import distributed
+from improved_gan_tf.models import compilation, distributed
 from improved_gan_tf.models.optimizers import BothOptimizers
 from improved_gan_tf.networks import players
 from improved_gan_tf.regularizers import HistoricalAveraging
@@ -119,8 +119,9 @@ class GAN(keras.Model):
             metrics: Metrics of Keras, as `keras.Model.compile` takes them, of the labels and the
                 logits of the K classes: in training on the labelled images, in `evaluate` and on
                 validation data with the parameters that `call` uses. None (the default) for none.
-            **kwargs: Arguments of `keras.Model.compile`, such as `jit_compile`. `gan.optimizer` is
-                then a `BothOptimizers`, for callbacks that set the learning rate.
+            **kwargs: Arguments of `keras.Model.compile`. `jit_compile` is "auto" by default:
+                `compilation.pays` says whether XLA compiles the steps. `gan.optimizer` is then a
+                `BothOptimizers`, for callbacks that set the learning rate.
         """
         if {"optimizer", "loss", "loss_weights"} & set(kwargs):
             own = [*list(inspect.signature(self.compile).parameters)[:-1], "historical_averaging"]
@@ -136,6 +137,8 @@ class GAN(keras.Model):
         if both[0] is both[1]:
             raise ValueError("the generator and the discriminator need an optimizer each")
         distributed.check_compile(kwargs.get("jit_compile"), kwargs.get("steps_per_execution", 1))
+        if kwargs.setdefault("jit_compile", "auto") == "auto":
+            kwargs["jit_compile"] = not kwargs.get("run_eagerly") and compilation.pays(self)
         super().compile(optimizer=None, metrics=metrics, **kwargs)
         self.has_metrics = bool(metrics)
         self.metrics_config = keras.saving.serialize_keras_object(metrics)

@@ -112,7 +112,7 @@ class ImageNetGAN(BuiltInInit, GAN):
             generator_target: The target of the generator for its images; a float in (0, 1], 0.375
                 by default.
             **kwargs: `historical_averaging` and `metrics`, see `GAN.compile`, and arguments of
-                `keras.Model.compile`; `jit_compile` is False by default.
+                `keras.Model.compile`.
 
         Raises:
             ValueError: A target is out of its range, metrics are given without classes, or
@@ -126,7 +126,6 @@ class ImageNetGAN(BuiltInInit, GAN):
             )
         if kwargs.get("metrics") and not self.labels:
             raise ValueError("metrics are of the classes; the discriminator has one logit and none")
-        kwargs.setdefault("jit_compile", False)
         super().compile(generator_optimizer, discriminator_optimizer, **kwargs)
         self.smoothing = smoothing
         self.generator_target = generator_target

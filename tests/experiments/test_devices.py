@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from improved_gan_tf import experiments
+from improved_gan_tf.models import compilation
 
 NARROW = {"generator": {"width": 0.0625}, "discriminator": {"width": 0.0625}}
 
@@ -29,19 +30,36 @@ def test_xla_by_device_and_networks(name, on_cpu, monkeypatch):
     assert _compiled(monkeypatch, name, [], jit_compile=True) is True
 
 
+def test_models_without_a_recipe(monkeypatch):
+    """The same rule, for `compile` that says nothing of it."""
+    for name in ("svhn-feature-matching", "imagenet"):
+        gan = experiments.build(name, **NARROW)
+        for gpus in ([], ["a GPU"]):
+            monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None, n=gpus: n)
+            gan.compile()
+            assert gan.jit_compile is bool(gpus)
+        gan.compile(jit_compile=False)
+        assert gan.jit_compile is False
+
+
 def test_several_replicas_are_not_compiled(monkeypatch):
-    recipe = experiments.override(experiments.get("imagenet"), **NARROW)
-    chosen = experiments.experiment(recipe)
-    gan = experiments.build(recipe)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["a GPU", "a GPU"])
 
     class Two:
         num_replicas_in_sync = 2
 
     class Distributed:
-        distribute_strategy, weights = Two, gan.weights
+        distribute_strategy = Two
 
-    assert chosen.jit_compile(gan) is True and chosen.jit_compile(Distributed) is False
+    assert compilation.pays(Distributed) is False
+
+
+def test_layers_that_cannot_be_compiled():
+    gan = experiments.build("digits", **NARROW)
+    assert gan.jit_compile is True
+    gan.discriminator.layers[-1].supports_jit = False
+    gan.compile()
+    assert gan.jit_compile is False
 
 
 def test_deterministic_operations(monkeypatch):

@@ -185,6 +185,7 @@ def logs(means: list[keras.metrics.Mean], others: dict[str, Any]) -> dict[str, A
 def log(value: Any) -> Any:
     """Returns a scalar as `fit` wants it: across several workers Keras averages over an axis."""
     strategy = tf.distribute.get_strategy()
-    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    several = strategy.num_replicas_in_sync
+    if several == 1 or several == len(strategy.extended.worker_devices):  # on one machine
         return value
     return tf.convert_to_tensor(value)[None]

@@ -82,7 +82,6 @@ def one_device_on_the_whole_batch(strategy):
         gan.compile(
             objective=["feature_matching", losses.pull_away],
             discriminator_terms=losses.conditional_entropy,
-            generator_steps=2,
             average_start=2,
             historical_averaging=0.01,
             metrics=["sparse_categorical_accuracy"],
@@ -164,8 +163,7 @@ def own_draws_shared_statistics(strategy):
 
 
 def coupled_examples(strategy):
-    """Minibatch features of a half stand for those of the whole batch; latents are a replica's own;
-    all variables stay alike."""
+    """Minibatch features of a half stand for those of the whole batch."""
     layer = layers.MinibatchDiscrimination(4, 2)
     x = np.random.RandomState(3).randn(2, 6, 5).astype("float32")
     alone = [np.asarray(layer(half)) for half in x]
@@ -173,48 +171,46 @@ def coupled_examples(strategy):
     for own, whole in zip(alone, shared, strict=True):
         np.testing.assert_array_equal(whole[:, :5], own[:, :5])
         np.testing.assert_allclose(whole[:, 5:] + 1, (own[:, 5:] + 1) * 11 / 5, rtol=1e-5)
-    with strategy.scope():
-        keras.utils.set_random_seed(1)
-        generator = networks.dense.generator(SHAPE, 5, (8,))
-        discriminator = networks.dense.discriminator(
-            SHAPE, CLASSES, (9,), minibatch_kernels=4, minibatch_dims=2
-        )
-        gan = models.SemiSupervisedGAN(generator, discriminator, seed=1)
-        gan.compile(objective="minibatch_discrimination")
-    z = whole_step(strategy, lambda i: _latents(gan))
-    assert np.abs(z[0] - z[1]).min() > 0 and not np.array_equal(z[0], z[1])
-    np.testing.assert_array_equal(z[0], gan.latent_vectors(4, seed=1))
-    found = _data()
-    gan.fit(found.train, verbose=0, shuffle=False)
-    _assert_alike(strategy, gan)
-
-
-def _latents(gan):
-    with distributed.step(gan):
-        return gan.latent(4)
 
 
 def stopped_and_resumed(strategy):
-    """The command's run and its baseline, stopped after the first epoch, end as unharmed ones."""
-    values = {"epochs": 2, "batch_size": 400, "checkpoint_seconds": 0, "average_start": 1}
-    small = {"generator": {"units": [12]}, "discriminator": {"units": [16, 12]}}
-    recipe = experiments.override(experiments.get("digits"), **values, **small)
-    with tempfile.TemporaryDirectory() as folder:
+    """The command's run, stopped after its first epoch, ends as the unharmed one; with coupled
+    examples, batch normalization, noise, latents of each replica and a baseline."""
+    small = {"units": [12], "minibatch_kernels": 4, "minibatch_dims": 2}
+    values = {"epochs": 2, "batch_size": 400, "checkpoint_seconds": 0, "discriminator": small}
+    values["generator"] = {"units": [12]}
+    recipe = experiments.override(experiments.get("digits"), **values)
+    trained, results = [], experiments.SemiSupervisedExperiment.results
+
+    def looked_at(chosen, gan, data, folder):
+        _assert_alike(strategy, gan)
+        trained.append(gan)
+        return results(chosen, gan, data, folder)
+
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiments.SemiSupervisedExperiment, "results", looked_at)
         whole, cut = (RunFolder(f"{folder}/{name}") for name in ("whole", "cut"))
         experiments.train(recipe, whole, verbose=False, devices=2)
         shutil.copytree(whole.path, cut.path)
         (cut.path / "results.json").unlink()
         cut.latest_checkpoint()[1].unlink()
         assert cut.latest_checkpoint()[0] == 1
-        shutil.rmtree(cut.baseline.path)
         experiments.train(recipe, cut, resume=True, verbose=False, devices=2)
-        for one, other in ((whole, cut), (whole.baseline, cut.baseline)):
-            assert one.config()["replicas"] == 2 and len(other.rows()) == 2
-            files = [run.latest_checkpoint()[1] for run in (one, other)]
-            assert files[0].name == files[1].name == "epoch-0002.weights.h5"
-            assert_same(*files, least=20)
-            timeless = [{**run.results(), "seconds": 0, "baseline": 0} for run in (one, other)]
-            assert timeless[0] == timeless[1]
+        for run in (whole, cut, whole.baseline):
+            assert run.config()["replicas"] == 2 and len(run.rows()) == 2
+        files = [run.latest_checkpoint()[1] for run in (whole, cut)]
+        assert files[0].name == files[1].name == "epoch-0002.weights.h5"
+        assert_same(*files, least=20)
+        timeless = [{**run.results(), "seconds": 0} for run in (whole, cut)]
+        assert timeless[0] == timeless[1] and timeless[0]["baseline"] is not None
+    assert all(gan.distribute_strategy is strategy for gan in trained) and len(trained) == 3
+    z = whole_step(strategy, lambda i: _latents(trained[0]))
+    assert not np.array_equal(*z)
+
+
+def _latents(gan):
+    with distributed.step(gan):
+        return gan.latent(4)
 
 
 def refused(strategy):

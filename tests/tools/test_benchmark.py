@@ -36,6 +36,17 @@ def test_products_are_the_operations_of_a_step():
     assert ("inputs", 150, 64, 20) not in counted and ("weights", 50, 64, 20) not in counted
 
 
+def test_recipes_that_have_no_torch_step():
+    peer = _module("torch_step").peer
+    for name, values in (
+        ("imagenet", {}),
+        ("cifar10-feature-matching", {}),
+        ("mnist-minibatch-discrimination", {}),
+        ("digits", {"mixed_precision": "bfloat16"}),
+    ):
+        assert peer(experiments.override(experiments.get(name), **values), None, 10) is None
+
+
 def test_the_torch_step_is_the_same_arithmetic():
     """PyTorch's own count of its step, and that both of its networks learn."""
     torch = pytest.importorskip("torch")

@@ -1,5 +1,7 @@
 """The arrays of a checkpoint, for tests that compare two runs bit for bit."""
 
+import shutil
+
 import h5py
 import numpy as np
 
@@ -23,3 +25,11 @@ def assert_same(a, b, least=60):
     assert set(a) == set(b) and len(a) > least
     for name in a:
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def cut_off_after_an_epoch(whole, cut):
+    """Copies a finished run of two epochs to where it was stopped after the first one."""
+    shutil.copytree(whole.path, cut.path)
+    (cut.path / "results.json").unlink()
+    cut.latest_checkpoint()[1].unlink()
+    assert cut.latest_checkpoint()[0] == 1

@@ -1,6 +1,5 @@
 """Semi-supervised training on two replicas; run by `distribution_script.py`, in its process."""
 
-import shutil
 import tempfile
 
 import keras
@@ -11,7 +10,7 @@ import tensorflow as tf
 from improved_gan_tf import data, experiments, layers, losses, models, networks, replicas
 from improved_gan_tf.models import distributed
 from improved_gan_tf.runs.folder import RunFolder
-from tests.helpers.checkpoints import assert_same
+from tests.helpers.checkpoints import assert_same, cut_off_after_an_epoch
 
 SHAPE, CLASSES, BATCH, STEPS = (4, 4, 1), 3, 8, 5
 
@@ -191,10 +190,7 @@ def stopped_and_resumed(strategy):
         patch.setattr(experiments.SemiSupervisedExperiment, "results", looked_at)
         whole, cut = (RunFolder(f"{folder}/{name}") for name in ("whole", "cut"))
         experiments.train(recipe, whole, verbose=False, devices=2)
-        shutil.copytree(whole.path, cut.path)
-        (cut.path / "results.json").unlink()
-        cut.latest_checkpoint()[1].unlink()
-        assert cut.latest_checkpoint()[0] == 1
+        cut_off_after_an_epoch(whole, cut)
         experiments.train(recipe, cut, resume=True, verbose=False, devices=2)
         for run in (whole, cut, whole.baseline):
             assert run.config()["replicas"] == 2 and len(run.rows()) == 2

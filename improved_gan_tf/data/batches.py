@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from improved_gan_tf.data.training import options
 from improved_gan_tf.in_memory import InMemory
+from improved_gan_tf.pipelines import options
 
 
 def streams(

@@ -9,8 +9,8 @@ import numpy as np
 
 from improved_gan_tf.data.order import checked_batch_size, checked_seed
 from improved_gan_tf.data.scaling import Scaling
-from improved_gan_tf.data.training import options
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.pipelines import options
 
 
 @dataclass(frozen=True)

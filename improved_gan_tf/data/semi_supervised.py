@@ -21,9 +21,10 @@ from improved_gan_tf.data.labels import (
 from improved_gan_tf.data.order import EpochOrder, mixed_order
 from improved_gan_tf.data.scaling import Scaling
 from improved_gan_tf.data.source import Source
-from improved_gan_tf.data.training import TrainingData, options, training_splits
+from improved_gan_tf.data.training import TrainingData, training_splits
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.in_memory import InMemory
+from improved_gan_tf.pipelines import options
 
 INITIALIZATIONS = ("training_set", "labeled")
 LABELS_PARTS = ("train", "test")

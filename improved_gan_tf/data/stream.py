@@ -10,8 +10,9 @@ from improved_gan_tf.data import names
 from improved_gan_tf.data.order import checked_batch_size, checked_seed
 from improved_gan_tf.data.scaling import Scaling
 from improved_gan_tf.data.source import Part, Source
-from improved_gan_tf.data.training import TrainingData, options, training_splits
+from improved_gan_tf.data.training import TrainingData, training_splits
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.pipelines import options
 
 
 def load_stream(

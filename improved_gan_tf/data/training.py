@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from improved_gan_tf.data.scaling import Scaling
@@ -75,14 +73,3 @@ def training_splits(source: Source, partly: bool = False) -> tuple[str, str | No
             f"cannot use; remove them, or train semi-supervised (data.load)"
         )
     return source.split, source.test_split
-
-
-def options() -> Any:
-    """What every pipeline of training is run with, as new `tf.data.Options`."""
-    import tensorflow as tf
-
-    chosen = tf.data.Options()
-    # The autotuner's thread can hold up the end of an epoch by seconds, and has nothing to tune.
-    chosen.autotune.enabled = False
-    chosen.deterministic = True
-    return chosen

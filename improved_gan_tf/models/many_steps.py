@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from improved_gan_tf.in_memory import InMemory
 from improved_gan_tf.models import distributed
+from improved_gan_tf.pipelines import options
 
 AT_ONCE = 25  # steps per call, at most: with the MNIST recipe the progress bar moves twice a second
 
@@ -97,7 +98,8 @@ class ManySteps:
 
     def calls(self) -> tf.data.Dataset:
         """Returns what `fit` iterates over: the first steps of the calls, epoch after epoch."""
-        return tf.data.Dataset.range(0, self.data.steps_per_epoch, self.at_once).repeat()
+        calls = tf.data.Dataset.range(0, self.data.steps_per_epoch, self.at_once)
+        return calls.repeat().with_options(options())
 
     def __call__(self, calls: Any) -> dict[str, Any]:
         """Makes the steps of the next call; returns the logs after them."""

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from improved_gan_tf.pipelines import options
+
 
 def from_arrays(x: Any, y: Any, batch_size: int, seed: int | None) -> tf.data.Dataset:
     """Returns one epoch of shuffled batches for `SemiSupervisedGAN`; each iteration is another.
@@ -43,13 +45,14 @@ def from_arrays(x: Any, y: Any, batch_size: int, seed: int | None) -> tf.data.Da
     everything = np.arange(len(x))
     places = (shuffled(labeled, 0).repeat(), shuffled(everything, 1), shuffled(everything, 2))
     dataset = tf.data.Dataset.zip(places).batch(batch_size, drop_remainder=True)
-    return dataset.map(
+    dataset = dataset.map(
         lambda a, u, v: {
             "labeled": (images(a), tf.gather(classes, a)),
             "unlabeled": images(u),
             "unlabeled_generator": images(v),
         }
-    ).prefetch(2)
+    )
+    return dataset.prefetch(2).with_options(options())
 
 
 def checked(data: Any, unlabeled: bool) -> dict[str, Any]:

@@ -23,6 +23,7 @@ ALLOWED = {
     "quantities": set(),
     "keras_compat": set(),
     "in_memory": set(),
+    "pipelines": set(),
     "random": set(),
     "replicas": set(),
     "losses": set(),
@@ -34,9 +35,11 @@ ALLOWED = {
     "networks": {"layers", "errors", "keras_compat"},
     "models": {
         "export", "in_memory", "keras_compat", "layers", "losses", "networks", "optimizers",
-        "random", "regularizers", "replicas",
+        "pipelines", "random", "regularizers", "replicas",
     },
-    "data": {"errors", "files", "images", "in_memory", "limits", "numpy_files", "tar_files"},
+    "data": {
+        "errors", "files", "images", "in_memory", "limits", "numpy_files", "pipelines", "tar_files",
+    },
     "inception": {"errors", "files", "numpy_files", "tar_files"},
     "metrics": {
         "data", "errors", "export", "files", "images", "inception", "numpy_files", "quantities",

@@ -6,6 +6,7 @@ import pytest
 
 from improved_gan_tf import callbacks, data, models, networks, optimizers
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.models import streams
 
 SHAPE = (4, 4, 1)
 STEPS = 11
@@ -85,6 +86,13 @@ def test_validation_is_evaluate(case):
     assert {f"val_{name}": value for name, value in found.items()} == {
         name: values[-1] for name, values in history.items() if name.startswith("val_")
     }
+
+
+def test_no_pipeline_waits_for_the_autotuner(case):
+    """Its thread sleeps for seconds, and the end of `fit` waited for it."""
+    assert case.gan.many_steps.calls().options().autotune.enabled is False
+    pairs = streams.from_arrays(np.zeros((8, *SHAPE), "float32"), np.zeros(8), 4, seed=1)
+    assert pairs.options().autotune.enabled is False
 
 
 def test_every_kind_of_fit_after_the_other(case):

@@ -1,7 +1,9 @@
 """A recipe's training step vs the arithmetic floors, its plain form, PyTorch's, and `fit`."""
 
 import itertools
+import math
 import resource
+import statistics
 import time
 
 from benchmarks import torch_step
@@ -38,7 +40,8 @@ def run(options):
     dataset = given.train if in_memory else given
     batch = next(iter(dataset))
     one_step, steps = _steps(gan, batch, gan.jit_compile)
-    count, repeats = _counts(one_step, options)
+    seconds_of_one = _seconds(one_step)
+    count, repeats = _counts(seconds_of_one, options)
     count = min(count, data.steps_per_epoch)
     # More batches than are prefetched: the time of those would not be seen.
     fetched = max(count, 20)
@@ -52,11 +55,23 @@ def run(options):
     functions = {"step": lambda: steps(count), "pipeline": pipeline, **large}
     if in_memory and many_steps.possible(gan):
         fitted, trained = data.steps_per_epoch, data
+        timed = gan.many_steps = timed_calls(gan, data)
         gan.fit(data, verbose=0)  # compiles the steps of a call
-        functions["call"] = lambda: gan.many_steps(iter([0]))["error"].numpy()
+        functions["call"] = lambda: timed(iter([0]))
     else:
-        fitted, trained = count, dataset.take(count)
-    functions["fit"] = lambda: gan.fit(trained, verbose=0, shuffle=False)
+        fitted, trained, timed = count, dataset.take(count), None
+    # At least a second of them, since what begins and ends `fit` comes once a run.
+    epochs = math.ceil(1 / (fitted * seconds_of_one))
+    shares = []  # of each `fit`, what its calls took
+
+    def fit():
+        start = time.perf_counter()
+        before = timed.seconds if timed else 0
+        gan.fit(trained, epochs=epochs, verbose=0, shuffle=False)
+        if timed:
+            shares.append((timed.seconds - before) / (time.perf_counter() - start))
+
+    functions["fit"] = fit
     if gan.jit_compile:
         _, plain = _steps(gan, batch, jit_compile=False)
         functions["plain"] = lambda: plain(count)
@@ -89,7 +104,11 @@ def run(options):
         "floor_over_step": gflop / rate["float32"] / one,
         "bfloat16_floor_over_step": gflop / rate["bfloat16"] / one,
         "pipeline_over_step": seconds["pipeline"] / fetched / one,
-        "fit_over_step": seconds["fit"] / fitted / one,
+        # By its own calls where it makes some: the machine's speed drifts by more from one turn to
+        # the next than they differ.
+        "fit_over_step": 1 / statistics.median(shares[1:])
+        if timed
+        else seconds["fit"] / (epochs * fitted) / one,
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     for other in {"plain", "torch"} & set(seconds):
@@ -98,6 +117,23 @@ def run(options):
     for name, value in result.items():
         print(f"{name:26s}{f'{value:.4g}' if isinstance(value, int | float) else value}")
     return result
+
+
+def timed_calls(gan, data):
+    """Returns the training function of `fit` on data in memory, which adds up its `seconds`."""
+    from improved_gan_tf.models.many_steps import ManySteps
+
+    class Timed(ManySteps):
+        seconds = 0.0
+
+        def __call__(self, calls):
+            start = time.perf_counter()
+            logs = super().__call__(calls)
+            logs["error"].numpy()  # waits for the steps
+            self.seconds += time.perf_counter() - start
+            return logs
+
+    return Timed(gan, data)
 
 
 def _steps(gan, batch, jit_compile):
@@ -114,12 +150,16 @@ def _steps(gan, batch, jit_compile):
     return lambda: steps(1), steps
 
 
-def _counts(one_step, options):
-    """Returns the steps per repeat and the repeats, from the options or a step's duration."""
-    one_step()  # compiles it
+def _seconds(one_step):
+    """Returns what a step takes once it is compiled."""
+    one_step()
     start = time.perf_counter()
     one_step()
-    seconds = time.perf_counter() - start
+    return time.perf_counter() - start
+
+
+def _counts(seconds, options):
+    """Returns the steps per repeat and the repeats, from the options or a step's duration."""
     return (
         options.steps or max(1, min(20, round(1 / seconds))),
         options.repeats or (5 if seconds >= 1 else 9),

@@ -16,8 +16,8 @@ from improved_gan_tf.data.pictures import Unreadable, graph_reason
 from improved_gan_tf.data.records import format as records
 from improved_gan_tf.data.records.files import REPLACE, RecordFiles
 from improved_gan_tf.data.source import Images, Part, Range, Source, seed_of
-from improved_gan_tf.data.training import options
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.pipelines import options
 
 BLOCK_BYTES = 64 * 2**20  # of records shuffled together
 _OPEN = 8  # files read at a time

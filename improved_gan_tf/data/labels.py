@@ -60,17 +60,22 @@ def class_numbers(labels: Any, what: str) -> np.ndarray:
     return labels
 
 
-def held_out(labels: np.ndarray) -> np.ndarray:
-    """Which examples are held out as the test set where there is none, [M] int64, in order.
+def held_out(labels: np.ndarray, per_class: int | None = None) -> np.ndarray:
+    """Which examples are held out to test on, [M] int64, in order.
 
-    Of each class's n labelled examples these are round(0.2 n), those that come first in
+    Of each class's n labelled examples these are the ones that come first in
     `RandomState(class number).permutation(n)`.
+
+    Args:
+        labels: The class number of each example, -1 is unlabelled.
+        per_class: How many; None (default) for round(0.2 n).
     """
     chosen = [np.zeros(0, np.int64)]
     for number in np.unique(labels[labels >= 0]):
         examples = np.flatnonzero(labels == number)
         shuffled = np.random.RandomState(number).permutation(len(examples))
-        chosen.append(examples[shuffled[: round(HELD_OUT * len(examples))]])
+        count = round(HELD_OUT * len(examples)) if per_class is None else per_class
+        chosen.append(examples[shuffled[:count]])
     return np.sort(np.concatenate(chosen))
 
 

@@ -14,6 +14,7 @@ from improved_gan_tf.data.arrays import ArraySource, pair, source_from_arrays
 from improved_gan_tf.data.batches import in_order, streams
 from improved_gan_tf.data.labels import (
     custom_labeled_indices,
+    held_out,
     labeled_indices,
     labels_from_file,
     permutation,
@@ -43,11 +44,14 @@ class SemiSupervisedData(TrainingData, InMemory):
         test_images: [M, H, W, C], as stored.
         test_labels: [M] int32.
         unlabeled_indices: The images of the unlabelled streams, [U] integers; None: all.
+        validation_per_class: How many images of each class of the training set `test` consists of,
+            in place of the test set; 0: none.
 
     Source: the minibatch loops of the original's train_*.py scripts, and their data sections.
     """
 
     labeled_indices: np.ndarray
+    validation_per_class = 0
 
     def __init__(
         self,
@@ -169,6 +173,8 @@ class SemiSupervisedData(TrainingData, InMemory):
         text += f"{self.num_train - len(chosen):,} without a label, {self.num_test:,} test images"
         if self.source.held_out is not None:
             text += f" (held out: {100 * self.source.held_out:g} % of each class's labelled images)"
+        if self.validation_per_class:
+            text += f" (validation: {self.validation_per_class:,} of each class's training images)"
         return text
 
 
@@ -187,6 +193,7 @@ def load(
     balance: bool | str = True,
     test_batch_size: int = 500,
     exclude_labeled: bool = False,
+    validation_per_class: int = 0,
     **options: Any,
 ) -> SemiSupervisedData:
     """Reads a data set and prepares the streams of semi-supervised training.
@@ -217,6 +224,10 @@ def load(
         exclude_labeled: Whether the images of the labelled subset are left out of the unlabelled
             streams, as by Dai et al. (2017, "Good Semi-supervised Learning that Requires a Bad
             GAN"); False by default, as in the original. An epoch has as many steps fewer.
+        validation_per_class: The number of training images of each class that are tested on in
+            place of the test set, and not trained on: always the same ones, see `labels.held_out`.
+            0 (the default) for none. Values are to be chosen by these, so that the test set, looked
+            at once in the end, stays a test.
         **options: Arguments of `open`, for a name: `data_dir`, `image_size`, `resize`, ...
 
     Returns:
@@ -262,6 +273,10 @@ def load(
             f"a split test or validation"
         )
     train, test = source.arrays(split), source.arrays(test_split)
+    if validation_per_class:
+        if labels_file is not None:
+            raise UserError("a file of labels goes with the test set: leave validation_per_class 0")
+        train, test = _split_off(*train, validation_per_class, source)
     if not len(test[1]):
         raise UserError(
             f"{source.name}: no image is left for testing; add some, or more labelled images"
@@ -318,9 +333,24 @@ def load(
     default = "cifar10" if source.name.startswith("cifar") else "symmetric"
     default = "unit" if source.channels == 1 else default
     chosen_scaling = Scaling(scaling or default, source.maximum)
-    return SemiSupervisedData(
+    found = SemiSupervisedData(
         kept, chosen, order, chosen_scaling, initial, test_batch_size, unlabeled
     )
+    found.validation_per_class = validation_per_class
+    return found
+
+
+def _split_off(images, labels, per_class, source):
+    """Training images and labels, and those of a number of each class that are held out."""
+    counts = np.bincount(labels[labels >= 0], minlength=source.num_classes)
+    if not 0 < per_class < counts.min():
+        raise UserError(
+            f"{source.name}: {per_class} validation images per class given; expected 1 to "
+            f"{counts.min() - 1}, since the rarest class has {counts.min()} labelled images"
+        )
+    tested = held_out(labels, per_class)
+    trained = np.setdiff1d(np.arange(len(labels)), tested)
+    return (images[trained], labels[trained]), (images[tested], labels[tested])
 
 
 def from_arrays(

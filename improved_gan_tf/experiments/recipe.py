@@ -266,6 +266,9 @@ class SemiSupervisedRecipe(Recipe):
     exclude_labeled: bool = value(
         False, help="Leave the labelled images out of the unlabelled streams"
     )
+    validation_per_class: int = value(
+        0, minimum=0, help="Training images of each class to test on in place of the test set"
+    )
     initialization: str = value(
         "training_set",
         choices=(*INITIALIZATIONS, "none"),

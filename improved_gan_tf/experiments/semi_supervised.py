@@ -43,7 +43,7 @@ class SemiSupervisedExperiment(Experiment):
         # Minibatch features grow with the examples of a batch: tested at the size of training.
         coupled = bool(recipe.discriminator.get("minibatch_kernels"))
         names = "seed seed_data batch_size scaling labels_file labels_part balance".split()
-        names += ["exclude_labeled"]
+        names += ["exclude_labeled", "validation_per_class"]
         if recipe.initialization != "none":
             names += ["initialization", "initialization_size"]
         return data_sets.load(

@@ -172,7 +172,7 @@ class Order:
     """What is asked for: a table, and what is to be otherwise than in the paper.
 
     Attributes:
-        table: Name of the table.
+        table: Name of one of the paper's tables, or another `Table`.
         recipe: Name of the recipe; None (default) for the table's.
         values: Values to replace in it, for `override`. Default none.
         seeds: The seeds; None (default) for 1 to as many as the paper has. A seed also chooses the
@@ -185,7 +185,7 @@ class Order:
         baseline: Whether to train the supervised-only baselines too. Default False.
     """
 
-    table: str
+    table: str | Table
     recipe: str | None = None
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     seeds: Sequence[int] | None = None
@@ -229,9 +229,11 @@ def plan(order: Order) -> Plan:
     >>> [run.name for run in planned.runs], planned.reduced
     (['10-labels-per-class-seed-1', '10-labels-per-class-seed-2'], ('2 of 10 seeds',))
     """
-    if order.table not in TABLES:
-        raise unknown("no table", order.table, TABLES)
-    table = TABLES[order.table]
+    table = order.table
+    if not isinstance(table, Table):
+        if table not in TABLES:
+            raise unknown("no table", table, TABLES)
+        table = TABLES[table]
     original = recipes.get(order.recipe or table.recipe)
     if original.kind != recipes.get(table.recipe).kind:
         raise UserError(f"{original.name} has no values for {table.name}; choose another recipe")

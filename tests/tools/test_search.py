@@ -1,0 +1,88 @@
+"""tools/search.py: variants of a recipe's values, chosen by images of the training set."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.helpers.paths import TOOLS
+
+PLAN = {
+    "recipe": "digits",
+    "seeds": [1, 2],
+    "values": {
+        "validation_per_class": 20,
+        "epochs": 2,
+        "baseline": False,
+        "generator": {"image_shape": [8, 8, 1], "latent_dim": 4, "units": [8]},
+        "discriminator": {"image_shape": [8, 8, 1], "units": [8, 8]},
+    },
+    "variants": {"as it is": {}, "entropy, fewer steps": {"conditional_entropy": 0.1, "epochs": 1}},
+}
+
+
+@pytest.fixture
+def search(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOLS))
+    import search
+
+    return search
+
+
+def test_a_search_goes_on_and_is_recorded(search, tmp_path, capsys):
+    plan, out, recorded = tmp_path / "plan.json", tmp_path / "runs", tmp_path / "recorded"
+    plan.write_text(json.dumps(PLAN))
+    search.main(["run", str(plan), "--out", str(out)])
+    assert "4 of 4 runs finished" in capsys.readouterr().out
+    shutil.rmtree(out / "as-it-is-seed-2")
+    search.main(["run", str(plan), "--out", str(out)])
+    found = capsys.readouterr().out
+    assert "4 of 4 runs finished" in found and "seed-1" not in found
+    search.main(["time", str(plan), "--out", str(out)])
+    point = ["--point", "the paper's", "390", "0.93", "0.07"]
+    search.main(["record", str(out), "--out", str(recorded), *point])
+    both = json.loads((recorded / "search.json").read_text())
+    assert list(both) == list(PLAN["variants"])
+    for name, epochs in (("as it is", 2), ("entropy, fewer steps", 1)):
+        assert both[name]["seconds_per_epoch"] > 0
+        assert [run["seed"] for run in both[name]["runs"]] == [1, 2]
+        for run in both[name]["runs"]:
+            assert len(run["error_by_epoch"]) == epochs == run["values"]["epochs"]
+            assert run["error"] == pytest.approx(run["error_by_epoch"][-1], abs=1e-6)
+            # 200 validation images, of the training set; the test set has 500.
+            assert round(200 * run["error"], 6).is_integer()
+    _, _, *rows = (recorded / "search.md").read_text().splitlines()
+    errors = [float(row.split("|")[4].split("+-")[0]) for row in rows]
+    assert len(errors) == 2 and errors == sorted(errors)
+    assert (recorded / "search.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"values": {}}, "would be chosen by the test set; give validation_per_class"),
+        ({"variants": []}, "variants must be an object, not a list"),
+        ({"recipe": "digit"}, "no recipe 'digit'"),
+    ],
+)
+def test_bad_plans(search, tmp_path, capsys, change, message):
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({**PLAN, **change}))
+    with pytest.raises(SystemExit) as stopped:
+        search.main(["run", str(plan), "--out", str(tmp_path / "runs")])
+    assert stopped.value.code == 2 and message in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_is_missing(search, tmp_path, capsys):
+    plan = tmp_path / "plan.json"
+    given = {key: PLAN[key] for key in ("recipe", "values")}
+    for content, message in ((None, "there is no"), (given, "lacks seeds, variants")):
+        if content:
+            plan.write_text(json.dumps(content))
+        with pytest.raises(SystemExit):
+            search.main(["run", str(plan), "--out", str(tmp_path)])
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        search.main(["record", str(tmp_path), "--out", str(tmp_path / "recorded")])
+    assert "holds no table.json" in capsys.readouterr().err

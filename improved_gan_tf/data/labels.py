@@ -79,6 +79,30 @@ def held_out(labels: np.ndarray, per_class: int | None = None) -> np.ndarray:
     return np.sort(np.concatenate(chosen))
 
 
+def validation_split(
+    labels: np.ndarray, per_class: int, num_classes: int, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The places of the training images to train on, and of those to choose a recipe's values by.
+
+    Args:
+        labels: The class number of each training image, -1 is unlabelled.
+        per_class: How many of each class are held out, see `held_out`.
+        num_classes: The number of classes.
+        name: What the data set is called.
+
+    Raises:
+        UserError: Some class has no more labelled images than that, or it is below 1.
+    """
+    rarest = np.bincount(labels[labels >= 0], minlength=num_classes).min()
+    if not 0 < per_class < rarest:
+        raise UserError(
+            f"{name}: {per_class} validation images per class given; expected 1 to {rarest - 1}, "
+            f"since the rarest class has {rarest} labelled images"
+        )
+    tested = held_out(labels, per_class)
+    return np.setdiff1d(np.arange(len(labels)), tested), tested
+
+
 def labeled_indices(
     labels: Any, labels_per_class: int | None, seed: int = 1, num_classes: int | None = None
 ) -> np.ndarray:

@@ -14,10 +14,10 @@ from improved_gan_tf.data.arrays import ArraySource, pair, source_from_arrays
 from improved_gan_tf.data.batches import in_order, streams
 from improved_gan_tf.data.labels import (
     custom_labeled_indices,
-    held_out,
     labeled_indices,
     labels_from_file,
     permutation,
+    validation_split,
 )
 from improved_gan_tf.data.order import EpochOrder, mixed_order
 from improved_gan_tf.data.scaling import Scaling
@@ -226,8 +226,7 @@ def load(
             GAN"); False by default, as in the original. An epoch has as many steps fewer.
         validation_per_class: The number of training images of each class that are tested on in
             place of the test set, and not trained on: always the same ones, see `labels.held_out`.
-            0 (the default) for none. Values are to be chosen by these, so that the test set, looked
-            at once in the end, stays a test.
+            0 (the default) for none.
         **options: Arguments of `open`, for a name: `data_dir`, `image_size`, `resize`, ...
 
     Returns:
@@ -276,7 +275,11 @@ def load(
     if validation_per_class:
         if labels_file is not None:
             raise UserError("a file of labels goes with the test set: leave validation_per_class 0")
-        train, test = _split_off(*train, validation_per_class, source)
+        images, labels = train
+        rest, tested = validation_split(
+            labels, validation_per_class, source.num_classes, source.name
+        )
+        train, test = (images[rest], labels[rest]), (images[tested], labels[tested])
     if not len(test[1]):
         raise UserError(
             f"{source.name}: no image is left for testing; add some, or more labelled images"
@@ -338,19 +341,6 @@ def load(
     )
     found.validation_per_class = validation_per_class
     return found
-
-
-def _split_off(images, labels, per_class, source):
-    """Training images and labels, and those of a number of each class that are held out."""
-    counts = np.bincount(labels[labels >= 0], minlength=source.num_classes)
-    if not 0 < per_class < counts.min():
-        raise UserError(
-            f"{source.name}: {per_class} validation images per class given; expected 1 to "
-            f"{counts.min() - 1}, since the rarest class has {counts.min()} labelled images"
-        )
-    tested = held_out(labels, per_class)
-    trained = np.setdiff1d(np.arange(len(labels)), tested)
-    return (images[trained], labels[trained]), (images[tested], labels[tested])
 
 
 def from_arrays(

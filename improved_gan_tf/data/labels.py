@@ -80,13 +80,13 @@ def held_out(labels: np.ndarray, per_class: int | None = None) -> np.ndarray:
 
 
 def validation_split(
-    labels: np.ndarray, per_class: int, num_classes: int, name: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """The places of the training images to train on, and of those to choose a recipe's values by.
+    images: np.ndarray, labels: np.ndarray, per_class: int, num_classes: int, name: str
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """The images and labels to train on, and those to choose a recipe's values by.
 
     Args:
-        labels: The class number of each training image, -1 is unlabelled.
-        per_class: How many of each class are held out, see `held_out`.
+        images, labels: The training set; the label -1 is unlabelled.
+        per_class: How many images of each class are held out, see `held_out`.
         num_classes: The number of classes.
         name: What the data set is called.
 
@@ -100,7 +100,8 @@ def validation_split(
             f"since the rarest class has {rarest} labelled images"
         )
     tested = held_out(labels, per_class)
-    return np.setdiff1d(np.arange(len(labels)), tested), tested
+    trained = np.setdiff1d(np.arange(len(labels)), tested)
+    return (images[trained], labels[trained]), (images[tested], labels[tested])
 
 
 def labeled_indices(

@@ -275,11 +275,9 @@ def load(
     if validation_per_class:
         if labels_file is not None:
             raise UserError("a file of labels goes with the test set: leave validation_per_class 0")
-        images, labels = train
-        rest, tested = validation_split(
-            labels, validation_per_class, source.num_classes, source.name
+        train, test = validation_split(
+            *train, validation_per_class, source.num_classes, source.name
         )
-        train, test = (images[rest], labels[rest]), (images[tested], labels[tested])
     if not len(test[1]):
         raise UserError(
             f"{source.name}: no image is left for testing; add some, or more labelled images"

@@ -91,7 +91,8 @@ class AveragedClassifier(GAN):
         """
         sets = {"error": "debiased", "error_current": "none", "error_original_average": "original"}
 
-        @tf.function(jit_compile=self.jit_compile, reduce_retracing=True)
+        # Without XLA, which takes longer to compile it than a test set to classify.
+        @tf.function(reduce_retracing=True)
         def wrong(x, y):
             logits = [full(self._classified(x, average)) for average in sets.values()]
             return tf.stack([tf.math.count_nonzero(losses.errors(y, each)) for each in logits])

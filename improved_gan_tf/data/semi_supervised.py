@@ -271,7 +271,10 @@ def load(
             f"{source.name}: has no test set (found: {', '.join(source.split_names)}); expected "
             f"a split test or validation"
         )
-    train, test = source.arrays(split), source.arrays(test_split)
+    test = source.arrays(test_split)
+    # The training set is not read where nobody trains on it.
+    on_test = labels_file is not None and labels_part == "test"
+    train = test if on_test else source.arrays(split)
     if validation_per_class:
         if labels_file is not None:
             raise UserError("a file of labels goes with the test set: leave validation_per_class 0")
@@ -291,10 +294,9 @@ def load(
     if labels_file is None:
         chosen = labeled_indices(train[1], labels_per_class, seed_data, source.num_classes)
     else:
-        part, (images, true_labels) = split, train
+        part, (images, true_labels) = (test_split, test) if on_test else (split, train)
         total = n = len(images)
-        if labels_part == "test":
-            part, (images, true_labels) = test_split, test
+        if on_test:
             total, n = len(images), len(images) * 4 // 5
             if n == 0:
                 raise UserError(f"{source.name}: {total} test images are too few")

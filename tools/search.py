@@ -46,6 +46,8 @@ def search(options):
     if missing := [name for name in _PLAN if name not in plan]:
         raise UserError(f"{options.plan}: lacks {', '.join(missing)}; see --help")
     recipe = recipes.get(plan["recipe"])
+    # A table's seeds choose the labelled images too where its rows say how many.
+    labels = {"labels_per_class": getattr(recipe, "labels_per_class", None)}
     rows = []
     for name, values in plan["variants"].items():
         together = {**plan["values"], **values}
@@ -54,7 +56,6 @@ def search(options):
                 f"{options.plan}: {name} would be chosen by the test set; give "
                 "validation_per_class among the values"
             )
-        labels = {"labels_per_class": getattr(recipe, "labels_per_class", None)}
         rows.append(tables.Row(name, {**labels, **together}))
     table = tables.Table(Path(options.plan).stem, "search of values", recipe.name, tuple(rows))
     order = tables.Order(table, recipe.name, seeds=plan["seeds"])

@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 import pathlib
 
@@ -7,6 +8,18 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import pytest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _collected():
+    """What a module leaves behind is not looked through again by every later collection.
+
+    TensorFlow and the models of a few modules are millions of objects, seconds for `gc.collect`,
+    which ensembles and tables call after each model.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ def _assert_same(out, whole):
     assert left == {path.relative_to(whole) for path in whole.glob("*/*")}
 
 
+@pytest.mark.long
 def test_killed_and_continued_by_two_processes(whole, tmp_path):
     """Killed at a random moment of the first run, then continued by two processes at once."""
     out = tmp_path / "killed"

@@ -32,10 +32,11 @@ def _environment(**values):
             ["two_towers", "mean_of_the_halves", "historical_averaging"]
             + ["one_device_on_the_whole_batch"],
         ),
-        (
+        pytest.param(
             "float32",
             ["twenty_steps", "runs_resume_exactly", "refusals"]
             + ["own_draws_shared_statistics", "coupled_examples", "stopped_and_resumed", "refused"],
+            marks=pytest.mark.long,
         ),
     ],
 )
@@ -110,6 +111,7 @@ def _free_ports():
         return [s.getsockname()[1] for s in (one, other)]
 
 
+@pytest.mark.long
 def test_a_worker_is_killed_and_comes_back(tmp_path):
     """The other one starts itself again, and both go on from the last checkpoint."""
     out, ports = tmp_path / "run", _free_ports()

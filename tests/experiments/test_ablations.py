@@ -129,6 +129,7 @@ def test_a_run_without_labels(run, capsys, tmp_path):
     assert "generator loss" in page and "class loss" not in page and "error" not in page
 
 
+@pytest.mark.long
 def test_resume_is_exact(run, tmp_path):
     out = tmp_path / "run"
     begin = ["train", "cifar10-samples", "--out", str(out)]

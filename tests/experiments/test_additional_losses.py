@@ -61,6 +61,7 @@ def test_without_weights_it_is_compiled_as_ever():
     }
 
 
+@pytest.mark.long
 def test_a_run_with_all_of_them_is_resumed_bit_for_bit(tmp_path, monkeypatch):
     schedule = {"learning_rate_decay": 1.0, "learning_rate_schedule": "cosine"}
     recipe = _recipe(

@@ -97,6 +97,7 @@ def test_run(run):
     assert all(np.isfinite(float(row["generator_loss"])) for row in rows)
 
 
+@pytest.mark.long
 def test_resumed_where_the_rate_falls(runs, data_dir, tmp_path, monkeypatch):
     """Stopped after one of three epochs: the end is the same bit for bit."""
     name = "cifar10-feature-matching"

@@ -38,6 +38,7 @@ def test_run_folder(run):
     assert (run / "samples/epoch-0003.png").is_file()
 
 
+@pytest.mark.long
 def test_resume_is_exact(run, tmp_path):
     out = tmp_path / "run"
     begin = ["train", "imagenet", "--out", str(out)]

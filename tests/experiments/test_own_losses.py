@@ -35,6 +35,7 @@ def _file(folder, text=TEXT):
     return path
 
 
+@pytest.mark.long
 def test_a_run_with_losses_of_its_own(tmp_path):
     """They are trained by, kept by the run's copy of the file, and resumed bit for bit."""
     file, stopped, whole = _file(tmp_path), tmp_path / "stopped", tmp_path / "whole"

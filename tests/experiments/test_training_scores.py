@@ -72,6 +72,7 @@ def test_log_results_and_events(run, scoring):
     assert {f"epoch_{name}" for name in NAMES} <= tags
 
 
+@pytest.mark.long
 def test_training_is_the_same_and_goes_on(run, scoring, tmp_path):
     """Scores change no weight; a run that is resumed has those of one that was not stopped."""
     experiments.train("digits", tmp_path / "plain", epochs=3, **FEW)

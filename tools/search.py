@@ -139,6 +139,7 @@ def draw(variants, points, path):
         path: The picture.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.subplots()
@@ -155,6 +156,10 @@ def draw(variants, points, path):
     for label, minutes, error, spread in points:
         axes.errorbar(float(minutes), float(error), float(spread), fmt="k*", label=label)
     axes.set(xscale="log", yscale="log", xlabel="minutes of training", ylabel="error, %")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_formatter(NullFormatter())
     axes.set(title="mean error of the seeds (how many); the last epoch as a point")
     axes.legend(fontsize="small")
     with temporary(path) as made:

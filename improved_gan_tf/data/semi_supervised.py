@@ -51,7 +51,6 @@ class SemiSupervisedData(TrainingData, InMemory):
     """
 
     labeled_indices: np.ndarray
-    validation_per_class = 0
 
     def __init__(
         self,
@@ -62,6 +61,7 @@ class SemiSupervisedData(TrainingData, InMemory):
         initialization_indices: np.ndarray,
         test_batch_size: int = 500,
         unlabeled_indices: np.ndarray | None = None,
+        validation_per_class: int = 0,
     ):
         self.train_images, self.train_labels = source.arrays("train")
         self.test_images, self.test_labels = source.arrays("test")
@@ -69,6 +69,7 @@ class SemiSupervisedData(TrainingData, InMemory):
         super().__init__(source, scaling, *counts, order.batch_size)
         self.labeled_indices = np.asarray(labeled_indices)
         self.unlabeled_indices = unlabeled_indices
+        self.validation_per_class = validation_per_class
         self.order = order
         self.steps_per_epoch = order.steps_per_epoch  # fewer where some images are left out
         self.start_epoch = 0
@@ -277,7 +278,10 @@ def load(
     train = test if on_test else source.arrays(split)
     if validation_per_class:
         if labels_file is not None:
-            raise UserError("a file of labels goes with the test set: leave validation_per_class 0")
+            raise UserError(
+                "validation images have the data's own labels; with a file of labels leave "
+                "validation_per_class at 0"
+            )
         train, test = validation_split(
             *train, validation_per_class, source.num_classes, source.name
         )
@@ -336,11 +340,8 @@ def load(
     default = "cifar10" if source.name.startswith("cifar") else "symmetric"
     default = "unit" if source.channels == 1 else default
     chosen_scaling = Scaling(scaling or default, source.maximum)
-    found = SemiSupervisedData(
-        kept, chosen, order, chosen_scaling, initial, test_batch_size, unlabeled
-    )
-    found.validation_per_class = validation_per_class
-    return found
+    parts = unlabeled, validation_per_class
+    return SemiSupervisedData(kept, chosen, order, chosen_scaling, initial, test_batch_size, *parts)
 
 
 def from_arrays(

@@ -27,5 +27,5 @@ def test_validation_images_of_the_training_set_in_place_of_the_test_set():
         data.load((arrays, test), 2, batch_size=8, validation_per_class=9)
     with pytest.raises(UserError, match="-1 validation images per class given"):
         data.load((arrays, test), 2, batch_size=8, validation_per_class=-1)
-    with pytest.raises(UserError, match="a file of labels goes with the test set"):
+    with pytest.raises(UserError, match="with a file of labels leave validation_per_class at 0"):
         data.load((arrays, test), 2, batch_size=8, validation_per_class=1, labels_file="labels.txt")

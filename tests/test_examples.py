@@ -44,6 +44,7 @@ def test_own_recipe(capsys):
     assert RunFolder("run").results()["objective"] == "losses()"
 
 
+@pytest.mark.long
 def test_dcgan_jax(tmp_path):
     """In a process of its own: Keras takes its backend when it is imported."""
     pytest.importorskip("jax")
@@ -58,6 +59,7 @@ def test_dcgan_jax(tmp_path):
     assert "epoch 1: generator's loss" in done.stdout and (tmp_path / "digits.png").is_file()
 
 
+@pytest.mark.long
 def test_the_notebook(monkeypatch):
     """Its cells run in order in a kernel; it is kept without outputs."""
     nbformat = pytest.importorskip("nbformat")

@@ -26,6 +26,7 @@ def _faults(tmp_path, *words):
     return json.loads(file.read_text())["trials"]
 
 
+@pytest.mark.long
 def test_nothing_is_lost(tmp_path):
     """After kills, full and read-only disks, and two at once: what the command makes unharmed."""
     cases, faults = ["convert", "recipes"], ["full", "read-only"]

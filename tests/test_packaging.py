@@ -33,6 +33,7 @@ def wheel(tmp_path_factory):
         yield archive
 
 
+@pytest.mark.long
 def test_the_first_hour_outside_the_source_tree(wheel, tmp_path):
     """The wheel's files alone, and a program that was written by README and the chapters."""
     site, work = tmp_path / "site", tmp_path / "work"

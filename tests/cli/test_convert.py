@@ -15,6 +15,7 @@ from tests.helpers.paths import ROOT
 from tests.helpers.stream_data import class_folders
 
 
+@pytest.mark.long
 def test_inception_graph_writes_all_three(tmp_path, capsys):
     graph, saved, own = (tmp_path / name for name in ("g.pb", "sm", "own.npz"))
     arguments = [graph, "--random-weights", 3, "--saved-model", saved, "--own", own]

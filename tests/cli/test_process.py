@@ -92,6 +92,7 @@ def test_ctrl_c_ends_a_process_that_is_busy_in_c():
         assert 1 < time.monotonic() - start < 20  # 1.5 s where the machine is not busy
 
 
+@pytest.mark.long
 def test_one_line_on_stderr_before_and_after_tensorflow_is_loaded(tmp_path):
     missing = _command("evaluate", tmp_path / "nowhere")
     line = f"{tmp_path}/nowhere is not the folder of a run: it has no config.json"

@@ -90,6 +90,7 @@ def test_killed_and_continued_by_two_processes(whole, tmp_path):
 
 
 @pytest.mark.skipif(jobs.cores() < 2, reason="one core")
+@pytest.mark.long
 def test_jobs(tmp_path):
     """Two processes of one command."""
     process = _start(*TABLE, "--seeds", "1", "2", "--jobs", "2", "--out", str(tmp_path / "jobs"))

@@ -16,7 +16,10 @@ from tests.helpers.paths import ROOT
 CHECKS = 14
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+# JAX compiles every operation: a minute.
+@pytest.mark.parametrize(
+    "backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.long), "torch"]
+)
 def test_backend(backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")

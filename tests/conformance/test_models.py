@@ -77,6 +77,7 @@ def test_reported_names_are_those_of_the_logs(trained):
 
 
 @every_model
+@pytest.mark.long
 def test_files_go_on_bit_for_bit(which, tmp_path):
     """Both optimizers, averages, random states and the range are in the files."""
     uninterrupted = made(which, image_range=(-2.0, 1.5))

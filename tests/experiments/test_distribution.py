@@ -32,14 +32,14 @@ def _environment(**values):
             ["two_towers", "mean_of_the_halves", "historical_averaging"]
             + ["one_device_on_the_whole_batch"],
         ),
-        pytest.param(
+        (
             "float32",
             ["twenty_steps", "runs_resume_exactly", "refusals"]
             + ["own_draws_shared_statistics", "coupled_examples", "stopped_and_resumed", "refused"],
-            marks=pytest.mark.long,
         ),
     ],
 )
+@pytest.mark.long
 def test_two_devices(precision, checks):
     process = subprocess.run(
         [sys.executable, str(ROOT / "tests" / "helpers" / "distribution_script.py"), precision],

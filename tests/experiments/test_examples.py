@@ -47,6 +47,7 @@ def test_docstring_of_callbacks(work, monkeypatch):
     assert all(isinstance(each, keras.callbacks.Callback) for each in given["callbacks"])
 
 
+@pytest.mark.long
 def test_chapter(work, monkeypatch):
     """Every Python block but the recipe file, with fewer epochs and narrow networks."""
     monkeypatch.chdir(work)

@@ -72,6 +72,7 @@ def test_products_in_every_way(kind):
     assert set(found["ms"]) == set(products.WAYS) and min(found["gflops"].values()) > 0
 
 
+@pytest.mark.long
 def test_a_recipe_is_measured(tmp_path, monkeypatch, capsys):
     """With shares of both floors, the spread, and PyTorch's step where it is installed."""
     file = tmp_path / "train.json"

@@ -92,6 +92,8 @@ def record(options):
         seconds = read_json(folder / _SECONDS, {}) or {}
         for row in table["rows"]:
             runs = [_run(RunFolder(folder / one["name"]), one) for one in row["runs"]]
+            if runs and row["name"] in variants:
+                raise UserError(f"{folder}: another folder has {row['name']!r} too; rename one")
             if runs:
                 about = {"seconds_per_epoch": seconds.get(row["name"]), "runs": runs}
                 variants[row["name"]] = about

@@ -54,6 +54,9 @@ def test_a_search_goes_on_and_is_recorded(search, tmp_path, capsys):
     errors = [float(row.split("|")[4]) for row in rows]
     assert len(errors) == 2 and errors == sorted(errors)
     assert (recorded / "search.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(SystemExit):
+        search.main(["record", str(out), str(out), "--out", str(recorded)])
+    assert "another folder has 'as it is' too" in capsys.readouterr().err
 
 
 def test_means_of_seeds(search):

@@ -1,10 +1,10 @@
-"""How every `tf.data` pipeline of the package is run."""
+"""How the `tf.data` pipelines of training are run."""
 
 from typing import Any
 
 
 def options() -> Any:
-    """Returns what every pipeline is run with, as new `tf.data.Options`."""
+    """Returns what they are run with, as new `tf.data.Options`."""
     import tensorflow as tf
 
     chosen = tf.data.Options()

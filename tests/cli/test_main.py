@@ -375,8 +375,9 @@ def test_custom_labels_on_mnist(shared_data, tmp_path, monkeypatch, capsys):
     assert "baseline" not in capsys.readouterr().out
     chosen = np.load(out / "labeled_indices.npy")
     assert (labels[chosen] >= 0).all()
-    np.savetxt(file, labels[:-1], fmt="%d")
-    assert cli.main([*command, "--labels-file", str(file), "--out", str(tmp_path / "x")]) == 2
-    shown = capsys.readouterr().err
-    assert "7999" in shown and shown.count("\n") == 1
-    assert not (tmp_path / "x").exists()
+    for bad, message in ((labels[:-1], "7999"), (np.where(labels < 0, 10, labels), "10")):
+        np.savetxt(file, bad, fmt="%d")
+        assert cli.main([*command, "--labels-file", str(file), "--out", str(tmp_path / "x")]) == 2
+        shown = capsys.readouterr().err
+        assert message in shown and shown.count("\n") == 1
+        assert not (tmp_path / "x").exists()

@@ -53,6 +53,7 @@ def test_inception_graph_refuses(tmp_path, monkeypatch, capsys, message, argumen
     assert error.count("\n") == 1 and not (tmp_path / "o.pb").exists()
 
 
+@pytest.mark.long
 def test_the_scripts_are_the_commands(tmp_path):
     """With the exit code and the one line of an error."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

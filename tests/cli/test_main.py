@@ -136,6 +136,7 @@ def test_evaluate(run, capsys):
         assert re.search(f"^  {name} +[0-9.]+ %  ", shown, re.M)
 
 
+@pytest.mark.long
 def test_evaluate_several(run, tmp_path, capsys):
     """Two seeds: each one's errors, their mean and standard deviation, and their ensemble."""
     other = tmp_path / "other"
@@ -350,6 +351,7 @@ def test_out_is_a_file(tmp_path, capsys):
     assert "is a file" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_custom_labels_on_mnist(shared_data, tmp_path, monkeypatch, capsys):
     """MNIST by TFDS, labels from a file: trains on 8,000 of the test images, tests on the rest."""
     with np.load(shared_data / "mnist.npz") as archive:

@@ -149,6 +149,7 @@ except ImportError as error:
 """
 
 
+@pytest.mark.long
 def test_models_name_the_backend_that_they_need(tmp_path):
     pytest.importorskip("jax")
     environment = {**ENVIRONMENT, "KERAS_BACKEND": "jax"}

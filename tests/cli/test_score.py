@@ -43,6 +43,7 @@ def test_the_classifier_command_records_what_it_made(digits_classifier, tmp_path
     assert found.protocol["extractor"] == "digits.keras"
 
 
+@pytest.mark.long
 def test_a_stopped_classifier_is_trained_on(tmp_path, monkeypatch):
     same = {"epochs": 3, "network": "residual", "mirror": True, "verbose": False}
     images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), np.uint8)

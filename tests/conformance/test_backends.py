@@ -16,9 +16,14 @@ from tests.helpers.paths import ROOT
 CHECKS = 14
 
 
-# JAX compiles every operation: a minute.
+# JAX compiles every operation, a minute; and all other tests have TensorFlow's backend.
 @pytest.mark.parametrize(
-    "backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.long), "torch"]
+    "backend",
+    [
+        pytest.param("tensorflow", marks=pytest.mark.long),
+        pytest.param("jax", marks=pytest.mark.long),
+        "torch",
+    ],
 )
 def test_backend(backend):
     if importlib.util.find_spec(backend) is None:

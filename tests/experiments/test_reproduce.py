@@ -220,6 +220,7 @@ def classifier(tmp_path_factory):
     return str(path)
 
 
+@pytest.mark.long
 def test_scores(classifier, tmp_path, monkeypatch, capsys):
     """A table of scores: kept with the runs, not computed twice, of real images too."""
     paper = {"inception_score": (8.09, 0.07)}

@@ -88,6 +88,7 @@ def test_folder(run):
     assert len(report.report(out)) == 4
 
 
+@pytest.mark.long
 def test_killed_in_an_epoch_and_resumed(run, tmp_path):
     out = tmp_path / "killed"
     command = [sys.executable, "-m", "improved_gan_tf", "train", "digits", "--out", str(out)]
@@ -171,6 +172,7 @@ def _tree(folder):
     return {str(p): p.stat().st_mtime_ns for p in sorted(folder.rglob("*"))}
 
 
+@pytest.mark.long
 def test_baseline(tmp_path, capsys):
     """Resuming takes the finished one as it is, and trains it on where there are more epochs."""
     out = tmp_path / "run"

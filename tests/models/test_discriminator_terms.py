@@ -193,6 +193,7 @@ def test_the_discriminators_step(float64):
     np.testing.assert_allclose(report["additional_loss"], expected, rtol=1e-9)
 
 
+@pytest.mark.long
 def test_compiled_by_xla():
     """A step with all terms reports what it reports without XLA."""
     data, found = three_streams().take(1), []

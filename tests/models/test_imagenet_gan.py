@@ -117,6 +117,7 @@ def test_sampling_leaves_out_the_reference_batch():
     np.testing.assert_allclose(drawn, gan.generator(z), atol=1e-5)
 
 
+@pytest.mark.long
 def test_mixed_precision_and_jit_train():
     images, labels = batch(8)
     keras.config.set_dtype_policy("mixed_bfloat16")

@@ -108,7 +108,9 @@ def test_backup_and_restore_goes_on_where_it_stopped(tmp_path):
     assert int(gan.discriminator_optimizer.iterations) == 12
 
 
-@pytest.mark.parametrize("which", ["semi-supervised", "imagenet"])  # the classifiers
+@pytest.mark.parametrize(  # the classifiers
+    "which", ["semi-supervised", pytest.param("imagenet", marks=pytest.mark.long)]
+)
 def test_metrics_of_compile(which, tmp_path):
     """Of labels and logits of the K classes; they are saved.
 

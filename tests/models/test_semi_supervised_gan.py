@@ -50,7 +50,12 @@ OBJECTIVES = {
 
 @pytest.mark.parametrize(
     "objective, jit_compile",
-    [("feature matching", False), ("absolute", False), ("minibatch", False), ("minibatch", True)],
+    [
+        ("feature matching", False),
+        ("absolute", False),
+        ("minibatch", False),
+        pytest.param("minibatch", True, marks=pytest.mark.long),
+    ],
 )
 def test_fit_reports_losses_and_errors(objective, jit_compile):
     arguments = OBJECTIVES[objective]
@@ -248,6 +253,7 @@ def test_error_rates_in_one_pass(jit_compile):
     np.testing.assert_allclose(logs["error_current"], expected["error_current"], rtol=1e-6)
 
 
+@pytest.mark.long
 def test_minibatch_discrimination_goes_on_bit_for_bit(tmp_path):
     """As every model does (tests/conformance/test_models.py), also by this objective."""
     uninterrupted = _gan(kernels=3, jit_compile=False, **OBJECTIVES["minibatch"])

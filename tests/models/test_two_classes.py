@@ -107,6 +107,7 @@ def test_a_network_of_ones_own():
     }
 
 
+@pytest.mark.long
 def test_jit():
     """XLA takes the whole step, with running averages and historical averaging, as on a GPU."""
     images = tf.constant(labelled(BATCH)[0])

@@ -107,6 +107,7 @@ def test_long_names_of_groups_are_short_and_differ(tmp_path):
     assert names == ["0-0 and 2 like it", "1-0 and 2 like it"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_runs_of_one_group_are_told_apart(tmp_path):
     runs = [_write(tmp_path / f"seed-{seed}", 0.02, seed=seed) for seed in (1, 2)]
     page = Page(compare(runs, tmp_path / "out")[-1])
@@ -116,6 +117,7 @@ def test_runs_of_one_group_are_told_apart(tmp_path):
     assert not (tmp_path / "comparison").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_baselines_and_logs_are_runs_too(tmp_path):
     """A baseline, a run that still trains, and a folder with nothing but a log."""
     run = _write(tmp_path / "run")
@@ -133,6 +135,7 @@ def test_baselines_and_logs_are_runs_too(tmp_path):
     assert "log: config.json is absent" in page.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_real_images_are_shown_once(tmp_path):
     runs = [_write(tmp_path / name, seed=k) for k, name in enumerate("ab")]
     for run in runs:
@@ -141,6 +144,7 @@ def test_real_images_are_shown_once(tmp_path):
     assert [image["alt"] for image in page.all("img")].count("Grid of real images") == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_text_of_runs_is_escaped(tmp_path):
     runs = [_write(tmp_path / "<b>a", seed=1), _write(tmp_path / "b", name="<b>x", seed=2)]
     page = Page(compare(runs)[-1])
@@ -163,6 +167,7 @@ def test_names_with_dollar_signs_are_no_formulas(tmp_path):
     assert len(compare([_write(tmp_path / name) for name in ("$a^$", "b")])) == 3
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_names_that_are_not_utf_8(tmp_path):
     """A run's command has them too."""
     name = os.fsdecode(b"\xff-run")

@@ -87,6 +87,7 @@ def test_page_needs_nothing_but_itself(full):
         assert source["srcset"].startswith("data:image/") and "max-width" in source["media"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_real_images_are_shown_next_to_generated_ones(tmp_path):
     folder = write_run(tmp_path / "run", epochs=2, samples=(1, 2))
     images.save_png(folder / "samples/real.png", images.grid(np.zeros((9, 8, 8, 1), np.uint8)))
@@ -108,6 +109,7 @@ def test_policy_allows_this_style_and_pictures_alone(full):
     assert not any("style" in attributes for _, attributes in full[2].tags)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_nothing_of_a_run_is_markup(tmp_path):
     """Every text that the page takes from a file, with a tag and quotation marks in it."""
     bad = "\"'><script>alert(1)</script>&"
@@ -195,6 +197,7 @@ def test_run_that_is_still_training(tmp_path):
     assert "baseline" not in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_run_without_averaged_parameters(tmp_path):
     """ImageNet's model has none, and its log no column of the current ones."""
     folder = write_run(tmp_path / "run", results=None)
@@ -205,6 +208,7 @@ def test_run_without_averaged_parameters(tmp_path):
 
 
 @pytest.mark.parametrize("running", [False, True])
+@pytest.mark.usefixtures("undrawn")
 def test_run_without_validation_says_so(tmp_path, running):
     """A training error is not called validation error, and the baseline is not compared with it."""
     folder = write_run(tmp_path / "run", epochs=3, results=None)
@@ -234,6 +238,7 @@ def test_run_without_validation_says_so(tmp_path, running):
         (0.1, 0.0, ""),
     ],
 )
+@pytest.mark.usefixtures("undrawn")
 def test_errors_compared_with_the_baseline(tmp_path, error, baseline, said):
     results = {"test_error": error, "baseline": {"test_error": baseline}}
     page = Page(report(write_run(tmp_path / "run", 1, (), results=results))[-1])
@@ -241,6 +246,7 @@ def test_errors_compared_with_the_baseline(tmp_path, error, baseline, said):
     assert ("errors" in page.text) == ("errors" in said)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_titles_of_the_tiles_are_unique(full, tmp_path):
     unfinished = write_run(tmp_path / "run", results=None)
     for page in (full[2], Page(report(unfinished)[-1])):
@@ -248,6 +254,7 @@ def test_titles_of_the_tiles_are_unique(full, tmp_path):
         assert len(titles) >= 3 and len(set(titles)) == len(titles)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("missing", ["log.csv", "config.json", "samples", "results.json"])
 def test_what_there_is_is_reported(tmp_path, missing):
     folder = write_run(tmp_path / "run")
@@ -277,6 +284,7 @@ def test_strip_shows_every_grid(tmp_path):
     assert report_curves.strip([]) is None
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_large_grids_do_not_make_a_huge_page(tmp_path):
     folder = write_run(tmp_path / "run", epochs=2, samples=())
     large = np.full((1500, 3000, 3), 200, np.uint8)

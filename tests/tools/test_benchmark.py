@@ -169,6 +169,7 @@ def test_the_table_of_recorded_figures(tmp_path):
     assert (tmp_path / "scaling.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.long
 def test_inception_in_bfloat16_is_the_same_network():
     """Folded and rounded it gives the same features within bfloat16's errors, in bfloat16."""
     precision = _module("inception_precision")

@@ -99,6 +99,7 @@ def alive(pid):
         return False
 
 
+@pytest.mark.long
 def test_a_killed_conversion_goes_on_to_the_same_bytes(tmp_path):
     """SIGKILL in the middle, with unusual pictures to be noted before and after."""
     source, out = tmp_path / "source", tmp_path / "out"

@@ -68,6 +68,8 @@ def run(options):
     made.check()
     made.train()
     made.gather(ensembles=False)
+    # In place of the paper's form of a table, whose rows are numbers of labels.
+    write_text(Path(options.out) / "table.md", markdown(variants_of(Path(options.out))))
 
 
 def time(options):
@@ -86,22 +88,32 @@ def record(options):
     """Writes search.json, search.md and search.png of the folders' finished runs."""
     variants = {}
     for folder in map(Path, options.folders):
-        table = read_json(folder / "table.json", {"rows": list})
-        if table is None:
-            raise UserError(f"{folder}: holds no table.json; let `run` finish a run first")
-        seconds = read_json(folder / _SECONDS, {}) or {}
-        for row in table["rows"]:
-            runs = [_run(RunFolder(folder / one["name"]), one) for one in row["runs"]]
-            if runs and row["name"] in variants:
-                raise UserError(f"{folder}: another folder has {row['name']!r} too; rename one")
-            if runs:
-                about = {"seconds_per_epoch": seconds.get(row["name"]), "runs": runs}
-                variants[row["name"]] = about
+        found = variants_of(folder)
+        if both := sorted(found.keys() & variants.keys()):
+            raise UserError(f"{folder}: another folder has {both[0]!r} too; rename one")
+        variants.update(found)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "search.json", variants)
     write_text(out / "search.md", markdown(variants))
     draw(variants, options.point, out / "search.png")
+
+
+def variants_of(folder):
+    """{name: what is recorded of a variant} of the finished runs of one folder."""
+    table = read_json(folder / "table.json", {"rows": list})
+    if table is None:
+        raise UserError(f"{folder}: holds no table.json; let `run` finish a run first")
+    seconds = read_json(folder / _SECONDS, {}) or {}
+    runs = {
+        row["name"]: [_run(RunFolder(folder / one["name"]), one) for one in row["runs"]]
+        for row in table["rows"]
+    }
+    return {
+        name: {"seconds_per_epoch": seconds.get(name), "runs": finished}
+        for name, finished in runs.items()
+        if finished
+    }
 
 
 def _run(folder, one):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.experiments import recipes
 from improved_gan_tf.experiments.ensemble import ensemble
 from improved_gan_tf.experiments.jobs import cores
 from improved_gan_tf.experiments.tables import Plan, Row
@@ -24,6 +25,8 @@ from improved_gan_tf.runs.software import software
 
 _JSON, _TEXT, _PAGE, _MADE = "table.json", "table.md", "table.html", "made.json"
 _ERRORS = ("test_error", "test_error_current")
+# How many runs the paper's mean errors are of, and the level of the test of a difference from them.
+_PAPERS_RUNS, _LEVEL = 10, 0.05
 # What of a run's results is no time and no place: the same for the same run, bit for bit.
 _KEPT = ("epochs", "steps", "labels", "test_images", *_ERRORS, "inception_score", "fid")
 
@@ -65,13 +68,17 @@ def _row(plan: Plan, row: Row, finished: Mapping[str, Mapping[str, Any]]) -> dic
         if run.row == row and run.name in finished:
             kept = {key: finished[run.name][key] for key in _KEPT if key in finished[run.name]}
             runs[run.baseline].append({"name": run.name, "seed": run.seed, **kept})
+    paper = {key: dict(zip(("mean", "std"), p, strict=True)) for key, p in row.paper.items()}
+    same_data = plan.recipe.data == recipes.get(plan.table.recipe).data
+    single = _means(runs[False])
     return {
         "name": row.name,
         "summary": row.summary,
-        "paper": {key: dict(zip(("mean", "std"), p, strict=True)) for key, p in row.paper.items()},
+        "paper": paper,
         "planned": [run.name for run in plan.runs if run.row == row and not run.baseline],
         "labels": max((run.get("labels", 0) for run in runs[False]), default=0) or None,
-        "single": _means(runs[False]),
+        "single": single,
+        "difference": _difference(single, paper.get("single")) if same_data else None,
         "ensemble": None,
         "baseline": _means(runs[True]),
         "runs": runs[False],
@@ -90,6 +97,22 @@ def _means(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
             spread = statistics.stdev(each) if len(each) > 1 else None
             found[key] = {"mean": statistics.mean(each), "std": spread}
     return found
+
+
+def _difference(
+    single: Mapping[str, Any] | None, paper: Mapping[str, float] | None
+) -> dict[str, Any] | None:
+    """{"mean": ours - the paper's, "p", "says"} of the test errors, by Welch's t-test."""
+    from scipy import stats
+
+    ours = (single or {}).get("test_error")
+    if single is None or ours is None or paper is None or ours["std"] is None:
+        return None
+    both = (ours["mean"], ours["std"], single["count"], paper["mean"], paper["std"], _PAPERS_RUNS)
+    p = float(stats.ttest_ind_from_stats(*both, equal_var=False).pvalue)
+    mean = ours["mean"] - paper["mean"]
+    says = "equal" if p >= _LEVEL else "better" if mean < 0 else "worse"
+    return {"mean": mean, "p": p, "says": says}
 
 
 def add_ensembles(
@@ -159,6 +182,11 @@ def notes(table: Mapping[str, Any]) -> list[str]:
     if table["unfinished"]:
         left = len(table["unfinished"])
         said.append(f"Not finished: {left} of the {table['runs']} runs.")
+    if any(row["difference"] for row in table["rows"]):
+        said.append(
+            "Better or worse than the paper: Welch's t-test at 5 %, the paper's deviation taken as "
+            "that of its ten runs; equal: no difference is shown."
+        )
     seen = [row for row in table["rows"] if row["ensemble"] and row["ensemble"]["labels"]]
     if any(row["ensemble"]["labels"] > row["labels"] for row in seen):
         said.append(
@@ -172,19 +200,30 @@ def cells(table: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """The heads of the columns, and the rows, as people read them."""
     if table["scored_by"] is not None:
         return _score_cells(table)
-    head = ["labels", "paper", "paper, ensemble of 10", "ours", "ours, ensemble"]
+    head = ["labels", "paper", "paper, ensemble of 10", "ours", "than the paper", "ours, ensemble"]
+    optional = {4: "difference", 6: "baseline"}
     rows = []
     for row in table["rows"]:
         paper, single = row["paper"], row["single"]
         cell = [f"{row['labels']:,}" if row["labels"] else row["name"]]
         cell += [_error(paper.get(key)) for key in ("single", "ensemble")]
         cell.append(_error(single and single["test_error"], single and single["count"]))
-        cell.append(_ensemble(row))
+        cell += [_than(row["difference"]), _ensemble(row)]
         cell.append(_error(row["baseline"] and row["baseline"]["test_error"]))
         rows.append(cell)
-    if any(row["baseline"] for row in table["rows"]):
-        return [*head, BASELINE], rows
-    return head, [cell[:-1] for cell in rows]
+    absent = [k for k, key in optional.items() if not any(row[key] for row in table["rows"])]
+    head, *rows = (
+        [text for k, text in enumerate(line) if k not in absent]
+        for line in ([*head, BASELINE], *rows)
+    )
+    return head, rows
+
+
+def _than(difference: Mapping[str, Any] | None) -> str:
+    if not difference:
+        return ""
+    p = difference["p"]
+    return f"{difference['says']} (p {'< 0.001' if p < 0.001 else f'= {p:.2g}'})"
 
 
 def _score_cells(table: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

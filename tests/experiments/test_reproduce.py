@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from improved_gan_tf import experiments, metrics
 from improved_gan_tf.errors import UserError
@@ -169,13 +170,44 @@ def test_the_table(trained, tmp_path, monkeypatch):
     assert text.startswith("# table-1 (reduced): MNIST")
     assert "Reduced: 2 of 300 epochs, 2 of 10 seeds." in text
     assert (
-        "| 20 | 16.77 +- 4.52 % | 11.34 +- 4.45 % | 1.70 +- 0.71 % (2) | 1.23 % (2 runs) | "
-        "1.70 +- 0.71 % |" in text
+        "| 20 | 16.77 +- 4.52 % | 11.34 +- 4.45 % | 1.70 +- 0.71 % (2) | better (p < 0.001) | "
+        "1.23 % (2 runs) | 1.70 +- 0.71 % |" in text
     )
-    assert "| 70 |  |  | 2.20 +- 0.71 % (2) | 1.23 % (2 runs) | 2.20 +- 0.71 % |" in text
+    assert "| 70 |  |  | 2.20 +- 0.71 % (2) |  | 1.23 % (2 runs) | 2.20 +- 0.71 % |" in text
     # An ensemble that is known is not evaluated again, until its runs are others.
     monkeypatch.setattr(table_results, "ensemble", None)
     assert reproduction.gather() == table
+
+
+def test_the_difference_from_the_paper_is_tested():
+    """Errors of 1.2, 2.2 and 3.2 % with 20 labels, 1.5 to 3.5 % with 50 and 3 to 5 % with 200."""
+    plan = tables.plan(Order("table-1", seeds=[1, 2, 3], labels_per_class=[2, 5, 20]))
+    table = table_results.summary(plan, {})
+    assert [row["difference"] for row in table["rows"]] == [None] * 3
+    finished = {
+        run.name: {"test_error": n / 1000 + run.seed / 100, "labels": 10 * n}
+        for run in plan.runs
+        for n in [run.recipe.labels_per_class]
+    }
+    table = table_results.summary(plan, finished)
+    rows = {row["labels"]: row for row in table["rows"]}
+    assert {labels: row["difference"]["says"] for labels, row in rows.items()} == {
+        20: "better", 50: "equal", 200: "worse"
+    }  # fmt: skip
+    for row in rows.values():
+        errors = np.array([run["test_error"] for run in row["runs"]])
+        theirs, n = row["paper"]["single"], 10  # Welch, by hand
+        parts = errors.var(ddof=1) / 3, theirs["std"] ** 2 / n
+        mean = errors.mean() - theirs["mean"]
+        freedom = sum(parts) ** 2 / (parts[0] ** 2 / 2 + parts[1] ** 2 / (n - 1))
+        p = 2 * stats.t.sf(abs(mean) / sum(parts) ** 0.5, freedom)
+        assert row["difference"]["mean"] == pytest.approx(mean, rel=1e-12)
+        assert row["difference"]["p"] == pytest.approx(p, rel=1e-9)
+    text = table_results.markdown(table)
+    assert "| ours | than the paper | ours, ensemble |" in text and "Welch's t-test at 5 %" in text
+    assert "| better (p < 0.001) |" in text
+    (difference,) = (row["difference"] for row in rows.values() if row["difference"]["p"] > 0.05)
+    assert f"| equal (p = {difference['p']:.2g}) |" in text
 
 
 def test_a_damaged_table_is_made_anew(trained, tmp_path):

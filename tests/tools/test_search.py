@@ -35,6 +35,9 @@ def test_a_search_goes_on_and_is_recorded(search, tmp_path, capsys):
     plan.write_text(json.dumps(PLAN))
     search.main(["run", str(plan), "--out", str(out)])
     assert "2 of 2 runs finished" in capsys.readouterr().out
+    assert sorted(
+        line.split(" | ")[0] for line in (out / "table.md").read_text().splitlines()[2:]
+    ) == [f"| {name}" for name in PLAN["variants"]]
     search.main(["run", str(plan), "--out", str(out)])
     assert "seed-1" not in capsys.readouterr().out  # nothing is left to do
     search.main(["time", str(plan), "--out", str(out)])

@@ -14,7 +14,7 @@ from tests.helpers.one_line import refusal_of
 CIFAR_AND_SVHN = [
     name
     for name in experiments.RECIPES
-    if name.startswith(("cifar10", "svhn")) and not name.endswith("-samples")
+    if name.startswith(("cifar10", "svhn")) and not name.endswith(("-samples", "-better"))
 ]
 
 
@@ -44,6 +44,31 @@ def test_values_of_cifar10_and_svhn(name):
     }
     values = dataclasses.asdict(recipe)
     assert {key: values[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "name, began, epochs, batch_size, falls_from",
+    [
+        ("cifar10-better", "cifar10-feature-matching", 1400, 25, 1200),
+        ("svhn-better", "svhn-feature-matching", 400, 100, 300),
+    ],
+)
+def test_values_of_manifold_regularization(name, began, epochs, batch_size, falls_from):
+    """Those of Lecouat et al.'s programs."""
+    recipe = experiments.get(name)
+    differing = recipes.changed(experiments.get(began), recipe)
+    now = {key: after for key, (_, after) in differing.items()}
+    assert now.pop("learning_rate_decay") == pytest.approx(1 - falls_from / epochs)
+    expected = {
+        "discriminator.pooling": "max",
+        "discriminator.train_scale": True,
+        "consistency": 1e-3,
+        "initialization": "none",
+        "initialize_generator": False,
+        "epochs": epochs,
+    }
+    assert now == {**expected, **({"batch_size": batch_size} if batch_size != 100 else {})}
+    assert recipe.consistency_distance == 1e-5 and recipe.average_rate == 1e-4
 
 
 def test_values_of_mnist():

@@ -200,23 +200,23 @@ def cells(table: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """The heads of the columns, and the rows, as people read them."""
     if table["scored_by"] is not None:
         return _score_cells(table)
-    head = ["labels", "paper", "paper, ensemble of 10", "ours", "than the paper", "ours, ensemble"]
-    optional = {4: "difference", 6: "baseline"}
-    rows = []
-    for row in table["rows"]:
-        paper, single = row["paper"], row["single"]
-        cell = [f"{row['labels']:,}" if row["labels"] else row["name"]]
-        cell += [_error(paper.get(key)) for key in ("single", "ensemble")]
-        cell.append(_error(single and single["test_error"], single and single["count"]))
-        cell += [_than(row["difference"]), _ensemble(row)]
-        cell.append(_error(row["baseline"] and row["baseline"]["test_error"]))
-        rows.append(cell)
-    absent = [k for k, key in optional.items() if not any(row[key] for row in table["rows"])]
-    head, *rows = (
-        [text for k, text in enumerate(line) if k not in absent]
-        for line in ([*head, BASELINE], *rows)
-    )
-    return head, rows
+    rows = table["rows"]
+    columns = {
+        "labels": [f"{row['labels']:,}" if row["labels"] else row["name"] for row in rows],
+        "paper": [_error(row["paper"].get("single")) for row in rows],
+        "paper, ensemble of 10": [_error(row["paper"].get("ensemble")) for row in rows],
+        "ours": [_mean_error(row["single"], counted=True) for row in rows],
+        "than the paper": [_than(row["difference"]) for row in rows],
+        "ours, ensemble": [_ensemble(row) for row in rows],
+        BASELINE: [_mean_error(row["baseline"], counted=False) for row in rows],
+    }
+    absent = {name for name in ("than the paper", BASELINE) if not any(columns[name])}
+    head = [name for name in columns if name not in absent]
+    return head, [list(texts) for texts in zip(*(columns[name] for name in head), strict=True)]
+
+
+def _mean_error(means: Mapping[str, Any] | None, counted: bool) -> str:
+    return _error(means["test_error"], means["count"] if counted else None) if means else ""
 
 
 def _than(difference: Mapping[str, Any] | None) -> str:

@@ -20,8 +20,10 @@ from tests.helpers.tfds_writer import prepare
 RECIPES = (
     "cifar10-feature-matching",
     "cifar10-minibatch-discrimination",
+    "cifar10-better",
     "svhn-feature-matching",
     "svhn-minibatch-discrimination",
+    "svhn-better",
 )
 TRAIN, TEST, BATCH = 65, 35, 20  # neither is a multiple of the batch size
 TINY = ["--width", "0.03", "--batch-size", str(BATCH), "--labels-per-class", "3", "--quiet"]

@@ -152,11 +152,13 @@ def draw(variants, points, path):
         points: More points: a label, minutes, an error and its spread in per cent.
         path: The picture.
     """
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.subplots()
+    axes.set_prop_cycle(color=colormaps["tab20"].colors)  # so many before one comes again
     for name, variant in variants.items():
         epochs, minutes, mean, spread, count = summary(variant)
         if minutes is None:

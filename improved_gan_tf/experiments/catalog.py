@@ -217,8 +217,9 @@ CIFAR10_SAMPLES = dataclasses.replace(
     IMAGENET,
     name="cifar10-samples",
     summary="CIFAR-10, all labels, for samples: the model of table 3 (paper: Inception score 8.09)",
-    expected="0.8 s of one core per step with --width 0.25, 0.6 s with --mixed-precision too; at "
-    "full width about 13 s, so that its 200,000 steps are for a GPU (estimated: 4 to 8 hours)",
+    expected="with --width 0.25 --mixed-precision --batch-size 32 0.4 s of one core per step and "
+    "cars and animals after 15,000; at full width about 13 s, so that its 200,000 steps are for a GPU "
+    "(estimated: 4 to 8 hours)",
     data="cifar10",
     image_size=32,
     generator={

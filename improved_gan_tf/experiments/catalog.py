@@ -218,8 +218,8 @@ CIFAR10_SAMPLES = dataclasses.replace(
     name="cifar10-samples",
     summary="CIFAR-10, all labels, for samples: the model of table 3 (paper: Inception score 8.09)",
     expected="with --width 0.25 --mixed-precision --batch-size 32 0.4 s of one core per step and "
-    "cars and animals after 15,000; at full width about 13 s, so that its 200,000 steps are for a GPU "
-    "(estimated: 4 to 8 hours)",
+    "cars and animals after 15,000; at full width about 13 s, so that its 200,000 steps are for a "
+    "GPU (estimated: 4 to 8 hours)",
     data="cifar10",
     image_size=32,
     generator={

@@ -20,12 +20,14 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.long
 def test_own_arrays(capsys):
     errors = own_arrays.main(["--quick"])
     assert set(errors) == {"GAN", "supervised-only"} and all(0 <= e < 1 for e in errors.values())
     assert "mine: 100 labelled images (10 of each of 10 classes)" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_own_network():
     """It goes on where it was, and the commands work on its folder."""
     own_network.main(["run", "--quick"])

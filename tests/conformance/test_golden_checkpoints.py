@@ -51,6 +51,7 @@ def test_saved_model(kind):
     compare(gan, kind)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "imports, kind",
     [

@@ -158,6 +158,7 @@ def test_saved_model(trained, tmp_path):
     assert np.abs(drawn - exported.draw(3, 8)).max() > 1e-4
 
 
+@pytest.mark.long
 @every_model
 def test_mixed_precision(which):
     """In float16, with scaled losses; tests/models compares bfloat16 with float32."""

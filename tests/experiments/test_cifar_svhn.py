@@ -156,6 +156,7 @@ def test_a_step(name, data_dir):
     assert (schedule.epochs, schedule.steps_per_epoch) == (recipe.epochs, 3 * steps)
 
 
+@pytest.mark.long
 def test_both_players_have_the_rate_of_the_epoch():
     """Also where the generator makes three updates per step."""
     recipe = experiments.override(

@@ -85,6 +85,7 @@ def test_what_the_run_keeps(run):
     assert config["overrides"] == {"generator.units": 7}
 
 
+@pytest.mark.long
 def test_commands_need_the_folder_alone(run, tmp_path):
     """In a process of their own, which has not seen the file, from another folder."""
     script = """
@@ -342,6 +343,7 @@ def test_the_experiment_of_a_file(tmp_path):
     assert experiments.evaluate(recipe, loaded, gan)["test_error"] == 0.25
 
 
+@pytest.mark.long
 def test_default_folders(tmp_path, monkeypatch, capsys):
     """One for each seed; a file's is named by its recipe."""
     monkeypatch.chdir(tmp_path)

@@ -150,6 +150,7 @@ def _wait_for(condition, process, seconds=120):
         time.sleep(0.005)
 
 
+@pytest.mark.long
 def test_more_epochs_by_resume(run, tmp_path):
     out = tmp_path / "run"
     experiments.train(_recipe(epochs=2), out, verbose=False)
@@ -213,6 +214,7 @@ def test_a_folder_that_is_being_written_is_refused_and_untouched(run, tmp_path):
         assert os.listdir(tmp_path / "new") == ["lock"]
 
 
+@pytest.mark.long
 def test_as_far_as_it_is(run, tmp_path):
     """resume=None begins a run, continues it, or returns its results; of this recipe alone."""
     out = tmp_path / "run"

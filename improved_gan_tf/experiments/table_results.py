@@ -108,8 +108,8 @@ def _difference(
     ours = (single or {}).get("test_error")
     if single is None or ours is None or paper is None or ours["std"] is None:
         return None
-    both = (ours["mean"], ours["std"], single["count"], paper["mean"], paper["std"], _PAPERS_RUNS)
-    p = float(stats.ttest_ind_from_stats(*both, equal_var=False).pvalue)
+    given = (ours["mean"], ours["std"], single["count"], paper["mean"], paper["std"], _PAPERS_RUNS)
+    p = float(stats.ttest_ind_from_stats(*given, equal_var=False).pvalue)
     mean = ours["mean"] - paper["mean"]
     says = "equal" if p >= _LEVEL else "better" if mean < 0 else "worse"
     return {"mean": mean, "p": p, "says": says}

@@ -11,6 +11,7 @@ import pytest
 
 import improved_gan_tf
 from improved_gan_tf import callbacks, experiments
+from improved_gan_tf.experiments import recipes
 from tests.helpers.paths import ROOT
 
 MODULES = [module.name for module in pkgutil.iter_modules(experiments.__path__)]
@@ -30,6 +31,7 @@ def work(tmp_path_factory):
 @pytest.mark.parametrize("name", MODULES)
 def test_docstrings(name, work, monkeypatch):
     monkeypatch.chdir(work)
+    monkeypatch.setattr(recipes, "RECIPES", dict(recipes.RECIPES))  # an example registers one
     module = importlib.import_module(f"improved_gan_tf.experiments.{name}")
     assert doctest.testmod(module, extraglobs={"ig": improved_gan_tf}).failed == 0
 

@@ -5,6 +5,7 @@ two cores of an AMD EPYC processor; reference/results/README.md has every figure
 """
 
 import dataclasses
+from typing import Any
 
 from improved_gan_tf.experiments.recipe import ImageNetRecipe, Recipe, SemiSupervisedRecipe
 
@@ -160,7 +161,12 @@ SVHN_MBD = dataclasses.replace(
 # Feature matching as Lecouat et al. (2018, arXiv:1805.08957) train it, whose code is public: the
 # maximum over the image, every scale trained, no initialization from data, a rate that falls at the
 # end alone, and the consistency of the logits along the generator's manifold.
-_MANIFOLD = {"pooling": "max", "train_scale": True}
+_MANIFOLD: dict[str, Any] = {
+    "consistency": 1e-3,
+    "initialization": "none",
+    "initialize_generator": False,
+}
+_MANIFOLD_DISCRIMINATOR = {"pooling": "max", "train_scale": True}
 
 CIFAR10_BETTER = dataclasses.replace(
     CIFAR10,
@@ -168,13 +174,11 @@ CIFAR10_BETTER = dataclasses.replace(
     summary="CIFAR-10, 400 labels per class, consistency on generated images (published: 14.45 +- "
     "0.21 % errors)",
     expected="2,000 steps per epoch of 1.27 s; it has not been run to the end here",
-    discriminator={**CIFAR10.discriminator, **_MANIFOLD},
-    consistency=1e-3,
+    discriminator={**CIFAR10.discriminator, **_MANIFOLD_DISCRIMINATOR},
     learning_rate_decay=1 / 7,
     epochs=1400,
     batch_size=25,
-    initialization="none",
-    initialize_generator=False,
+    **_MANIFOLD,
 )
 
 SVHN_BETTER = dataclasses.replace(
@@ -183,12 +187,10 @@ SVHN_BETTER = dataclasses.replace(
     summary="SVHN, 100 labels per class, consistency on generated images (published: 4.51 +- 0.22 "
     "% errors)",
     expected="2.75 s per step; no run on SVHN itself has been made yet",
-    discriminator={**SVHN.discriminator, **_MANIFOLD},
-    consistency=1e-3,
+    discriminator={**SVHN.discriminator, **_MANIFOLD_DISCRIMINATOR},
     learning_rate_decay=1 / 4,
     epochs=400,
-    initialization="none",
-    initialize_generator=False,
+    **_MANIFOLD,
 )
 
 # The original's batch is 16 on each of its GPUs, and it trains until it is stopped (D23).

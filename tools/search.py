@@ -57,7 +57,8 @@ def search(options):
                 "validation_per_class among the values"
             )
         rows.append(tables.Row(name, {**labels, **together}))
-    table = tables.Table(Path(options.plan).stem, "search of values", recipe.name, tuple(rows))
+    about = Path(options.plan).stem, "search of values", recipe.name, tuple(rows)
+    table = tables.Table(*about, rows_of="variant")
     order = tables.Order(table, recipe.name, seeds=plan["seeds"])
     return Reproduction(order, options.out, options.data_dir)
 

@@ -3,7 +3,7 @@
 import gc
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,23 @@ _SAME = {
     "test_images": "another number of test images",
 }
 _NEAR = 1e-4  # of a mean of images in 0..1 that were scaled in two ways
+
+
+class Probabilities(NamedTuple):
+    """What a run's classifier says of its test set.
+
+    Attributes:
+        labels: The true classes, integers (N,).
+        averaged, current: The probabilities of the classes, floats (N, K), by the averaged and by
+            the current parameters.
+        marks: Two means of each image's pixels, float64 (N, 2), to know the test set by; None where
+            they were not kept.
+    """
+
+    labels: np.ndarray
+    averaged: np.ndarray
+    current: np.ndarray
+    marks: np.ndarray | None = None
 
 
 class Ensemble:
@@ -52,7 +69,8 @@ class Ensemble:
             raise UserError("an ensemble needs two runs or more")
         self.runs: list[str] = [str(run) for run in runs]
         self._labels: np.ndarray | None = None
-        self._marks = self._averaged = self._current = np.zeros(())
+        self._marks: np.ndarray | None = None
+        self._averaged = self._current = np.zeros(())
         places: dict[str, str] = {}
         known: dict[str, dict[str, Any]] = {}
         for run in self.runs:
@@ -85,25 +103,22 @@ class Ensemble:
         Raises:
             UserError: Its test set is not that of the runs before it.
         """
-        chosen = experiment(recipe)
-        labels, marks, averaged, current = [], [], [], []
-        low, high = data.image_range
-        for batch, classes in data.test:
-            images = np.asarray(batch)
-            labels.append(np.asarray(classes).reshape(-1))
-            scaled = (images.reshape(len(images), -1).astype(np.float64) - low) / (high - low)
-            marks.append(np.stack([scaled.mean(axis=1), (scaled**2).mean(axis=1)], axis=1))
-            averaged.append(chosen.classify(gan, images)[0])
-            current.append(chosen.classify(gan, images, averaged=False)[0])
-        true, seen = np.concatenate(labels), np.concatenate(marks)
+        self.include(run, _classified(recipe, data, gan))
+
+    def include(self, run: str | os.PathLike, found: Probabilities) -> None:
+        """Adds the probabilities of a run, that are known already; see `add`."""
         if self._labels is None:
-            self._labels, self._marks = true, seen
-        elif not np.array_equal(true, self._labels) or np.abs(seen - self._marks).max() > _NEAR:
+            self._labels = found.labels
+        same = np.array_equal(found.labels, self._labels)
+        if same and found.marks is not None:
+            self._marks = found.marks if self._marks is None else self._marks
+            same = np.abs(found.marks - self._marks).max() <= _NEAR
+        if not same:
             raise UserError(
                 f"{run} has another test set than {self.runs[0]}; name runs on the same data"
             )
-        self._averaged = self._averaged + np.concatenate(averaged)
-        self._current = self._current + np.concatenate(current)
+        self._averaged = self._averaged + found.averaged
+        self._current = self._current + found.current
 
     def results(self) -> dict[str, Any]:
         """The errors of the ensemble, of all runs once all are added.
@@ -125,8 +140,51 @@ class Ensemble:
         }
 
 
+def _classified(recipe: Any, data: Any, gan: Any) -> Probabilities:
+    """The probabilities that a run's model gives, of what `load_run` returned."""
+    chosen = experiment(recipe)
+    labels, marks, averaged, current = [], [], [], []
+    low, high = data.image_range
+    for batch, classes in data.test:
+        images = np.asarray(batch)
+        labels.append(np.asarray(classes).reshape(-1))
+        scaled = (images.reshape(len(images), -1).astype(np.float64) - low) / (high - low)
+        marks.append(np.stack([scaled.mean(axis=1), (scaled**2).mean(axis=1)], axis=1))
+        averaged.append(chosen.classify(gan, images)[0])
+        current.append(chosen.classify(gan, images, averaged=False)[0])
+    return Probabilities(*map(np.concatenate, (labels, averaged, current, marks)))
+
+
+def keep(run: str | os.PathLike, data_dir: str | os.PathLike | None = None) -> None:
+    """Writes a finished run's probabilities into its folder, unless they are there.
+
+    An ensemble then needs neither its checkpoint nor its data. They are kept as float16: two
+    classes whose means are closer than 0.0005 may change places.
+
+    Args:
+        run: Its folder.
+        data_dir: See `ensemble`.
+
+    Raises:
+        UserError: As `load_run`.
+    """
+    folder = RunFolder(run)
+    if _kept(folder) is None:
+        recipe, data, gan, _ = load_run(run, data_dir)
+        found = _classified(recipe, data, gan)
+        folder.write_probabilities(found.labels, found.averaged, found.current)
+
+
+def _kept(folder: RunFolder) -> Probabilities | None:
+    found = folder.probabilities()
+    return None if found is None else Probabilities(*found)
+
+
 def ensemble(
-    runs: Sequence[str | os.PathLike], data_dir: str | os.PathLike | None = None, data: Any = None
+    runs: Sequence[str | os.PathLike],
+    data_dir: str | os.PathLike | None = None,
+    data: Any = None,
+    kept: bool = False,
 ) -> dict[str, Any]:
     """Evaluates the ensemble of several runs on their test set, one model in memory at a time.
 
@@ -137,6 +195,8 @@ def ensemble(
         runs: Folders of two runs or more.
         data_dir: TFDS' data folder; None (default) for that of each training.
         data: Data in place of the runs' own, see `load_run`. Default None.
+        kept: Whether to take the probabilities that a table has kept in the folder of a run, where
+            it has, in place of its model's. Default False.
 
     Returns:
         As `Ensemble.results`.
@@ -152,6 +212,9 @@ def ensemble(
     """
     whole = Ensemble(runs)
     for run in whole.runs:
+        if kept and (found := _kept(RunFolder(run))) is not None:
+            whole.include(run, found)
+            continue
         recipe, loaded, gan, _ = load_run(run, data_dir, data)
         whole.add(run, recipe, loaded, gan)
         del loaded, gan

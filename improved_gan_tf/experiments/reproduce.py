@@ -11,6 +11,8 @@ from typing import Any
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import recipes, table_results
+from improved_gan_tf.experiments.building import experiment
+from improved_gan_tf.experiments.ensemble import keep
 from improved_gan_tf.experiments.run import train
 from improved_gan_tf.experiments.scoring import Scorer, Scoring, scores_of
 from improved_gan_tf.experiments.tables import IMAGES, Order, Plan, PlannedRun, plan
@@ -196,6 +198,8 @@ class Reproduction:
             if verbose:
                 print(f"\nrun {runs.index(run) + 1} of {len(runs)}: {run.name}", flush=True)
             train(run.recipe, folder, self.data_dir, None, verbose)
+            if experiment(run.recipe).classifies and self.scorer is None:
+                keep(folder, self.data_dir)
             keras.backend.clear_session()  # the models of many runs would fill the memory
             gc.collect()
         text = figures_text(folder.results())

@@ -51,6 +51,7 @@ def summary(
         "table": plan.table.name,
         "title": plan.table.title,
         "recipe": plan.recipe.name,
+        "rows_of": plan.table.rows_of,
         "reduced": list(plan.reduced),
         "others": list(plan.others),
         "scored_by": scored_by,
@@ -142,7 +143,7 @@ def add_ensembles(
         }:
             row["ensemble"] = old["ensemble"]
         elif evaluate:
-            found = ensemble([Path(out) / name for name in names], data_dir)
+            found = ensemble([Path(out) / name for name in names], data_dir, kept=True)
             labels = _labels_in_all(out, names)
             row["ensemble"] = {"count": len(names), "labels": labels}
             row["ensemble"] |= {key: found[key] for key in _ERRORS}
@@ -200,9 +201,12 @@ def cells(table: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """The heads of the columns, and the rows, as people read them."""
     if table["scored_by"] is not None:
         return _score_cells(table)
-    rows = table["rows"]
+    rows, of = table["rows"], table["rows_of"]
     columns = {
-        "labels": [f"{row['labels']:,}" if row["labels"] else row["name"] for row in rows],
+        of: [
+            f"{row['labels']:,}" if row["labels"] and of == "labels" else row["name"]
+            for row in rows
+        ],
         "paper": [_error(row["paper"].get("single")) for row in rows],
         "paper, ensemble of 10": [_error(row["paper"].get("ensemble")) for row in rows],
         "ours": [_mean_error(row["single"], counted=True) for row in rows],

@@ -53,6 +53,8 @@ class Table:
         rows: Its rows.
         seeds: How many seeds the paper's figures are means of; 1 where it does not say.
         scored: Whether its figures are scores of generated images; otherwise they are test errors.
+        rows_of: What tells the rows of test errors apart: "labels", their number; otherwise the
+            rows are called by their names, under this head.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Table:
     rows: tuple[Row, ...]
     seeds: int = 10
     scored: bool = False
+    rows_of: str = "labels"
 
 
 def _labels(figures: Mapping[int, tuple]) -> tuple[Row, ...]:
@@ -243,7 +246,7 @@ def plan(order: Order) -> Plan:
             raise UserError(f"{table.name} sets {name} of every run itself; leave it out of --set")
     rows = _rows(table, order)
     seeds = _seeds(table, rows, order)
-    if original.name != table.recipe or recipe.data != original.data:
+    if recipe.data != recipes.get(table.recipe).data:
         rows = tuple(dataclasses.replace(row, paper={}) for row in rows)
     reduced, others = _differences(table, original, recipe)
     if order.seed_data is not None:

@@ -10,6 +10,7 @@ samples/real.png                    a grid of real images, to compare them with
 checkpoints/epoch-0001.weights.h5   weights, optimizers, averages, random states
 tensorboard/, generator/            TensorBoard's events; the exported generator
 results.json, scores.json           of a finished run, and of its generator
+probabilities.npz                   what its classifier says of the test set (runs of a table)
 report/                             curves and the page
 baseline/                           the same again, of the supervised-only baseline
 lock                                while a process writes the run
@@ -46,6 +47,7 @@ _LABELED = "labeled_indices.npy"
 _LOG = "log.csv"
 _RESULTS = "results.json"
 _SCORES = "scores.json"
+_PROBABILITIES = "probabilities.npz"
 _LOCK = "lock"
 _CHECKPOINT = "epoch-{:04d}.weights.h5"
 _GRID = "epoch-{:04d}.png"
@@ -233,6 +235,27 @@ class RunFolder:
     def write_scores(self, scores: Mapping) -> None:
         """Writes scores.json: figures of generated images, and what they depend on."""
         write_json(self.path / _SCORES, scores)
+
+    def probabilities(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """What `write_probabilities` was given; None where there is none.
+
+        Raises:
+            UserError: The file is damaged.
+        """
+        return reading.probabilities(self.path / _PROBABILITIES)
+
+    def write_probabilities(
+        self, labels: np.ndarray, averaged: np.ndarray, current: np.ndarray
+    ) -> None:
+        """Writes what the classifier says of the test set, rounded to float16.
+
+        Args:
+            labels: The true classes, integers (N,).
+            averaged, current: The classes' probabilities (N, K), by both sets of parameters.
+        """
+        found = (np.asarray(labels, "int32"), *(x.astype("float16") for x in (averaged, current)))
+        with temporary(self.path / _PROBABILITIES) as name:
+            np.savez_compressed(name, **dict(zip(reading.PROBABILITIES, found, strict=True)))
 
     def write_results(self, results: Mapping) -> None:
         """Writes results.json: the run is finished."""

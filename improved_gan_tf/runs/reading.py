@@ -20,6 +20,9 @@ from improved_gan_tf.runs import schema
 
 _LARGEST_FILE = 1 << 28  # bytes
 
+PROBABILITIES = ("labels", "averaged", "current")
+"""The arrays of a run's probabilities.npz."""
+
 NO_GRIDS = "There are no sample grids."
 
 
@@ -227,6 +230,30 @@ def indices(path: Path) -> np.ndarray | None:
     except numpy_files.DamagedFile as error:
         raise UserError(f"{path} is no list of indices: {error}") from error
     return found
+
+
+def probabilities(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Classes (N,) and twice their probabilities (N, K), of a .npz file; None where it is absent.
+
+    Raises:
+        UserError: It holds anything else.
+    """
+    if not path.exists():
+        return None
+    try:
+        found = numpy_files.read_arrays(path, PROBABILITIES)
+        if missing := [name for name in PROBABILITIES if name not in found]:
+            raise numpy_files.DamagedFile(f"it lacks {', '.join(missing)}")
+        labels, averaged, current = (found[name] for name in PROBABILITIES)
+        sizes = labels.ndim == 1 and averaged.ndim == 2 and len(averaged) == len(labels)
+        if not sizes or current.shape != averaged.shape or labels.dtype.kind not in "iu":
+            shapes = ", ".join(f"{name} {found[name].shape}" for name in PROBABILITIES)
+            raise numpy_files.DamagedFile(f"the arrays do not fit together: {shapes}")
+    except numpy_files.DamagedFile as error:
+        raise UserError(
+            f"{path} holds no class probabilities: {error}; remove it to have it made anew"
+        ) from error
+    return labels, averaged.astype("float64"), current.astype("float64")
 
 
 def current_names(value: Any) -> Any:

@@ -10,6 +10,8 @@ import pytest
 
 from improved_gan_tf import experiments
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.experiments.ensemble import keep
+from improved_gan_tf.runs import RunFolder
 
 SMALL = {"generator": {"units": [16, 16]}, "discriminator": {"units": [32, 16]}}
 FEW = {"epochs": 1, "baseline": False, "jit_compile": False, "verbose": False}
@@ -51,6 +53,38 @@ def test_against_an_oracle(runs):
         mean, labels = sum(part for part, _ in parts) / len(parts), parts[0][1]
         assert found[key] == (mean.argmax(axis=1) != labels).mean(), key
     assert found["test_error"] != found["test_error_current"]
+
+
+def test_kept_probabilities(runs, tmp_path):
+    """An ensemble without checkpoints and data, of what a table keeps of its runs."""
+    exact, folders = experiments.ensemble(runs), []
+    for k, run in enumerate(runs):
+        folders.append(tmp_path / str(k))
+        shutil.copytree(run, folders[k])
+        keep(folders[k])
+        before = (folders[k] / "probabilities.npz").stat()
+        keep(folders[k])  # is there
+        assert (folders[k] / "probabilities.npz").stat() == before
+        shutil.rmtree(folders[k] / "checkpoints")
+    found = experiments.ensemble(folders, "/no/data", kept=True)
+    assert found["test_images"] == 500
+    for key in ("test_error", "test_error_current"):
+        assert abs(found[key] - exact[key]) <= 1 / 500  # float16
+    labels, averaged, _ = RunFolder(folders[0]).probabilities()
+    (exactly, true) = _oracle(runs[0], "debiased")
+    np.testing.assert_array_equal(labels, true)
+    np.testing.assert_allclose(averaged, exactly, rtol=6e-4, atol=1e-6)
+
+    RunFolder(folders[1]).write_probabilities(1 - labels, averaged, averaged)
+    with pytest.raises(UserError, match="another test set than"):
+        experiments.ensemble(folders, kept=True)
+    for arrays, reason in (
+        ({"labels": labels}, "it lacks averaged, current; remove it"),
+        ({"labels": labels, "averaged": averaged, "current": averaged[1:]}, "do not fit together"),
+    ):
+        np.savez(folders[1] / "probabilities.npz", **arrays)
+        with pytest.raises(UserError, match=f"holds no class probabilities: .*{reason}"):
+            experiments.ensemble(folders, kept=True)
 
 
 def test_one_model_in_memory(runs, monkeypatch):

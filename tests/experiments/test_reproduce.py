@@ -42,7 +42,8 @@ def trained(monkeypatch):
             folder.write_results({"test_error": error, "labels": labels, "seconds": 60.0})
 
     monkeypatch.setattr(reproduce, "train", train)
-    monkeypatch.setattr(table_results, "ensemble", lambda runs, data_dir: {
+    monkeypatch.setattr(reproduce, "keep", lambda folder, data_dir: None)
+    monkeypatch.setattr(table_results, "ensemble", lambda runs, data_dir, kept: {
         "test_error": 0.0123, "test_error_current": 0.0234
     })  # fmt: skip
     monkeypatch.setattr(reproduce, "_PAUSE", 0.01)

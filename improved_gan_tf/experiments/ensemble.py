@@ -155,8 +155,8 @@ def _classified(recipe: Any, data: Any, gan: Any) -> Probabilities:
     return Probabilities(*map(np.concatenate, (labels, averaged, current, marks)))
 
 
-def keep(run: str | os.PathLike, data_dir: str | os.PathLike | None = None) -> None:
-    """Writes a finished run's probabilities into its folder, unless they are there.
+def keep(run: str | os.PathLike, data_dir: str | os.PathLike | None = None) -> Probabilities:
+    """Returns the probabilities in a finished run's folder, which are written there if need be.
 
     An ensemble then needs neither its checkpoint nor its data. They are kept as float16: two
     classes whose means are closer than 0.0005 may change places.
@@ -166,18 +166,15 @@ def keep(run: str | os.PathLike, data_dir: str | os.PathLike | None = None) -> N
         data_dir: See `ensemble`.
 
     Raises:
-        UserError: As `load_run`.
+        UserError: As `load_run`, or the file of probabilities is damaged.
     """
     folder = RunFolder(run)
-    if _kept(folder) is None:
+    if (found := folder.probabilities()) is None:
         recipe, data, gan, _ = load_run(run, data_dir)
-        found = _classified(recipe, data, gan)
-        folder.write_probabilities(found.labels, found.averaged, found.current)
-
-
-def _kept(folder: RunFolder) -> Probabilities | None:
-    found = folder.probabilities()
-    return None if found is None else Probabilities(*found)
+        exact = _classified(recipe, data, gan)
+        folder.write_probabilities(exact.labels, exact.averaged, exact.current)
+        return keep(run)
+    return Probabilities(*found)
 
 
 def ensemble(
@@ -195,8 +192,8 @@ def ensemble(
         runs: Folders of two runs or more.
         data_dir: TFDS' data folder; None (default) for that of each training.
         data: Data in place of the runs' own, see `load_run`. Default None.
-        kept: Whether to take the probabilities that a table has kept in the folder of a run, where
-            it has, in place of its model's. Default False.
+        kept: Whether to take the probabilities that a table keeps in the folders of its runs, see
+            `keep`, in place of the models'. Default False.
 
     Returns:
         As `Ensemble.results`.
@@ -212,11 +209,11 @@ def ensemble(
     """
     whole = Ensemble(runs)
     for run in whole.runs:
-        if kept and (found := _kept(RunFolder(run))) is not None:
-            whole.include(run, found)
-            continue
-        recipe, loaded, gan, _ = load_run(run, data_dir, data)
-        whole.add(run, recipe, loaded, gan)
-        del loaded, gan
+        if kept:
+            whole.include(run, keep(run, data_dir))
+        else:
+            recipe, loaded, gan, _ = load_run(run, data_dir, data)
+            whole.add(run, recipe, loaded, gan)
+            del loaded, gan
         gc.collect()  # Keras' models refer to themselves
     return whole.results()

@@ -99,6 +99,9 @@ def test_what_is_reduced():
     assert other.others == ("the recipe digits in place of mnist-feature-matching",)
     assert not other.rows[0].paper  # which is not of the digits
     assert not _plan(values={"data": "fashion_mnist"}).rows[0].paper
+    fast = _plan(recipe="mnist-fast", labels_per_class=[10])
+    assert fast.others == ("the recipe mnist-fast in place of mnist-feature-matching",)
+    assert fast.rows[0].paper["single"] == (0.0093, 0.00065)  # the same data
     assert dataclasses.replace(other.rows[0], paper={}) == other.rows[0]
 
 

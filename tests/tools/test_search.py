@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from improved_gan_tf.experiments import table_results
 from tests.helpers.paths import TOOLS
 
 PLAN = {
@@ -38,6 +39,9 @@ def test_a_search_goes_on_and_is_recorded(search, tmp_path, capsys):
     assert sorted(
         line.split(" | ")[0] for line in (out / "table.md").read_text().splitlines()[2:]
     ) == [f"| {name}" for name in PLAN["variants"]]
+    table = json.loads((out / "table.json").read_text())
+    head, rows = table_results.cells(table)
+    assert head[0] == "variant" and [row[0] for row in rows] == list(PLAN["variants"])
     search.main(["run", str(plan), "--out", str(out)])
     assert "seed-1" not in capsys.readouterr().out  # nothing is left to do
     search.main(["time", str(plan), "--out", str(out)])

@@ -245,10 +245,13 @@ def probabilities(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray] | Non
         if missing := [name for name in PROBABILITIES if name not in found]:
             raise numpy_files.DamagedFile(f"it lacks {', '.join(missing)}")
         labels, averaged, current = (found[name] for name in PROBABILITIES)
-        sizes = labels.ndim == 1 and averaged.ndim == 2 and len(averaged) == len(labels)
-        if not sizes or current.shape != averaged.shape or labels.dtype.kind not in "iu":
+        fit = (len(labels), *averaged.shape[1:]) == averaged.shape == current.shape
+        if labels.ndim != 1 or averaged.ndim != 2 or not fit:
             shapes = ", ".join(f"{name} {found[name].shape}" for name in PROBABILITIES)
             raise numpy_files.DamagedFile(f"the arrays do not fit together: {shapes}")
+        floats = all(x.dtype.kind == "f" and np.isfinite(x).all() for x in (averaged, current))
+        if labels.dtype.kind not in "iu" or not floats:
+            raise numpy_files.DamagedFile("expected whole numbers and finite floats")
     except numpy_files.DamagedFile as error:
         raise UserError(
             f"{path} holds no class probabilities: {error}; remove it to have it made anew"

@@ -14,9 +14,10 @@ from improved_gan_tf.experiments import recipes
 from improved_gan_tf.experiments.building import recipe_of_run
 from improved_gan_tf.quantities import QUANTITIES
 from improved_gan_tf.runs import RunFolder
+from improved_gan_tf.runs.reading import PROBABILITIES
 from improved_gan_tf.runs.report import report
 
-from .strategies import JSON, array_files, changed_json, contents
+from .strategies import JSON, archives_of_arrays, array_files, changed_json, contents
 
 _DIGITS = experiments.get("digits")
 _CONFIG = {
@@ -45,9 +46,19 @@ def _png():
     return stream.getvalue()
 
 
-def _npy():
+_COUNT = np.arange(100)
+_EVEN = np.full((100, 2), 0.5, "float16")
+
+
+def _npy(numbers=_COUNT):
     stream = io.BytesIO()
-    np.save(stream, np.arange(100))
+    np.save(stream, numbers)
+    return stream.getvalue()
+
+
+def _npz():
+    stream = io.BytesIO()
+    np.savez_compressed(stream, labels=_COUNT, averaged=_EVEN, current=_EVEN)
     return stream.getvalue()
 
 
@@ -57,6 +68,7 @@ _FILES = {
     "scores.json": json.dumps(_SCORES).encode(),
     "log.csv": _LOG,
     "labeled_indices.npy": _npy(),
+    "probabilities.npz": _npz(),
     "samples/epoch-0001.png": _png(),
     "samples/real.png": _png(),
     "baseline/results.json": json.dumps(_RESULTS["baseline"]).encode(),
@@ -77,7 +89,7 @@ def _read(name):
         try:
             run.read()
             run.check()
-            run.results(), run.scores(), run.seconds()
+            run.results(), run.scores(), run.seconds(), run.probabilities()
             recipes.changed(recipe_of_run(run), _DIGITS)
             if zlib.crc32(content) % 101 == 50:  # it takes a second
                 report(run, folder / "report")
@@ -121,12 +133,14 @@ def _logs(draw):
 
 def readers(reader):
     """The readers of a run's files by name; `reader` makes one."""
+    arrays = archives_of_arrays(PROBABILITIES, (_npy(), _npy(_EVEN)))
     found = {
         "run-config": ("config.json", _json(_CONFIG, _MODEL) | _others(_CONFIG)),
         "run-results": ("results.json", _json(_RESULTS) | _others(_RESULTS)),
         "run-scores": ("scores.json", _json(_SCORES)),
         "run-log": ("log.csv", contents(_LOG) | _logs()),
         "run-labels": ("labeled_indices.npy", contents(_npy()) | array_files()),
+        "run-probabilities": ("probabilities.npz", contents(_npz()) | arrays),
         "run-grid": ("samples/epoch-0001.png", contents(_png())),
     }
     return {key: reader(given, _read(name)) for key, (name, given) in found.items()}

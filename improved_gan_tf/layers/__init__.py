@@ -8,6 +8,7 @@ from improved_gan_tf.layers.data_dependent import (
     initialize_from_data,
     walk,
 )
+from improved_gan_tf.layers.dense import Dense
 from improved_gan_tf.layers.freeze_reference import freeze_reference
 from improved_gan_tf.layers.hashed_gaussian_noise import HashedGaussianNoise
 from improved_gan_tf.layers.joint_minibatch_discrimination import JointMinibatchDiscrimination
@@ -22,6 +23,7 @@ __all__ = [
     "CenteredConv2DTranspose",
     "CrossBatchNorm",
     "DataDependent",
+    "Dense",
     "DropReference",
     "HashedGaussianNoise",
     "JointMinibatchDiscrimination",

@@ -8,9 +8,11 @@ from keras import ops
 from improved_gan_tf.layers.centered_conv_transpose import CenteredConv2DTranspose
 from improved_gan_tf.layers.checks import check_shape
 from improved_gan_tf.layers.data_dependent import DataDependent
+from improved_gan_tf.layers.dense import Dense
 
 _OUTPUT_AXIS = {
     keras.layers.Dense: -1,
+    Dense: -1,
     keras.layers.Conv2D: -1,
     keras.layers.Conv2DTranspose: -2,
     CenteredConv2DTranspose: -2,
@@ -29,8 +31,8 @@ class WeightNorm(DataDependent, keras.layers.Wrapper):
     0 and standard deviation `initial_stddev`.
 
     Args:
-        layer: The `Dense`, `Conv2D`, `Conv2DTranspose` or `CenteredConv2DTranspose` to wrap, with
-            the data format "channels_last" (D1).
+        layer: The `Dense` (Keras' or ours), `Conv2D`, `Conv2DTranspose` or
+            `CenteredConv2DTranspose` to wrap, with the data format "channels_last" (D1).
         train_scale: Whether g is trained; False by default, as in the original's hidden layers.
         initial_stddev: The standard deviation that `initialize_from_data` sets, a float, 1.0 by
             default; None leaves the layer as it is, as the original's older `l2normalize`.
@@ -62,7 +64,7 @@ class WeightNorm(DataDependent, keras.layers.Wrapper):
                 "WeightNorm wraps a Dense, Conv2D or Conv2DTranspose layer, "
                 f"not {type(layer).__name__}"
             )
-        self._is_dense = type(layer) is keras.layers.Dense
+        self._is_dense = isinstance(layer, keras.layers.Dense)
         if not self._is_dense and layer.data_format != "channels_last":
             raise ValueError("WeightNorm needs a layer with data_format='channels_last'")
         self.train_scale = train_scale

@@ -7,6 +7,7 @@ import keras
 from keras import layers
 
 from improved_gan_tf.layers import (
+    Dense,
     HashedGaussianNoise,
     MinibatchDiscrimination,
     UnbiasedBatchNormalization,
@@ -21,6 +22,7 @@ def generator(
     latent_dim: int = 100,
     units: Sequence[int] = (500, 500),
     width: float = 1.0,
+    matmul_precision: str = "float32",
 ) -> keras.Model:
     """Latent vectors z (N, latent_dim) in [0, 1) -> images (N, *image_shape) in (0, 1).
 
@@ -33,6 +35,7 @@ def generator(
         latent_dim: Number of latent variables.
         units: Units of each hidden layer.
         width: Factor of the numbers of units; a finite number above 0.
+        matmul_precision: See `layers.Dense`.
 
     Raises:
         ValueError: A number of units or latent variables is not above 0.
@@ -43,9 +46,9 @@ def generator(
     z = keras.Input((latent_dim,), name="z")
     x = z
     for n in units:
-        x = layers.Dense(scaled(n, width), use_bias=False)(x)
+        x = Dense(scaled(n, width), matmul_precision, use_bias=False)(x)
         x = layers.Activation("softplus")(UnbiasedBatchNormalization()(x))
-    last = layers.Dense(math.prod(image_shape), activation="sigmoid")
+    last = Dense(math.prod(image_shape), matmul_precision, activation="sigmoid")
     x = WeightNorm(last, train_scale=True, initial_stddev=None)(x)
     return keras.Model(z, layers.Reshape(image_shape, name="images")(x), name="generator")
 
@@ -60,6 +63,7 @@ def discriminator(
     minibatch_dims: int = 5,
     width: float = 1.0,
     train_scale: bool = False,
+    matmul_precision: str = "float32",
 ) -> keras.Model:
     """Images (N, *image_shape) in [0, 1] -> logits (N, num_classes).
 
@@ -80,13 +84,14 @@ def discriminator(
         width: Factor of the numbers of units; a finite number above 0.
         train_scale: Whether the scale g of every layer is trained; False (default): of the last
             one alone, as in the original.
+        matmul_precision: See `layers.Dense`.
 
     Source: train_mnist_feature_matching.py, layers.
     """
 
     def dense(n, activation=None, train_scale=train_scale, name=None):
         start = keras.initializers.RandomNormal(stddev=0.1)
-        inner = layers.Dense(n, activation=activation, kernel_initializer=start)
+        inner = Dense(n, matmul_precision, activation=activation, kernel_initializer=start)
         return WeightNorm(inner, train_scale=train_scale, epsilon=0.0, name=name)
 
     images = keras.Input(image_shape, name="images")
@@ -109,6 +114,7 @@ def encoder(
     latent_dim: int = 100,
     units: Sequence[int] = (500, 500),
     width: float = 1.0,
+    matmul_precision: str = "float32",
 ) -> keras.Model:
     """Images (N, *image_shape) -> means and log standard deviations of z, (N, 2 latent_dim).
 
@@ -121,12 +127,13 @@ def encoder(
         latent_dim: Number of latent variables.
         units: Units of each hidden layer.
         width: Factor of the numbers of units; a finite number above 0.
+        matmul_precision: See `layers.Dense`.
     """
     images = keras.Input(image_shape, name="images")
     x = layers.Flatten()(images)
     for n in units:
-        x = layers.Dense(scaled(n, width), use_bias=False)(x)
+        x = Dense(scaled(n, width), matmul_precision, use_bias=False)(x)
         x = layers.Activation("relu")(UnbiasedBatchNormalization()(x))
-    last = layers.Dense(2 * latent_dim)
+    last = Dense(2 * latent_dim, matmul_precision)
     x = WeightNorm(last, train_scale=True, initial_stddev=None)(x)
     return keras.Model(images, x, name="encoder")

@@ -31,7 +31,8 @@ ALLOWED = {
     "regularizers": {"keras_compat"},
     "images": {"errors", "files"},
     "export": {"errors", "files", "networks"},
-    "layers": {"random", "replicas", "keras_compat"},
+    "products": {"replicas"},
+    "layers": {"products", "random", "replicas", "keras_compat"},
     "networks": {"layers", "errors", "keras_compat"},
     "models": {
         "export", "in_memory", "keras_compat", "layers", "losses", "networks", "optimizers",

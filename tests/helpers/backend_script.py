@@ -10,6 +10,7 @@ import sys
 import tempfile
 
 import keras
+import ml_dtypes
 import numpy as np
 from keras import ops
 
@@ -88,6 +89,23 @@ def check_weight_norm():
     transposed = ours.CenteredConv2DTranspose(3, 5, 2, activation="tanh")
     kernel = layouts.deconvolution_kernel
     weight_norm("wn_deconv5_s2_std1_gfix.npz", transposed, [], kernel, 1.0)
+
+
+def check_matmul_precision():
+    """Against NumPy: both factors of every product are rounded, the sums are not."""
+
+    def rounded(x):
+        return np.asarray(x).astype(ml_dtypes.bfloat16).astype("float64")
+
+    random = np.random.RandomState(0)
+    x, upstream = random.normal(size=(4, 30)), random.normal(size=(4, 5))
+    layer = ours.Dense(5, matmul_precision="bfloat16")
+    model = model_of((30,), layer)
+    kernel = value(layer.kernel)
+    close(value(model(f32(x), training=True)), rounded(f32(x)) @ rounded(kernel), RTOL)
+    found = gradients(model, x, upstream)
+    close(found["kernel"], rounded(f32(x)).T @ rounded(f32(upstream)), RTOL)
+    close(found["bias"], upstream.sum(axis=0), RTOL)
 
 
 def check_minibatch_discrimination():

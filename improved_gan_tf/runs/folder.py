@@ -253,9 +253,9 @@ class RunFolder:
             labels: The true classes, integers (N,).
             averaged, current: The classes' probabilities (N, K), by both sets of parameters.
         """
-        found = (np.asarray(labels, "int32"), *(x.astype("float16") for x in (averaged, current)))
+        parts = np.asarray(labels, "int32"), *(x.astype("float16") for x in (averaged, current))
         with temporary(self.path / _PROBABILITIES) as name:
-            np.savez_compressed(name, **dict(zip(reading.PROBABILITIES, found, strict=True)))
+            np.savez_compressed(name, labels=parts[0], averaged=parts[1], current=parts[2])
 
     def write_results(self, results: Mapping) -> None:
         """Writes results.json: the run is finished."""

@@ -30,6 +30,7 @@ PLAN = {
         "train --recipe mnist-feature-matching --mixed-precision bfloat16 --repeats 3",
         None,
     ),
+    "train-mnist-fast": ("train --recipe mnist-fast --repeats 3", None),
     "train-digits": ("train --recipe digits", None),
     "train-mnist-minibatch-discrimination": (
         "train --recipe mnist-minibatch-discrimination --repeats 2",

@@ -19,6 +19,7 @@ CLASSES = {
     "layers": (
         "CenteredConv2DTranspose",
         "CrossBatchNorm",
+        "Dense",
         "DropReference",
         "HashedGaussianNoise",
         "JointMinibatchDiscrimination",

@@ -86,7 +86,8 @@ def time(options):
 
 
 def record(options):
-    """Writes search.json, search.md and search.png of the folders' finished runs."""
+    """Writes search.json, search.md and search.png of the folders' finished runs, and of the
+    variants that search.json has already and no folder has."""
     variants = {}
     for folder in map(Path, options.folders):
         found = variants_of(folder)
@@ -95,6 +96,8 @@ def record(options):
         variants.update(found)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
+    # Those of other days and machines, whose folders are gone.
+    variants = {**(read_json(out / "search.json", {}) or {}), **variants}
     write_json(out / "search.json", variants)
     write_text(out / "search.md", markdown(variants))
     draw(variants, options.point, out / "search.png")

@@ -61,6 +61,10 @@ def test_a_search_goes_on_and_is_recorded(search, tmp_path, capsys):
     errors = [float(row.split("|")[4]) for row in rows]
     assert len(errors) == 2 and errors == sorted(errors)
     assert (recorded / "search.png").read_bytes().startswith(b"\x89PNG")
+    earlier = {"earlier": {**both["as it is"], "seconds_per_epoch": 9}}
+    (recorded / "search.json").write_text(json.dumps({**earlier, "as it is": None}))
+    search.main(["record", str(out), "--out", str(recorded), *point])
+    assert json.loads((recorded / "search.json").read_text()) == {**earlier, **both}
     with pytest.raises(SystemExit):
         search.main(["record", str(out), str(out), "--out", str(recorded)])
     assert "another folder has 'as it is' too" in capsys.readouterr().err

@@ -13,13 +13,13 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 def rounded_product(a: Any, b: Any) -> Any:
-    """Returns a b, the factors rounded to bfloat16, the products of numbers summed in float32.
+    """Returns the matrix product a b of factors rounded to bfloat16, summed in float32.
 
-    The gradients are such products too: of the gradient of the result, rounded, and of the other
-    factor. A processor that multiplies bfloat16 numbers takes half the time or less; under
-    TensorFlow, XLA has it do so, on other backends the result is the same and nothing is saved.
-    That is what PyTorch calls the "medium" precision of products in float32; for the rounding,
-    half a unit of 2^-8, see `bfloat16` of Keras' mixed precision, where results are rounded too.
+    Both gradients are such products too, of the rounded gradient of the result and of the rounded
+    other factor. Rounding changes a number by at most 1 part in 256. A processor with bfloat16
+    instructions takes about half the time; only XLA under TensorFlow uses them here, the other
+    backends compute the same without a gain. PyTorch calls this the "medium" precision of float32
+    products. Keras' mixed precision rounds results as well.
 
     Args:
         a, b: Float32 tensors (N, K) and (K, M), K and M known.

@@ -28,8 +28,8 @@ def step_operations(gan, batch):
     if gan.objective == "supervised":
         return 2 * batch * (3 * d - disc[0])
     total = 3 * (3 * d - disc[0]) + g
-    seen = f if gan.objective == "feature_matching" else d
-    real = f if gan.objective == "feature_matching" else 0
+    matching = "features_real" in gan.objective_needs  # of an objective of several terms too
+    seen, real = (f, f) if matching else (d, 0)
     total += gan.generator_steps * (real + 2 * seen + 3 * g - gen[0])
     return 2 * batch * total
 

@@ -69,7 +69,7 @@ def run(options):
     made.check()
     made.train()
     made.gather(ensembles=False)
-    # In place of the paper's form of a table, whose rows are numbers of labels.
+    # In place of the form of the paper's tables, which has no epochs and no minutes.
     write_text(Path(options.out) / "table.md", markdown(variants_of(Path(options.out))))
 
 

@@ -109,7 +109,9 @@ class Ensemble:
         """Adds the probabilities of a run, that are known already; see `add`."""
         if self._labels is None:
             self._labels = found.labels
+            self._averaged = self._current = np.zeros(found.averaged.shape)
         same = np.array_equal(found.labels, self._labels)
+        same = same and found.averaged.shape == self._averaged.shape
         if same and found.marks is not None:
             self._marks = found.marks if self._marks is None else self._marks
             same = np.abs(found.marks - self._marks).max() <= _NEAR

@@ -198,7 +198,8 @@ class Reproduction:
             if verbose:
                 print(f"\nrun {runs.index(run) + 1} of {len(runs)}: {run.name}", flush=True)
             train(run.recipe, folder, self.data_dir, None, verbose)
-            if experiment(run.recipe).classifies and self.scorer is None:
+            # An ensemble is of a row's own runs, not of their baselines.
+            if self.scorer is None and not run.baseline and experiment(run.recipe).classifies:
                 keep(folder, self.data_dir)
             keras.backend.clear_session()  # the models of many runs would fill the memory
             gc.collect()

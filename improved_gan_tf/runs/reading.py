@@ -245,8 +245,8 @@ def probabilities(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray] | Non
         if missing := [name for name in PROBABILITIES if name not in found]:
             raise numpy_files.DamagedFile(f"it lacks {', '.join(missing)}")
         labels, averaged, current = (found[name] for name in PROBABILITIES)
-        fit = (len(labels), *averaged.shape[1:]) == averaged.shape == current.shape
-        if labels.ndim != 1 or averaged.ndim != 2 or not fit:
+        fit = labels.shape == averaged.shape[:1] and averaged.shape == current.shape
+        if averaged.ndim != 2 or not fit:
             shapes = ", ".join(f"{name} {found[name].shape}" for name in PROBABILITIES)
             raise numpy_files.DamagedFile(f"the arrays do not fit together: {shapes}")
         floats = all(x.dtype.kind == "f" and np.isfinite(x).all() for x in (averaged, current))

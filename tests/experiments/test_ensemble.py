@@ -75,12 +75,14 @@ def test_kept_probabilities(runs, tmp_path):
     np.testing.assert_array_equal(labels, true)
     np.testing.assert_allclose(averaged, exactly, rtol=6e-4, atol=1e-6)
 
-    RunFolder(folders[1]).write_probabilities(1 - labels, averaged, averaged)
-    with pytest.raises(UserError, match="another test set than"):
-        experiments.ensemble(folders, kept=True)
+    for other in ((1 - labels, averaged, averaged), (labels, averaged[:, 1:], averaged[:, 1:])):
+        RunFolder(folders[1]).write_probabilities(*other)
+        with pytest.raises(UserError, match="another test set than"):
+            experiments.ensemble(folders, kept=True)
     for arrays, reason in (
         ({"labels": labels}, "it lacks averaged, current; remove it"),
         ({"labels": labels, "averaged": averaged, "current": averaged[1:]}, "do not fit together"),
+        ({"labels": 3, "averaged": averaged, "current": averaged}, "do not fit together"),
     ):
         np.savez(folders[1] / "probabilities.npz", **arrays)
         with pytest.raises(UserError, match=f"holds no class probabilities: .*{reason}"):

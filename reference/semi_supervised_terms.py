@@ -2,13 +2,16 @@
 
 Source: Dai et al. (2017), Good Semi-supervised Learning that Requires a Bad GAN (conditional
 entropy, pull-away term); Lecouat et al. (2018), Revisiting Manifold Regularization (consistency);
-Miyato et al. (2017), Virtual Adversarial Training. Logits are (N, K), features (N, F), log Z =
+Miyato et al. (2017), Virtual Adversarial Training; Sajjadi et al. (2016), Regularization With
+Stochastic Transformations and Perturbations, with the teacher of Tarvainen and Valpola (2017) and
+the threshold of Sohn et al. (2020). Logits are (N, K), features (N, F), log Z =
 log sum_k exp l_k and p = softmax(l).
 """
 
 import numpy as np
+from scipy.ndimage import affine_transform
 
-from .losses import log_sum_exp, softmax
+from .losses import log_sum_exp, softmax, supervised, supervised_gradient
 
 
 def conditional_entropy(logits):
@@ -114,6 +117,31 @@ def virtual_adversarial(network, x, start, radius):
     near = x + radius * adversarial_direction(network, x, start)
     a, b = network.logits(x), network.logits(near)
     return divergence(a, b), network.gradients(near, divergence_gradient(a, b))
+
+
+def affine(image, matrix, offset):
+    """An image (H, W) seen through out[p] = in[matrix (p - m) + offset + m], m its middle.
+
+    Interpolation is linear in both directions, and beyond the border stands the border.
+    """
+    middle = (np.array(image.shape) - 1) / 2
+    start = middle + offset - matrix @ middle
+    return affine_transform(image, matrix, start, order=1, mode="nearest")
+
+
+def transformed(network, labels, moved_labeled, target, moved, threshold):
+    """(The loss, its gradients) of transformed images; target are the logits of the teacher."""
+    logits, near = network.logits(moved_labeled), network.logits(moved)
+    value = supervised(labels, logits)
+    certain = softmax(target).max(axis=1) > threshold
+    for a, b in zip(target[certain], near[certain], strict=True):
+        value += divergence(a[None], b[None]) / len(moved)
+    upstream = divergence_gradient(target, near) * certain[:, None]
+    parts = (
+        network.gradients(moved_labeled, supervised_gradient(labels, logits)),
+        network.gradients(moved, upstream),
+    )
+    return value, [a + b for a, b in zip(*parts, strict=True)]
 
 
 def latent_likelihood(z, codes):

@@ -231,6 +231,19 @@ class SemiSupervisedRecipe(Recipe):
     virtual_adversarial_radius: float = value(
         0.3, above=0, help="Norm of its perturbation of an image (published for MNIST: 0.3)"
     )
+    transformed: float = value(
+        0.0, minimum=0, help="Weight of the loss of images that are moved, stretched and slanted"
+    )
+    transformed_shift: float = value(
+        0.1, minimum=0, below=1, help="Their largest shift, a share of the side"
+    )
+    transformed_zoom: float = value(
+        0.1, minimum=0, below=1, help="The largest change of their scales"
+    )
+    transformed_shear: float = value(0.2, minimum=0, help="The largest slant, pixels per pixel")
+    transformed_threshold: float = value(
+        0.8, minimum=0, below=1, help="Least certainty of a class that an unlabelled image keeps"
+    )
     # It scales with `epochs`: a run that is resumed with more epochs goes on by the longer
     # schedule, which is not what it would have done had it begun with as many.
     learning_rate_decay: float = value(

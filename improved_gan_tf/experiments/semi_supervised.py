@@ -14,7 +14,10 @@ from improved_gan_tf.experiments.recipe import Recipe
 from improved_gan_tf.quantities import BASELINE
 
 _OF_GENERATOR = ("pull_away", "encoder_weight")
-_WEIGHTS = ("conditional_entropy", "consistency", "virtual_adversarial", *_OF_GENERATOR)
+_WEIGHTS = (
+    *("conditional_entropy", "consistency", "virtual_adversarial", "transformed"),
+    *_OF_GENERATOR,
+)
 
 
 class SemiSupervisedExperiment(Experiment):
@@ -162,6 +165,13 @@ class SemiSupervisedExperiment(Experiment):
             "virtual_adversarial": (
                 smoothness.virtual_adversarial,
                 {"radius": recipe.virtual_adversarial_radius},
+            ),
+            "transformed": (
+                smoothness.transformed,
+                {
+                    name: getattr(recipe, f"transformed_{name}")
+                    for name in ("shift", "zoom", "shear", "threshold")
+                },
             ),
             "pull_away": (losses.pull_away, {}),
             "encoder_weight": (losses.latent_likelihood, {}),

@@ -28,6 +28,7 @@ DISCRIMINATOR_QUANTITIES = (
     "logits_fake",
     "generator",
     "discriminator",
+    "averaged",
     "seed_generator",
 )
 
@@ -111,7 +112,7 @@ class DiscriminatorTerm(_Term):
     """One more term of the discriminator's loss: weight * loss(what the loss names).
 
     It is added to the supervised and the unsupervised loss. Those of the package are
-    `losses.conditional_entropy`, `smoothness.generated_consistency` and
+    `losses.conditional_entropy`, `smoothness.generated_consistency`, `smoothness.transformed` and
     `smoothness.virtual_adversarial`.
 
     Args:
@@ -120,7 +121,8 @@ class DiscriminatorTerm(_Term):
             them, "logits_labeled", "logits_unlabeled" and "logits_fake", (N, K); "labels", (N,);
             "latents", of which the generated images are made, (N, Z); "generator" and
             "discriminator", functions from latent vectors to images and from images to logits, as
-            training has them; "seed_generator", a `keras.random.SeedGenerator` to draw by. See
+            training has them; "averaged", from images to logits by the averaged parameters, without
+            noise; "seed_generator", a `keras.random.SeedGenerator` to draw by. See
             `Objective` for how one of your own is saved.
         weight: The factor of the loss, a float, 1.0 by default.
         **values: Other parameters of the function, which are saved too.

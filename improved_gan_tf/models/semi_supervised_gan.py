@@ -247,13 +247,7 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
                     return way.fit(self, super().fit, x, y, **kwargs)
             x = x.train
         if streams.is_array(x):
-            refused = {"validation_split", "sample_weight", "class_weight"} & set(kwargs)
-            if y is None or refused:
-                what = " and ".join(sorted(refused)) or "x without y"
-                raise ValueError(
-                    f"fit of arrays takes no {what}: give images x, labels y with -1 for an image "
-                    "without one, and validation_data=(images, labels)"
-                )
+            streams.check_arguments(y, kwargs)
             x = streams.from_arrays(x, y, kwargs.pop("batch_size", None) or 32, self.seed)
             y = None
         return super().fit(x, y, **kwargs)
@@ -321,6 +315,7 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
                         "logits_fake": logits_fake,
                         "generator": self._drawn,
                         "discriminator": lambda images: self._logits(images)[0],
+                        "averaged": lambda images: full(self(images, training=False)),
                         "seed_generator": self.seed_generator,
                     }
                     report[_ADDITIONAL] = objectives.total(self.additional_terms, found)

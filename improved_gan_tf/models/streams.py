@@ -9,6 +9,25 @@ import tensorflow as tf
 from improved_gan_tf.pipelines import options
 
 
+def check_arguments(y: Any, given: Any) -> None:
+    """Refuses arguments that `fit` of arrays cannot have.
+
+    Args:
+        y: The labels.
+        given: The names of the others.
+
+    Raises:
+        ValueError: There are no labels, or one of the names is not for arrays.
+    """
+    refused = {"validation_split", "sample_weight", "class_weight"} & set(given)
+    if y is None or refused:
+        what = " and ".join(sorted(refused)) or "x without y"
+        raise ValueError(
+            f"fit of arrays takes no {what}: give images x, labels y with -1 for an image without "
+            "one, and validation_data=(images, labels)"
+        )
+
+
 def from_arrays(x: Any, y: Any, batch_size: int, seed: int | None) -> tf.data.Dataset:
     """Returns one epoch of shuffled batches for `SemiSupervisedGAN`; each iteration is another.
 

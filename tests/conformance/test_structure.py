@@ -32,11 +32,12 @@ ALLOWED = {
     "images": {"errors", "files"},
     "export": {"errors", "files", "networks"},
     "products": {"replicas"},
+    "transformations": {"random"},
     "layers": {"products", "random", "replicas", "keras_compat"},
     "networks": {"layers", "errors", "keras_compat"},
     "models": {
         "export", "in_memory", "keras_compat", "layers", "losses", "networks", "optimizers",
-        "pipelines", "random", "regularizers", "replicas",
+        "pipelines", "random", "regularizers", "replicas", "transformations",
     },
     "data": {
         "errors", "files", "images", "in_memory", "limits", "numpy_files", "pipelines", "tar_files",

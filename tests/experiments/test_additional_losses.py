@@ -17,6 +17,9 @@ WEIGHTS = {
     "consistency_distance": 1e-3,
     "virtual_adversarial": 0.5,
     "virtual_adversarial_radius": 1.0,
+    "transformed": 0.4,
+    "transformed_shift": 0.05,
+    "transformed_threshold": 0.5,
     "pull_away": 0.8,
     "encoder_weight": 0.05,
     "encoder": {"units": [9]},
@@ -41,6 +44,10 @@ def test_what_the_model_is_given():
         losses.conditional_entropy: (0.1, {}),
         smoothness.generated_consistency: (0.01, {"distance": 1e-3}),
         smoothness.virtual_adversarial: (0.5, {"radius": 1.0}),
+        smoothness.transformed: (
+            0.4,
+            {"shift": 0.05, "zoom": 0.1, "shear": 0.2, "threshold": 0.5},
+        ),
     }
     assert _described(gan.objective_terms) == {
         losses.feature_matching: (1.0, {"distance": "squared"}),

@@ -27,6 +27,7 @@ def semi_supervised_gan(seed=1, image_range=(0.0, 1.0), **compile_arguments):
 TERMS = [
     models.DiscriminatorTerm(losses.conditional_entropy, 0.1),
     models.DiscriminatorTerm(smoothness.generated_consistency, 0.01),
+    models.DiscriminatorTerm(smoothness.transformed, 0.3, threshold=0.3),
     models.DiscriminatorTerm(smoothness.virtual_adversarial, radius=1.0),
 ]
 OBJECTIVE = [

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from improved_gan_tf import layers, losses, models, networks, random
+from improved_gan_tf import layers, losses, models, networks, random, transformations
 from improved_gan_tf.models import DiscriminatorTerm, smoothness
+from improved_gan_tf.transformations import random_affine
 from reference import losses as of_the_paper
 from reference import semi_supervised_terms as oracle
+from reference.losses import softmax
 from tests.helpers.gradients import agree
 from tests.helpers.model_cases import (
     OBJECTIVE,
@@ -109,6 +111,54 @@ def test_all_passes_have_the_same_noise():
     assert float(smoothness.virtual_adversarial(x, training, seeds, radius=1.0)) > 1e-3
     assert float(losses.divergence(training(x), training(x))) > 0.1
     assert noise and all(np.any(np.asarray(v) != b) for v, b in zip(noise, before, strict=True))
+
+
+def test_transformed(float64, monkeypatch):
+    """Value and gradients as NumPy's; images of which the teacher is not certain teach nothing."""
+    network, teacher = _network(), _network(seed=4)
+    x, unlabeled, labels = _images(seed=7), _images(5, seed=8), np.arange(N) % CLASSES
+    model, averaged = _discriminator(network), _discriminator(teacher)
+    target = teacher.logits(unlabeled.reshape(5, -1))
+    certainty = np.sort(softmax(target).max(axis=1))
+    threshold = certainty[1:3].mean()  # two of the five are left out
+    drawn = {}
+
+    def recorded(images, seed, *largest):
+        drawn.update(images=np.asarray(images), largest=largest)
+        drawn["moved"] = np.asarray(random_affine(images, seed, *largest))
+        return tf.constant(drawn["moved"])
+
+    monkeypatch.setattr(transformations, "random_affine", recorded)
+    with tf.GradientTape() as tape:
+        loss = smoothness.transformed(
+            labels, tf.constant(x), tf.constant(unlabeled), averaged, model,
+            keras.random.SeedGenerator(3), 0.1, 0.2, 0.3, threshold,
+        )  # fmt: skip
+    assert drawn["largest"] == (0.1, 0.2, 0.3)
+    np.testing.assert_array_equal(drawn["images"], np.concatenate([x, unlabeled]))
+    moved = drawn["moved"].reshape(N + 5, -1)
+    value, expected = oracle.transformed(network, labels, moved[:N], target, moved[N:], threshold)
+    np.testing.assert_allclose(loss, value, rtol=1e-9)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    for ours, theirs in zip(gradients, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9 * np.abs(theirs).max())
+
+
+def test_the_teacher_is_the_average_without_noise(float64):
+    """The quantity "averaged" is the model itself, as it classifies."""
+    found = {}
+
+    def recorded(images_unlabeled, averaged):
+        found.update(x=images_unlabeled, logits=averaged(images_unlabeled))
+        return tf.reduce_mean(found["logits"])
+
+    gan = _gan([DiscriminatorTerm(recorded)], noise=1.0)
+    gan.update_averages()
+    for variable in gan.discriminator.trainable_variables:
+        variable.assign(2.0 * variable)
+    _step(gan)
+    expected = _discriminator(_network())(found["x"])  # before they were doubled
+    np.testing.assert_allclose(found["logits"], expected, rtol=1e-9)
 
 
 def _gan(terms, noise=0.0, **values):

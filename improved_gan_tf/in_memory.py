@@ -15,7 +15,8 @@ class InMemory:
         train_images, train_labels: Arrays (N, H, W, C) as stored, and (N,) integers.
         test_images, test_labels: Likewise.
         scaling: Has `apply`, which scales float32 pixels of an array or of a tensor.
-        batch_size: Images of each stream per step.
+        batch_size: Unlabelled images of each stream per step.
+        labeled_batch_size: Labelled images per step.
         steps_per_epoch: Steps per epoch.
         test_batch_size: Images per batch of `test`.
         start_epoch: The epoch, from 0, that comes next.
@@ -29,6 +30,7 @@ class InMemory:
     test_labels: np.ndarray
     scaling: Any
     batch_size: int
+    labeled_batch_size: int
     steps_per_epoch: int
     test_batch_size: int
     start_epoch: int
@@ -58,6 +60,6 @@ class InMemory:
                 those of one replica, in turn.
 
         Returns:
-            A `tf.data.Dataset` of batches of batch_size // (workers * replicas) images a stream.
+            A `tf.data.Dataset` of batches; each stream's size is divided by workers * replicas.
         """
         raise NotImplementedError

@@ -22,7 +22,7 @@ def streams(
     """Returns the batches of one worker: {"labeled": (x, y), "unlabeled": x, ...}, see `data.load`.
 
     Args:
-        data: The images, and the size of a batch of all workers.
+        data: The images, and the sizes of the batches of all workers.
         epochs: A `tf.data.Dataset` of scalars.
         rows: From one of them to an epoch's batches: int32 arrays (steps, batch) of image numbers.
         workers: How many workers share every batch.
@@ -34,14 +34,16 @@ def streams(
     with tf.device("CPU:0"):
         images = tf.constant(data.train_images)
         labels = tf.constant(data.train_labels)
-    size = data.batch_size // (workers * replicas)
+    shares = workers * replicas
+    sizes = [n // shares for n in (data.labeled_batch_size, data.batch_size, data.batch_size)]
 
     def epoch(number):
         found = tf.numpy_function(rows, [number], [tf.int32] * 3)
-        return tuple(part(tf.reshape(r, (-1, workers, replicas, size))) for r in found)
+        return tuple(map(part, found, sizes))
 
-    def part(rows):
-        return tf.reshape(rows[:, worker], (data.steps_per_epoch * replicas, size))
+    def part(rows, size):
+        rows = tf.reshape(rows, (-1, workers, replicas, size))[:, worker]
+        return tf.reshape(rows, (data.steps_per_epoch * replicas, size))
 
     def gather(rows):
         return data.scaling.apply(tf.cast(tf.gather(images, rows), tf.float32))

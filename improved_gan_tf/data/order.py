@@ -32,7 +32,7 @@ def checked_seed(seed: int, what: str = "seed") -> int:
 
 
 class Epoch(NamedTuple):
-    """The images of one epoch by their places, each array [steps, batch] int32.
+    """The images of one epoch by their places, int32 arrays of a row for each step.
 
     `labeled` counts within the labelled subset, the other two within the unlabelled images.
     """
@@ -49,7 +49,7 @@ class EpochOrder:
     Theano and Lasagne with them; they are drawn here only to stay in step). Then every epoch
     draws, in this order,
 
-    * permutations of the labelled images, joined until they fill steps * batch places,
+    * permutations of the labelled images, joined until they fill the batches of all steps,
     * a permutation of the unlabelled images for the discriminator's stream,
     * another one for the generator's stream, whether or not the recipe has one (D12).
 
@@ -66,6 +66,7 @@ class EpochOrder:
         num_labeled: The number of labelled images, at least 1.
         batch_size: Images per step of each stream, at least 1.
         seed: The seed of the RandomState, 0 <= seed < 2**32, by default 1.
+        labeled_batch_size: Labelled images per step; None (default) for `batch_size`.
 
     Raises:
         UserError: A count or the seed is out of its range.
@@ -76,12 +77,21 @@ class EpochOrder:
     is exact, and otherwise only the latter fills the last batch, so it is used throughout (D13).
     """
 
-    def __init__(self, num_unlabeled: int, num_labeled: int, batch_size: int, seed: int = 1):
+    def __init__(
+        self,
+        num_unlabeled: int,
+        num_labeled: int,
+        batch_size: int,
+        seed: int = 1,
+        labeled_batch_size: int | None = None,
+    ):
         if num_labeled < 1:
             raise UserError("no image is labelled; give at least one label")
         self.num_unlabeled = int(num_unlabeled)
         self.num_labeled = int(num_labeled)
         self.batch_size = checked_batch_size(batch_size, num_unlabeled)
+        own = labeled_batch_size is not None
+        self.labeled_batch_size = checked_batch_size(labeled_batch_size if own else batch_size)
         self.seed = checked_seed(seed)
         self.steps_per_epoch = self.num_unlabeled // self.batch_size
         self._rewind()
@@ -96,7 +106,7 @@ class EpochOrder:
 
     def _advance(self):
         draw = self._rng.permutation
-        repeats = -(-self.steps_per_epoch * self.batch_size // self.num_labeled)
+        repeats = -(-self.steps_per_epoch * self.labeled_batch_size // self.num_labeled)
         self._order = Epoch(
             np.concatenate([draw(self.num_labeled) for _ in range(repeats)]),
             self._order.unlabeled[draw(self.num_unlabeled)],
@@ -112,9 +122,12 @@ class EpochOrder:
             self._rewind()
         while self._done < epoch:
             self._advance()
-        shape = (self.steps_per_epoch, self.batch_size)
-        used = shape[0] * shape[1]
-        return Epoch(*(rows[:used].reshape(shape).astype(np.int32) for rows in self._order))
+        steps, sizes = self.steps_per_epoch, (self.labeled_batch_size, *[self.batch_size] * 2)
+        batches = (
+            rows[: steps * size].reshape(steps, size).astype(np.int32)
+            for rows, size in zip(self._order, sizes, strict=True)
+        )
+        return Epoch(*batches)
 
 
 def mixed_order(labels: Any) -> np.ndarray:

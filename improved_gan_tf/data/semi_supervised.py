@@ -70,7 +70,7 @@ class SemiSupervisedData(TrainingData, InMemory):
         self.labeled_indices = np.asarray(labeled_indices)
         self.unlabeled_indices = unlabeled_indices
         self.validation_per_class = validation_per_class
-        self.order = order
+        self.order, self.labeled_batch_size = order, order.labeled_batch_size
         self.steps_per_epoch = order.steps_per_epoch  # fewer where some images are left out
         self.start_epoch = 0
         self.test_batch_size = int(test_batch_size)
@@ -135,11 +135,12 @@ class SemiSupervisedData(TrainingData, InMemory):
     ) -> Any:
         import tensorflow as tf
 
-        if self.batch_size % (workers * replicas):
-            raise UserError(
-                f"batch size {self.batch_size} cannot be shared by {workers} workers of {replicas} "
-                f"replicas; use a multiple of {workers * replicas}"
-            )
+        for size in (self.batch_size, self.labeled_batch_size):
+            if size % (workers * replicas):
+                raise UserError(
+                    f"batch size {size} cannot be shared by {workers} workers of {replicas} "
+                    f"replicas; use a multiple of {workers * replicas}"
+                )
         epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
         dataset = streams(self, epochs, self._rows, workers, worker, replicas)
         endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
@@ -195,6 +196,7 @@ def load(
     test_batch_size: int = 500,
     exclude_labeled: bool = False,
     validation_per_class: int = 0,
+    labeled_batch_size: int | None = None,
     **options: Any,
 ) -> SemiSupervisedData:
     """Reads a data set and prepares the streams of semi-supervised training.
@@ -228,6 +230,7 @@ def load(
         validation_per_class: The number of training images of each class that are tested on in
             place of the test set, and not trained on: always the same ones, see `labels.held_out`.
             0 (the default) for none.
+        labeled_batch_size: Labelled images per step; None (default) for `batch_size`.
         **options: Arguments of `open`, for a name: `data_dir`, `image_size`, `resize`, ...
 
     Returns:
@@ -318,7 +321,7 @@ def load(
             f"batch size {batch_size}; take fewer labels, or let exclude_labeled be false"
         )
     count = len(train[1]) if unlabeled is None else len(unlabeled)
-    order = EpochOrder(count, len(chosen), batch_size, seed)
+    order = EpochOrder(count, len(chosen), batch_size, seed, labeled_batch_size)
     if initialization == "labeled":
         initial = chosen[order.epoch(0).labeled.ravel()[:initialization_size]]
     else:

@@ -276,6 +276,9 @@ class SemiSupervisedRecipe(Recipe):
         choices=(True, False, "original"),
         help="Take as many labels of the file for every class (original: see data.load)",
     )
+    labeled_batch_size: int | None = value(
+        None, minimum=1, help="Labelled images per step, or null: batch_size"
+    )
     exclude_labeled: bool = value(
         False, help="Leave the labelled images out of the unlabelled streams"
     )

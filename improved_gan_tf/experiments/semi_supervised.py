@@ -46,7 +46,7 @@ class SemiSupervisedExperiment(Experiment):
         # Minibatch features grow with the examples of a batch: tested at the size of training.
         coupled = bool(recipe.discriminator.get("minibatch_kernels"))
         names = "seed seed_data batch_size scaling labels_file labels_part balance".split()
-        names += ["exclude_labeled", "validation_per_class"]
+        names += ["exclude_labeled", "validation_per_class", "labeled_batch_size"]
         if recipe.initialization != "none":
             names += ["initialization", "initialization_size"]
         return data_sets.load(

@@ -16,7 +16,7 @@ def _data():
     rng = np.random.RandomState(0)
     x, y = rng.randint(256, size=(4 * STEPS, *SHAPE)).astype("uint8"), np.arange(4 * STEPS) % 3
     tests = rng.randint(256, size=(17, *SHAPE)).astype("uint8"), np.arange(17) % 3
-    return data.load(((x, y), tests), 4, batch_size=4, test_batch_size=7)
+    return data.load(((x, y), tests), 4, batch_size=4, labeled_batch_size=2, test_batch_size=7)
 
 
 def _gan(**compile_arguments):

@@ -90,8 +90,8 @@ class EpochOrder:
         self.num_unlabeled = int(num_unlabeled)
         self.num_labeled = int(num_labeled)
         self.batch_size = checked_batch_size(batch_size, num_unlabeled)
-        own = labeled_batch_size is not None
-        self.labeled_batch_size = checked_batch_size(labeled_batch_size if own else batch_size)
+        own = batch_size if labeled_batch_size is None else labeled_batch_size
+        self.labeled_batch_size = checked_batch_size(own)
         self.seed = checked_seed(seed)
         self.steps_per_epoch = self.num_unlabeled // self.batch_size
         self._rewind()

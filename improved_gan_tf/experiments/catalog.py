@@ -67,7 +67,7 @@ MNIST_FAST = dataclasses.replace(
     MNIST,
     name="mnist-fast",
     summary="MNIST, 10 labels per class, in 45 epochs: a falling rate and conditional entropy",
-    expected="about 9 minutes; test error 1.61 % (2 seeds), not the paper's 0.93",
+    expected="about 9 minutes; test error 1.65 % (10 seeds, 1.3 to 3.0), not the paper's 0.93",
     generator={**MNIST.generator, "matmul_precision": "bfloat16"},
     discriminator={**MNIST.discriminator, "matmul_precision": "bfloat16"},
     conditional_entropy=0.1,

@@ -37,6 +37,11 @@ class InMemory:
     train: Any
     test: Any
 
+    @property
+    def batch_sizes(self) -> tuple[int, int, int]:
+        """Images per step of "labeled", "unlabeled" and "unlabeled_generator"."""
+        return self.labeled_batch_size, self.batch_size, self.batch_size
+
     def next_epoch(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns the next epoch's batches: three int32 arrays (steps, batch) of image numbers.
 

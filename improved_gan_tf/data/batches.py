@@ -35,7 +35,7 @@ def streams(
         images = tf.constant(data.train_images)
         labels = tf.constant(data.train_labels)
     shares = workers * replicas
-    sizes = [n // shares for n in (data.labeled_batch_size, data.batch_size, data.batch_size)]
+    sizes = [size // shares for size in data.batch_sizes]
 
     def epoch(number):
         found = tf.numpy_function(rows, [number], [tf.int32] * 3)

@@ -135,7 +135,7 @@ class SemiSupervisedData(TrainingData, InMemory):
     ) -> Any:
         import tensorflow as tf
 
-        for size in (self.batch_size, self.labeled_batch_size):
+        for size in self.batch_sizes:
             if size % (workers * replicas):
                 raise UserError(
                     f"batch size {size} cannot be shared by {workers} workers of {replicas} "

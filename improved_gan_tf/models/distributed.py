@@ -67,7 +67,7 @@ def check_batches(x: Any, strategy: Any) -> None:
     if several == 1:
         return
     if isinstance(x, InMemory):
-        sizes = [x.batch_size, x.labeled_batch_size]
+        sizes = [*x.batch_sizes]
     elif isinstance(x, tf.data.Dataset):
         sizes = [each.shape[0] for each in tf.nest.flatten(x.element_spec)]
     for size in sizes:

@@ -91,8 +91,8 @@ class ManySteps:
         self._labels = tf.constant(data.train_labels)
         self._rows: Any = None
         self._tests: Any = None
-        sizes = data.labeled_batch_size, data.batch_size, data.batch_size
-        rows = tuple(tf.TensorSpec((data.steps_per_epoch, size), tf.int32) for size in sizes)
+        steps = data.steps_per_epoch
+        rows = tuple(tf.TensorSpec((steps, size), tf.int32) for size in data.batch_sizes)
         signature = [rows, *[tf.TensorSpec((), tf.int32)] * 2]
         self._run = tf.function(self._steps, signature, jit_compile=True, autograph=False)
         self._test = tf.function(self._test_steps, jit_compile=True, autograph=False)

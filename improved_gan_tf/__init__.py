@@ -1,8 +1,9 @@
 """Improved Techniques for Training GANs (Salimans et al., 2016) for Keras 3 and TensorFlow.
 
-The rooms below are imported when they are first used, so that `import improved_gan_tf` and the
-command line's help do not wait for TensorFlow. What Keras must know to load a file, such as
-`keras.saving.load_model("gan.keras")`, is registered as soon as Keras is imported, before or after.
+The submodules below are imported on first use, so that `import improved_gan_tf` and the help of the
+command line do not wait for TensorFlow. The custom classes that Keras needs to load a saved model,
+as in `keras.saving.load_model("gan.keras")`, are registered when Keras is imported, whether that
+happens before or after `import improved_gan_tf`.
 """
 
 import importlib

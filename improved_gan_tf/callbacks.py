@@ -1,4 +1,4 @@
-"""What `fit` does besides training: checkpoints, log, sample grids, progress bar, the NaN stop."""
+"""Callbacks for `fit`: checkpoints, log, sample grids, progress bar, stopping on NaN."""
 
 import contextlib
 import math
@@ -42,12 +42,12 @@ def standard(
             Default 5.
 
     Returns:
-        List of callbacks for `fit`, in the order in which they must run: the checkpoint is last, so
-        that an epoch that has one has its log line too, and its grid where one is due.
+        A list of callbacks for `fit`, in the order in which they must run: `Checkpoint` is last, so
+        that the log line and the sample grid of an epoch are written before its checkpoint.
 
     Raises:
-        UserError: Without `resume`, the folder is used. With it, `fit` raises one where it does not
-            begin with the epoch after the newest checkpoint.
+        UserError: The folder is not empty and `resume` is False. With `resume=True`, `fit` raises
+            it if `initial_epoch` is not the epoch after the newest checkpoint.
 
     Example: a script that goes on where it was stopped, to the same weights bit for bit.
 
@@ -171,13 +171,14 @@ class StopOnNaN(keras.callbacks.Callback):
 class Checkpoint(keras.callbacks.Callback):
     """Saves weights, optimizers, averages and random states at the end of epochs.
 
-    After the last epoch, and after every other one that ends some seconds after the checkpoint
-    before: what a kill can lose is an epoch, or so many seconds.
+    A checkpoint is written after the last epoch, and after every earlier epoch that ends at least
+    `seconds` after the previous checkpoint. If the process is killed, at most the current epoch or
+    the training of that many seconds is lost.
 
     Args:
         folder: The run's folder.
-        keep: How many checkpoints stay, at least 1. Default 2.
-        seconds: From one checkpoint to the next at least. Default 0: after every epoch.
+        keep: The number of most recent checkpoints to keep, an integer from 1. Default 2.
+        seconds: The minimum time between two checkpoints, a float. Default 0: save every epoch.
     """
 
     def __init__(self, folder: Folder, keep: int = 2, seconds: float = 0.0):

@@ -24,15 +24,15 @@ FORMATS = ("savedmodel", "onnx", "litert")
 def export(gan: Any, path: str | os.PathLike, file_format: str = "savedmodel") -> Path:
     """Writes a model's generator to a file or, as a SavedModel, to a folder; returns its path.
 
-    Running averages normalise, so that an image does not depend on its neighbours and a batch of
-    one works. The ONNX and LiteRT models take the latent vectors alone, any number of them; a
-    LiteRT interpreter begins with a batch of 1 and takes another after `resize_tensor_input`, which
-    its signature runners do by themselves.
+    Batch normalization uses its running averages, so that an image does not depend on the others in
+    its batch and batches of one work. The ONNX and LiteRT models take a batch of latent vectors of
+    any size as their only input; a LiteRT interpreter starts with batch size 1, which
+    `resize_tensor_input` changes (signature runners resize automatically).
 
     Args:
         gan: The model, a `SemiSupervisedGAN`, an `ImageNetGAN` or another `models.gan.GAN`.
-        path: Where to write; a SavedModel that `export` wrote is replaced, anything else refused. A
-            LiteRT model's name ends with .tflite.
+        path: Where to write. A SavedModel that `export` wrote is replaced; anything else is an
+            error. The name of a LiteRT model must end with .tflite.
         file_format: "savedmodel" (the default, see `saved_model`), "onnx" or "litert"
             (pip install improved_gan_tf[onnx], improved_gan_tf[litert]).
 
@@ -175,6 +175,12 @@ class ExportedGenerator:
 
 def open_generator(path: str | os.PathLike) -> ExportedGenerator:
     """Opens a generator that `export` wrote as a SavedModel.
+
+    Args:
+        path: The folder of the SavedModel.
+
+    Returns:
+        An `ExportedGenerator`.
 
     Raises:
         UserError: The folder cannot be loaded, or holds another kind of model.

@@ -60,7 +60,7 @@ def temporary(path: str | os.PathLike) -> Iterator[Path]:
     path = Path(path)
     with _reported(path):
         if path.exists() and not path.is_file():
-            raise UserError(f"{path} is there and is no file; name another place")
+            raise UserError(f"{path} exists but is not a file; choose another path")
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(path.parent, path.name)
         neighbour, lock = _new(path, _NEW_FILE)

@@ -281,7 +281,7 @@ def save_gif(
     """
     shown = np.asarray(frames)
     if not 1 <= frames_per_second <= 50:
-        raise UserError(f"frames per second lie in 1..50, not {frames_per_second}")
+        raise UserError(f"frames per second must be in 1..50, not {frames_per_second}")
     if shown.ndim == 5 and len(shown):
         shown = np.stack([grid(frame, columns, factor) for frame in shown])
     else:
@@ -300,11 +300,11 @@ def _checked(images: ArrayLike) -> np.ndarray:
     """`images` as an array, if it is uint8 (N, H, W, 1 or 3) without an empty axis."""
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
-        raise UserError(f"images have shape (number, height, width, 1 or 3), not {images.shape}")
+        raise UserError(f"expected images of shape (N, height, width, 1 or 3), not {images.shape}")
     if 0 in images.shape:
         raise UserError(f"there are no images in an array of shape {images.shape}")
     if images.dtype != np.uint8:
-        raise UserError(f"images are uint8, not {images.dtype}; scale them with to_uint8")
+        raise UserError(f"expected uint8 images, not {images.dtype}; convert them with to_uint8")
     return images
 
 

@@ -131,8 +131,8 @@ def conditional_entropy(logits_unlabeled: Any) -> Any:
 def pull_away(features_fake: Any) -> Any:
     """1 / (N (N - 1)) sum over i != j of cos(f_i, f_j)^2: how alike generated images are.
 
-    As a term of the generator's loss it stands for the entropy of what it generates; the published
-    weight is 0.8. Features that are all 0 have no direction, and count as orthogonal to all others.
+    Added to the generator's loss, it is a surrogate for the entropy of the generated images; the
+    published weight is 0.8. A feature vector of zeros counts as orthogonal to all others.
 
     Args:
         features_fake: f(G(z)), a float tensor (N, ...), of N >= 2 images.
@@ -151,9 +151,10 @@ def pull_away(features_fake: Any) -> Any:
 def latent_likelihood(latents: Any, encoded: Any) -> Any:
     """mean sum_j (log s_j + (z_j - m_j)^2 / (2 s_j^2)) = -mean log q(z | G(z)), less a constant.
 
-    q is a Gaussian whose means m and log s an encoder gives of the generated image. As a term of
-    what generator and encoder descend it is a bound on the entropy of the generated images: these
-    must tell z apart. The published weight is 0.01.
+    q is a Gaussian; an encoder predicts its means m and log standard deviations log s from the
+    generated image. Minimizing the term over generator and encoder maximizes a lower bound on the
+    entropy of the generated images, because z must be recoverable from them. The published weight
+    is 0.01.
 
     Args:
         latents: z, a float tensor (N, ...) of Z values each.
@@ -171,7 +172,7 @@ def consistency(logits: Any, logits_near: Any) -> Any:
     """mean || l - l' ||^2, the squared distance of the logits of two versions of each image.
 
     Args:
-        logits, logits_near: Float tensors (N, K); both have gradients.
+        logits, logits_near: Float tensors (N, K). Gradients flow through both.
 
     Source: Lecouat et al. (2018), Semi-Supervised Learning with GANs: Revisiting Manifold
     Regularization, section 2.
@@ -266,9 +267,10 @@ def one_sided_discriminator(logits_real: Any, logits_fake: Any, smoothing: float
 def smoothed_generator(logits_fake: Any, target: float = 0.375) -> Any:
     """mean KL(target || D(G(z))), the generator's loss of the ImageNet model.
 
-    The generator is content with a D of `target`. The default is half of the 0.75 that real images
-    are given, which is D's best answer where both densities are equal; without smoothing that is
-    0.5. With 1 it is -mean log D(G(z)), an ordinary GAN's.
+    The loss is 0 where D(G(z)) equals `target`. The default is half of 0.75, the target of real
+    images with smoothing 0.25; that is the optimal D where both densities are equal. Without
+    smoothing the corresponding value is 0.5. With 1 the loss is -mean log D(G(z)), as in an
+    ordinary GAN.
 
     Args:
         logits_fake: Logits of D on generated images, a float tensor (M,) or (M, 1).
@@ -295,5 +297,13 @@ def error_rate(labels: Any, logits: Any) -> Any:
 
 
 def errors(labels: Any, logits: Any) -> Any:
-    """Which examples are wrong, booleans (N,): the largest logit is not the label's."""
+    """Returns which examples are misclassified: whose largest logit is not that of the label.
+
+    Args:
+        labels: An integer tensor (N,) of classes in 0..K-1.
+        logits: A float tensor (N, K).
+
+    Returns:
+        A boolean tensor (N,).
+    """
     return ops.not_equal(ops.argmax(logits, axis=-1), ops.cast(labels, "int32"))

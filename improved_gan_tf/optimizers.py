@@ -84,8 +84,8 @@ class FinalDecay(keras.optimizers.schedules.LearningRateSchedule):
     in epoch e = step // steps_per_epoch, counted from 0: it changes between epochs only, and the
     last one still has initial_learning_rate / (decay * epochs). From `epochs` on it is 0. With
     decay = 1/3 it is the original's lr min(3 - e / 400, 1) for 1,200 epochs and lr min(3 - e / 300,
-    1) for 900. It is a function of the optimizer's own count of updates, so that a reloaded
-    optimizer goes on where it was; with other `epochs` it is another function from the start.
+    1) for 900. The rate depends only on the optimizer's step counter, so that a reloaded optimizer
+    continues where it stopped. A schedule with different `epochs` differs from the first step on.
 
     Args:
         initial_learning_rate: lr, a float above 0.

@@ -73,8 +73,8 @@ def _compiled(form: str) -> Any:
         a, b = tf.cast(a, tf.bfloat16), tf.cast(b, tf.bfloat16)
         if form == "a'b":
             a = tf.transpose(a)
-            # Has the transpose written out: XLA's fast product on a CPU is not for a factor that is
-            # read by columns, and XLA would have it so.
+            # Forces XLA to materialize the transpose: it would otherwise fuse it into the product,
+            # and its fast CPU kernel does not support a first factor in column-major order.
             a = tf.gather(a, tf.range(tf.shape(a)[0]))
         return tf.raw_ops.BatchMatMulV3(x=a, y=b, Tout=tf.float32, adj_y=form == "ab'")
 

@@ -116,9 +116,9 @@ def test_a_device_or_another_kind_of_thing_is_not_replaced(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     for name in ("fifo", "folder"):
-        with pytest.raises(UserError, match=rf"{name} is there and is no file"):
+        with pytest.raises(UserError, match=rf"{name} exists but is not a file"):
             files.write_text(tmp_path / name, "")
-    with pytest.raises(UserError, match=r"/dev/null is there and is no file"):
+    with pytest.raises(UserError, match=r"/dev/null exists but is not a file"):
         files.write_text("/dev/null", "")
     with pytest.raises(UserError, match="is a file"), files.temporary_folder(tmp_path / "file"):
         pass

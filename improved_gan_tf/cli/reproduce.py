@@ -17,8 +17,8 @@ from improved_gan_tf.experiments.scoring import Scoring
 from improved_gan_tf.experiments.tables import IMAGES, TABLES, Order, Plan, Table, plan
 
 _DESCRIPTION = """{title}. Every run of the table has its own folder in DIR. The same command
-continues what was stopped, at any moment, and several of them on one DIR share the runs.
-DIR/table.md, table.json and table.html show what is finished, with the paper's figures."""
+continues an interrupted table, and several processes with the same DIR share the runs.
+DIR/table.md, table.json and table.html show the finished runs next to the paper's results."""
 _VALUES = ("data", "epochs", "learning_rate", "mixed_precision", "image_size")
 
 

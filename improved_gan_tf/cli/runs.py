@@ -22,16 +22,13 @@ _EXPORTED = {"savedmodel": "generator", "onnx": "generator.onnx", "litert": "gen
 
 def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:
     _add_run(evaluate, _evaluate)
-    evaluate.add_argument(
-        "more", metavar="RUN", nargs="*", help="others, such as other seeds: also an ensemble"
-    )
-    json_help = "print them, with errors per class and the confusion matrix, as one JSON object"
+    others = "more runs, e.g. with other seeds; their ensemble is evaluated too"
+    evaluate.add_argument("more", metavar="RUN", nargs="*", help=others)
+    json_help = "print the results, errors per class and the confusion matrix as JSON"
     evaluate.add_argument("--json", action="store_true", help=json_help)
     confusion = "write a picture of the confusion matrix: which classes are taken for which"
     evaluate.add_argument("--confusion", metavar="FILE.png", help=confusion)
-    other = (
-        "the data whose test set counts (default: the recipe's; a GAN without a recipe has none)"
-    )
+    other = "data set whose test set is used (default: the recipe's; required without a recipe)"
     evaluate.add_argument("--data", metavar="NAME", help=other)
     evaluate.add_argument("--data-dir", help="TFDS' data folder (default: that of the training)")
 
@@ -40,15 +37,15 @@ def _add_sample(sample: argparse.ArgumentParser) -> None:
     _add_run(sample, _sample)
     add = sample.add_argument
     add("--count", type=kinds.images, default=100, help="how many (default 100)")
-    add("--seed", type=kinds.seed, default=0, help="of the latent vectors (default 0)")
+    add("--seed", type=kinds.seed, default=0, help="seed of the latent vectors (default 0)")
     places = "X.png: one grid; X.npz: arrays; X.gif: an interpolation; else a folder of PNG files"
     add("--out", help=f"{places} (default RUN/sample.png)")
-    add("--columns", type=kinds.whole(1, _MOST[".png"]), help="of a grid")
+    add("--columns", type=kinds.whole(1, _MOST[".png"]), help="columns of the grid")
     add(
         "--frames",
         type=kinds.whole(1, 1000),
         default=15,
-        help="GIF: between two images (default 15)",
+        help="GIF: frames between two images (default 15)",
     )
     add("--by-class", action="store_true", help="sort them by the run's own classifier")
     statistics = "normalize by the statistics of these images, as the original does"

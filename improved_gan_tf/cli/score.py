@@ -27,7 +27,7 @@ def _add_score(score: argparse.ArgumentParser) -> None:
 
 def _add_classifier(classifier: argparse.ArgumentParser) -> None:
     add = classifier.add_argument
-    add("out", metavar="FILE.keras", help="where it goes; FILE.json says what it is")
+    add("out", metavar="FILE.keras", help="output file; FILE.json describes the classifier")
     add("--data", default="mnist", help="mnist (default), digits, npz:FILE, folder:DIR...")
     add("--data-dir", help="TFDS' data folder")
     add("--network", help="convolutional, or residual (default from 32 x 32 pixels on)")
@@ -46,7 +46,7 @@ def add_weights_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--weights", metavar="FILE", help="Inception's weights: .pb, .tgz, .pth or our .npz")
     add("--any-weights", action="store_true", help="take weights that are not the published ones")
-    add("--fingerprint", metavar="HEX", help="what our own .npz of weights must have")
+    add("--fingerprint", metavar="HEX", help="required fingerprint of an .npz file of weights")
 
 
 def weights_arguments(options: argparse.Namespace) -> tuple[str | None, bool, str | None]:
@@ -66,7 +66,7 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
         "--extractor-range",
         "--classifier-range",
         default=(0.0, 255.0),
-        help="such a file's values for black and white (default 0 255)",
+        help="pixel values of black and white for a model file (default 0 255)",
     )
     resize = "legacy: as TensorFlow 1 (Inception's default, comparable with published figures); "
     resize += "clean: bicubic, antialiased, as clean-fid (default: the extractor's own)"
@@ -95,7 +95,7 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
     add("--metrics", nargs="+", metavar="NAME", help=f"{named} (default the score, and FID)")
     own = "(default: those of a data set by class)"
     add("--labels", metavar="FILE", help=f"class numbers of the images, .npy or text {own}")
-    add("--reference-labels", metavar="FILE", help="likewise of the reference")
+    add("--reference-labels", metavar="FILE", help="class numbers of the reference, likewise")
     add("--kid", action="store_true", help="KID as well; needs 1,000 images on either side")
     add("--kid-subsets", type=kinds.count, default=100, help="default 100")
     add("--kid-subset-size", type=kinds.whole(2), default=1000, help="default 1000")
@@ -103,8 +103,8 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
     add("--kid-sigma", type=kinds.number(0), default=10.0, help="of the kernel rbf (default 10)")
     add("--mind-projections", type=kinds.count, default=1000, help="default 1000")
     add("--save-statistics", metavar="FILE.npz", help="keep the images' statistics for later")
-    features = "with features and logits of all images, from which all can be computed again"
-    add("--save-features", metavar="FILE.npz", help=f"the same {features}")
+    features = "also save the features and logits, from which all metrics can be recomputed"
+    add("--save-features", metavar="FILE.npz", help=f"save the statistics; {features}")
     add("--no-score", action="store_true", help="only FID, KID or statistics")
     add("--per-image", metavar="FILE.csv", help="write each image's contribution to the score")
     add(
@@ -113,7 +113,7 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FRACTION",
         help="e.g. 0.01: the best 1 %% by score",
     )
-    best = "where they go, best first; may be repeated: a picture of all, a folder"
+    best = "where to write the best images; may be repeated: one picture, an archive, a folder"
     add("--best-out", action="append", metavar="DIR|FILE.png|FILE.npz", help=best)
     add("--skip-unreadable", action="store_true", help="leave out pictures that cannot be read")
     add("--batch-size", type=kinds.count, default=32, help="images of a batch (default 32)")
@@ -280,8 +280,8 @@ def _write_best(options: argparse.Namespace, source: Any, chosen: Any) -> None:
 
     found = pick(source, chosen, workers=options.workers or 2)
     same_size = len({image.shape for image in found}) == 1
-    # A folder that is there is refused, so that it comes last: until then the command can be given
-    # again. Images of several sizes are put into it before the others are refused.
+    # An existing folder is an error, so folders are written last: a killed command can then be run
+    # again. With images of several sizes the folder is written first, since .png and .npz fail.
     for out in sorted(map(Path, options.best_out), key=lambda out: out.suffix, reverse=same_size):
         if not same_size and out.suffix:
             raise UserError("the best images have several sizes; name a folder with --best-out")

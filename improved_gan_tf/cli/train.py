@@ -18,11 +18,11 @@ from improved_gan_tf.experiments import recipe_file, recipes, template
 from improved_gan_tf.quantities import quantity
 from improved_gan_tf.runs.folder import RunFolder
 
-_OWN = "a file of your own FILE.py, or package.module:recipe"
+_OWN = "a recipe file FILE.py, or package.module:recipe"
 _GROUPS = {
-    "values of every recipe": declared.Recipe,
-    "values of the semi-supervised recipes": declared.SemiSupervisedRecipe,
-    "values of imagenet": declared.ImageNetRecipe,
+    "options of all recipes": declared.Recipe,
+    "options of the semi-supervised recipes": declared.SemiSupervisedRecipe,
+    "options of imagenet and cifar10-samples": declared.ImageNetRecipe,
 }
 
 
@@ -33,12 +33,12 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     add("--out", help="the run's folder (default runs/RECIPE, or runs/RECIPE-seed-N)")
     add("--resume", action="store_true", help="continue the run in --out")
     add("--data-dir", help="TFDS' data folder")
-    devices = "train on N GPUs, or without any on N logical CPU devices, which share every batch"
-    devices += " (several machines by TF_CONFIG)"
+    devices = "split every batch over N GPUs or, on a machine without GPUs, N logical CPU devices"
+    devices += " (for several machines see TF_CONFIG)"
     add("--devices", type=kinds.workers, default=1, metavar="N", help=devices)
-    add("--quiet", action="store_true", help="no progress")
+    add("--quiet", action="store_true", help="do not show progress")
     add_value_options(train)
-    train.set_defaults(command=_train, stopped="; it continues with --resume")
+    train.set_defaults(command=_train, stopped="; run it again with --resume to continue")
 
 
 def _add_recipes(listing: argparse.ArgumentParser) -> None:
@@ -75,7 +75,7 @@ def add_value_options(parser: argparse.ArgumentParser, names: Collection[str] = 
 
 def _add_option(group: Any, name: str, value: declared.Value) -> None:
     defaults = {json.dumps(getattr(r, name)) for r in recipes.RECIPES.values() if name in vars(r)}
-    default = defaults.pop().strip('"') if len(defaults) == 1 else "the recipe's"
+    default = defaults.pop().strip('"') if len(defaults) == 1 else "set by the recipe"
     about = {"help": f"{value.help} (default {default})", "default": argparse.SUPPRESS}
     flag = "--" + name.replace("_", "-")
     if bool in value.kinds:

@@ -31,7 +31,7 @@ def _add_turing_test(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=kinds.seed, default=0, help="of draws and choice of images (default 0)")
     ways = "paper: pages of nine images (default); hype: one by one, after a qualification"
     add("--protocol", default="paper", help=ways)
-    many = "of each annotator (default: paper 90, hype 100)"
+    many = "judgements per annotator (default: paper 90, hype 100)"
     add("--judgements", type=int, metavar="N", help=many)
     shown = "whether mistakes are shown: off (default), on, both (one of them for each annotator)"
     add("--feedback", default="off", help=shown)
@@ -52,10 +52,10 @@ def _add_turing_test(parser: argparse.ArgumentParser) -> None:
     simulated = parser.add_argument_group("simulated annotators, in place of the server")
     add = simulated.add_argument
     add("--simulate", type=int, metavar="ANNOTATORS", help="how many, through the real pages")
-    add("--accuracy", type=float, default=0.7, metavar="P", help="of their judgements (0.7)")
-    add("--spread", type=float, default=0.0, metavar="S", help="its deviation over them (0)")
-    add("--think", type=float, default=1.0, metavar="SECONDS", help="on each page (default 1)")
-    add("--kills", type=int, default=0, metavar="N", help="kill the server N times meanwhile")
+    add("--accuracy", type=float, default=0.7, metavar="P", help="mean accuracy (default 0.7)")
+    add("--spread", type=float, default=0.0, metavar="S", help="its standard deviation (default 0)")
+    add("--think", type=float, default=1.0, metavar="SECONDS", help="time per page (default 1)")
+    add("--kills", type=int, default=0, metavar="N", help="kill the server N times (default 0)")
     over = "simulate N tests without pages: how often the interval covers the truth"
     add("--coverage", type=int, metavar="N", help=over)
 

@@ -44,13 +44,13 @@ def from_datasets(
     shuffle: int = 1000,
     seed: int = 1,
 ) -> DatasetStreams:
-    """Makes the streams of semi-supervised training of the user's own pipelines.
+    """Makes the streams of semi-supervised training from the user's own pipelines.
 
     Each is a `tf.data.Dataset` or a `keras.utils.PyDataset`, of single images or of batches of any
     size; batches are made anew. The labelled images are repeated as long as there are unlabelled
     ones. To use the labelled images without their labels too, as the original does, add them to
-    `unlabeled`. How many batches of unlabelled images there are Keras knows beforehand for single
-    images alone; otherwise it warns after the first epoch, in vain.
+    `unlabeled`. The number of steps per epoch is known in advance only if `unlabeled` yields single
+    images; otherwise Keras prints a warning after the first epoch, which can be ignored.
 
     Args:
         labeled: (image, class number) elements; those with the label -1 are passed over.

@@ -105,10 +105,24 @@ def _chunk(shape, dtype):
 
 
 def as_pixels(images: Any, image_range: Range, name: str = "array") -> np.ndarray:
-    """Numbers in any stated range as uint8, or as float32 in 0..255; see `ArrayImages`.
+    """Converts pixel values in a given range to 0..255.
+
+    Args:
+        images: An array of numbers of any shape.
+        image_range: (low, high), the values of black and full brightness of float images. None:
+            they are in 0..255 already. Integers always are in 0..255.
+        name: The name of the images in error messages, a string; "array" by default.
+
+    Returns:
+        An array of the same shape: uint8, or float32 for floats without a range.
 
     Raises:
         UserError: Values outside the range, or NaN.
+
+    Example:
+
+    >>> improved_gan_tf.data.as_pixels(np.array([-1.0, 1.0]), (-1.0, 1.0))
+    array([  0, 255], dtype=uint8)
     """
     images = np.asarray(images)
     if image_range is not None and not np.issubdtype(images.dtype, np.integer):

@@ -52,7 +52,7 @@ def open(
             * `folder:DIR`: picture files in DIR/train/CLASS and DIR/test/CLASS or DIR/val/CLASS; or
               in DIR/CLASS. Those in DIR/unlabeled or DIR/train/unlabeled carry no label.
 
-              Of both, a fifth of each class is held out as the test set where there is none.
+              For `npz:` and `folder:`, a fifth of each class becomes the test set if there is none.
             * `records:PATH`: TFRecord files: a folder, one file, or a pattern.
             * a TensorFlow Datasets name, `name[/config][:version]`, such as `mnist`.
             * the path of images without labels: a folder with all its sub-folders, one picture,
@@ -66,8 +66,8 @@ def open(
         resize: "square" resizes the middle square of each image, "stretch" the whole image.
         skip_unreadable: Leave out pictures that cannot be decoded, and what follows the first
             damage in a TFRecord file. For training a warning names them.
-        num_classes: The number of classes expected; of TFRecord files without an index it is also
-            the bound of the labels. By default what the data say.
+        num_classes: The expected number of classes, an integer. For TFRecord files without an index
+            it also bounds the labels. By default it is taken from the data.
 
     Returns:
         A `Source`. Little is read yet.
@@ -220,7 +220,7 @@ def _unlabeled(path, split, skip):
     pictures = picture_files(name, [name], skip) if one else open_pictures(path, skip)
     if pictures is None:
         raise UserError(
-            f"{name} is none of the files that hold images: .npz, .npy, .zip, .tar, .tar.gz"
+            f"{name} is not a file of images; supported: pictures, .npz, .npy, .zip, .tar, .tar.gz"
         )
     source = UnlabeledSource(name, pictures.count, lambda image_range: pictures)
     source.hint = f"; did you mean folder:{name}?" if path.is_dir() else ""

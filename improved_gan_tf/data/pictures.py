@@ -155,7 +155,7 @@ def decode_tensor(encoded: Any, channels: int = 3) -> Any:
     import tensorflow as tf
 
     start = tf.strings.substr(encoded, 0, 26)
-    # What is too large goes to Pillow too, whose refusal has the words for it.
+    # Pictures that are too large also go to Pillow, which raises a clear error for them.
     plain = tf.cast(tensor_pixels(encoded) <= limits.PIXELS.value, tf.int32)
     jpeg = plain * tf.cast(_is_jpeg(encoded), tf.int32)
     png = plain * tf.cast(tf.strings.regex_full_match(start, _PLAIN_PNG), tf.int32)

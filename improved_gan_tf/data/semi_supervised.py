@@ -78,11 +78,11 @@ class SemiSupervisedData(TrainingData, InMemory):
 
     @property
     def start_epoch(self) -> int:
-        """The epoch, from 0, that the next iteration of `train` gives.
+        """The epoch, counted from 0, that the next iteration over `train` yields.
 
-        Every iteration moves it on by one as soon as its first batch is asked for, however far it
-        then goes. It can be set, as resuming does, and that alone brings that epoch's batches
-        back, since they are a function of the seed and the epoch.
+        It increases by one when the first batch of an iteration is requested, even if the iteration
+        is not completed. Setting it, as resuming a run does, is enough to reproduce the batches of
+        that epoch, because they depend only on the seed and the epoch.
         """
         return self._start_epoch
 
@@ -295,8 +295,8 @@ def load(
     if source.num_classes < 2:
         raise UserError(
             f"{source.name}: has only one class, {(source.class_names or ('0',))[0]!r}; a "
-            f"classifier needs two or more (pictures without a label belong into a folder "
-            f"'unlabeled' beside the class folders, unlabelled images of arrays have the label -1)"
+            "classifier needs two or more (put pictures without a label into a folder "
+            "'unlabeled' next to the class folders; in arrays, unlabelled images have label -1)"
         )
     if labels_file is None:
         chosen = labeled_indices(train[1], labels_per_class, seed_data, source.num_classes)

@@ -116,7 +116,7 @@ class Part:
 
 
 class Source:
-    """Images, usually with class labels; `improved_gan_tf.data.open` makes one of a name.
+    """Images, usually with class labels; `improved_gan_tf.data.open` returns one for a name.
 
     Attributes:
         name: The name of the data set, without the chosen split.
@@ -131,7 +131,7 @@ class Source:
         size: (height, width) as stored; each None where it differs or is unknown.
         channels: 1 if all images are grey, otherwise 3.
         resizing: How images are brought to one size.
-        hint: What may have been meant where labels are missed.
+        hint: A suggestion that is appended to error messages about missing labels.
     """
 
     name: str

@@ -62,9 +62,18 @@ def load_stream(
 
 
 class ImageStream(TrainingData):
-    """Batches for training, in an order that is a function of the seed and the epoch alone.
+    """Batches for training, in an order that depends only on the seed and the epoch.
 
-    `load_stream` makes it.
+    Use `load_stream` to create it.
+
+    Args:
+        source: A labelled `Source`.
+        batch_size: The number of images per step over all workers, an integer from 1.
+        seed: The seed of the order, an integer with 0 <= seed < 2**32.
+        scaling: The `Scaling` from pixels to floats.
+
+    Raises:
+        UserError: The batch size exceeds the training set, or an image has no label.
     """
 
     def __init__(self, source: Source, batch_size: int, seed: int, scaling: Scaling):

@@ -32,7 +32,15 @@ def recipe_of_run(folder: RunFolder) -> Any:
 
 
 def load_data(recipe: Recipe | str, data_dir: str | os.PathLike | None = None) -> Any:
-    """The data of a recipe, given itself or its name; see `Experiment.load_data`."""
+    """Loads the data of a recipe.
+
+    Args:
+        recipe: A recipe or what names one, see `get`.
+        data_dir: The TFDS data folder. None (default): see `data.open`.
+
+    Returns:
+        What `data.load` returns, or `data.load_stream` for an ImageNet recipe.
+    """
     return experiment(recipe).load_data(data_dir)
 
 

@@ -1,4 +1,4 @@
-"""The recipes: of the original's scripts, three more (D16, D25, digits), and of later work.
+"""The recipes: those of the original's scripts, our own (digits, D16, D25), and later work.
 
 `improved-gan train NAME` runs one, `improved-gan recipes NAME` lists its values. All times are of
 two cores of an AMD EPYC processor; reference/results/README.md has every figure and its machine.
@@ -11,7 +11,7 @@ from improved_gan_tf.experiments.recipe import ImageNetRecipe, Recipe, SemiSuper
 
 DIGITS = SemiSupervisedRecipe(
     name="digits",
-    summary="the embedded 8x8 digits, 10 labels per class, under two minutes, no download",
+    summary="scikit-learn's 8x8 digits, 10 labels per class, under a minute, no download",
     expected="19 s, and 8 s for the baseline; test error 2.48 % (mean of 5 seeds, 1.6 to 3.8), "
     "supervised-only baseline 8.24 %",
     data="digits",

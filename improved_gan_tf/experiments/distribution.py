@@ -80,7 +80,7 @@ def check_cluster(text: str) -> None:
     for kind, addresses in cluster.items():
         if kind not in ("chief", "worker"):
             raise UserError(
-                f"TF_CONFIG has tasks of type {kind[:40]!r}, chief and worker are known; {example}"
+                f"TF_CONFIG has tasks of type {kind[:40]!r}, not chief or worker; {example}"
             )
         if not isinstance(addresses, list) or not all(_is_address(a) for a in addresses):
             raise UserError(f"TF_CONFIG: {kind} is no list of host:port; {example}")
@@ -118,8 +118,8 @@ def _devices(tf, count):
     except (RuntimeError, ValueError):  # TensorFlow is in use: the devices are what they are
         if len(tf.config.list_logical_devices("CPU")) < count:
             raise UserError(
-                f"--devices {count}: TensorFlow runs already, with fewer devices; choose the "
-                "strategy before anything else uses TensorFlow"
+                f"--devices {count}: TensorFlow is already initialized with fewer devices; create "
+                "the strategy before anything else uses TensorFlow"
             ) from None
     return tuple(f"CPU:{i}" for i in range(count))
 

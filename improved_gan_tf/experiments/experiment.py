@@ -30,7 +30,7 @@ class Experiment:
 
     The generator of a run is loaded without its data, by `networks`, `model` and `compile`. To do
     something else, extend `SemiSupervisedExperiment` or `ImageNetExperiment` and override what
-    differs. Errors that the user can mend are `UserError`s.
+    differs. Errors that the user can correct are raised as `UserError`.
 
     Args:
         recipe: A recipe that has the values which the experiment reads.
@@ -243,7 +243,7 @@ class Experiment:
                 shuffle=False,
             )
         except tf.errors.OpError as error:
-            # Of any kind, where the other worker has been started again before it was missed.
+            # The error type varies if the other worker restarted before its loss was noticed.
             gone = isinstance(error, tf.errors.UnavailableError | tf.errors.AbortedError)
             gone = gone or "Collective ops is aborted" in error.message
             workers = tf.distribute.MultiWorkerMirroredStrategy

@@ -154,19 +154,17 @@ class Recipe:
     learning_rate: float = value(0.003, above=0, help="Learning rate of the Adam optimizers")
     beta_1: float = value(0.5, minimum=0, below=1, help="Decay of the first moments")
     historical_averaging: float = value(
-        0.0, minimum=0, help="Weight of historical averaging, of both players; 0: none"
+        0.0, minimum=0, help="Weight of historical averaging for both networks; 0: off"
     )
     epochs: int = value(300, minimum=1, help="Passes over the images (imagenet: steps_per_epoch)")
     batch_size: int = value(100, minimum=1, help="Examples per step, of each stream")
     jit_compile: bool | str = value(
         "auto",
         choices=(True, False, "auto"),
-        help="Compile the training step by XLA (auto: on a GPU, or without convolutions)",
+        help="Compile the training step with XLA (auto: on a GPU, or without convolutions)",
     )
-    deterministic: bool = value(False, help="The same bits on a GPU too, by slower operations")
-    mixed_precision: str = value(
-        "none", choices=_PRECISIONS, bare="bfloat16", help="Type to compute in"
-    )
+    deterministic: bool = value(False, help="Use slower operations that are reproducible on a GPU")
+    mixed_precision: str = value("none", choices=_PRECISIONS, bare="bfloat16", help="Compute dtype")
     seed: int = value(
         1,
         minimum=0,
@@ -179,17 +177,19 @@ class Recipe:
     score_every: int = value(
         0, minimum=0, help="Score the generated images every N epochs, and after the last; 0: never"
     )
-    score_images: int = value(1000, minimum=10, help="How many of them; few bias the scores")
+    score_images: int = value(
+        1000, minimum=10, help="Number of generated images to score; few images bias the scores"
+    )
     score_classifier: str | None = value(
-        None, help="What scores them, a .keras file or SavedModel; null: Inception"
+        None, help="Classifier for the scores, a .keras file or SavedModel; null: Inception"
     )
     score_reference: str | None = value(
-        None, help="Images that their FID compares with, or statistics .npz; null: no FID"
+        None, help="Reference images, or .npz statistics, for the FID; null: no FID"
     )
     score_metrics: str | None = value(
         None,
-        help="Their figures, e.g. fid,precision,recall, as of improved-gan score --metrics; null: "
-        "the Inception score, and FID with a reference",
+        help="Metrics of the generated images, e.g. fid,precision,recall (see improved-gan score "
+        "--metrics); null: the Inception score, and FID if there is a reference",
     )
 
     def __post_init__(self) -> None:
@@ -224,7 +224,7 @@ class SemiSupervisedRecipe(Recipe):
     consistency: float = value(
         0.0, minimum=0, help="Weight of || D(G(z)) - D(G(z + d)) ||^2 (published: 0.001)"
     )
-    consistency_distance: float = value(1e-5, minimum=0, help="Norm of its d")
+    consistency_distance: float = value(1e-5, minimum=0, help="Norm of d in the consistency loss")
     virtual_adversarial: float = value(
         0.0, minimum=0, help="Weight of the virtual adversarial loss (published: 1)"
     )
@@ -232,40 +232,50 @@ class SemiSupervisedRecipe(Recipe):
         0.3, above=0, help="Norm of its perturbation of an image (published for MNIST: 0.3)"
     )
     transformed: float = value(
-        0.0, minimum=0, help="Weight of the loss of images that are moved, stretched and slanted"
+        0.0, minimum=0, help="Weight of the consistency loss under random affine transformations"
     )
     transformed_shift: float = value(
-        0.1, minimum=0, below=1, help="Their largest shift, a share of the side"
+        0.1, minimum=0, below=1, help="Largest translation in `transformed`, a fraction of the side"
     )
     transformed_zoom: float = value(
-        0.1, minimum=0, below=1, help="The largest change of their scales"
+        0.1, minimum=0, below=1, help="Largest relative change of scale in `transformed`"
     )
-    transformed_shear: float = value(0.2, minimum=0, help="The largest slant, pixels per pixel")
+    transformed_shear: float = value(
+        0.2, minimum=0, help="Largest shear in `transformed`, pixels per pixel"
+    )
     transformed_threshold: float = value(
-        0.8, minimum=0, below=1, help="Least certainty of a class that an unlabelled image keeps"
+        0.8,
+        minimum=0,
+        below=1,
+        help="Least class probability of an unlabelled image used in `transformed`",
     )
     # It scales with `epochs`: a run that is resumed with more epochs goes on by the longer
     # schedule, which is not what it would have done had it begun with as many.
     learning_rate_decay: float = value(
-        0.0, minimum=0, maximum=1, help="Last part of the epochs, where the rates fall to 0"
+        0.0,
+        minimum=0,
+        maximum=1,
+        help="Fraction of the epochs, at the end, over which the learning rates decay to 0",
     )
     learning_rate_schedule: str = value(
-        "linear", choices=_SCHEDULES, help="How they fall (linear: by the epoch, else by the step)"
+        "linear",
+        choices=_SCHEDULES,
+        help="Shape of the learning rate decay (linear: per epoch; cosine: per step)",
     )
     generator_learning_rate: float | None = value(
         None, above=0, help="Learning rate of the generator, or null: learning_rate"
     )
     generator_beta_1: float | None = value(
-        None, minimum=0, below=1, help="Its decay of the first moment, or null: beta_1"
+        None, minimum=0, below=1, help="beta_1 of the generator's optimizer; null: beta_1"
     )
     beta_2: float = value(0.999, minimum=0, below=1, help="Decay of the second moments")
     generator_beta_2: float | None = value(
-        None, minimum=0, below=1, help="The generator's, or null: beta_2"
+        None, minimum=0, below=1, help="beta_2 of the generator's optimizer; null: beta_2"
     )
     average_rate: float = value(
         1e-4, minimum=0, below=1, help="Rate of the discriminator's averaged parameters"
     )
-    average_start: int = value(0, minimum=0, help="Steps before their average begins")
+    average_start: int = value(0, minimum=0, help="Steps before averaging of the parameters starts")
     labels_per_class: int | None = value(10, minimum=1, help="Labels per class, or null: all")
     labels_file: str | None = value(None, help="File of labels, one per line, -1 for none")
     labels_part: str = value(
@@ -274,7 +284,7 @@ class SemiSupervisedRecipe(Recipe):
     balance: bool | str = value(
         True,
         choices=(True, False, "original"),
-        help="Take as many labels of the file for every class (original: see data.load)",
+        help="Use equally many labels per class from the file (original: see data.load)",
     )
     labeled_batch_size: int | None = value(
         None, minimum=1, help="Labelled images per step, or null: batch_size"
@@ -290,7 +300,7 @@ class SemiSupervisedRecipe(Recipe):
         choices=(*INITIALIZATIONS, "none"),
         help="Images of the data-dependent initialization (none: neither network has one)",
     )
-    initialization_size: int = value(500, minimum=2, help="How many of them")
+    initialization_size: int = value(500, minimum=2, help="Number of images for the initialization")
     initialize_generator: bool = value(False, help="Initialize the generator from data as well")
     seed_data: int = value(
         1, minimum=0, maximum=LARGEST_SEED, help="Seed of the choice of the labelled images"
@@ -306,8 +316,12 @@ class ImageNetRecipe(Recipe):
 
     skip_unreadable: bool = value(False, help="Leave out damaged images instead of stopping")
     steps_per_epoch: int = value(1000, minimum=1, help="Steps from one checkpoint to the next")
-    labels: bool = value(True, help="Train on the labels; without, the discriminator has one logit")
-    smoothing: float = value(0.25, minimum=0, below=1, help="Real images have the target 1 - this")
+    labels: bool = value(
+        True, help="Use the class labels; without them the discriminator has a single logit"
+    )
+    smoothing: float = value(
+        0.25, minimum=0, below=1, help="One-sided label smoothing: real targets are 1 - smoothing"
+    )
     generator_target: float = value(
         0.375, above=0, maximum=1, help="Target of generated images in the generator's loss"
     )

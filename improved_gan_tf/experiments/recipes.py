@@ -42,10 +42,10 @@ def get(name: str | os.PathLike | Recipe) -> Any:
 
 
 def register(recipe: Recipe, experiment: Any = None) -> None:
-    """Makes a recipe known by its name, in this process.
+    """Makes a recipe available by its name in this process.
 
-    A run of it is loaded where it is registered too; to use the commands on it, write it into a
-    file, which the run keeps.
+    A run of it can only be loaded in a process that registers the recipe too. For use with the
+    command line, write the recipe to a file instead; the run keeps a copy of the file.
 
     Args:
         recipe: A recipe with a name of its own. One that was registered before is replaced.
@@ -90,7 +90,7 @@ def to_config(recipe: Recipe) -> dict[str, Any]:
     given = {name: getattr(recipe, name) for name in values(type(recipe))}
     config = {
         "kind": recipe.kind,
-        # Without `expected`, which is as the version that reads it knows it.
+        # `expected` is not saved: it is read from the recipe of the installed version.
         "recipe": {"name": recipe.name, "summary": recipe.summary, **given},
         "overrides": {name: value for name, value in flat(recipe).items() if name in differing},
     }
@@ -112,7 +112,7 @@ def from_config(config: Mapping[str, Any], code: RecipeFile | None = None) -> An
     """
     if config.get("kind") == WITHOUT_RECIPE:
         raise UserError(
-            "the run has no recipe: its model was made and trained in Python, where it goes on by "
+            "the run has no recipe because its model was built in Python; continue it there with "
             "callbacks.standard(..., resume=True)"
         )
     given = config.get("recipe")

@@ -145,7 +145,17 @@ def _train(recipe, folder, data_dir, resume, verbose, strategy, chief):
 
 
 def evaluate(recipe: Recipe | str, data: Any, gan: Any) -> dict[str, Any]:
-    """The errors and losses of a model on the test set, by name; see `Experiment.evaluate`."""
+    """Evaluates a model on the test set.
+
+    Args:
+        recipe: A recipe or what names one, see `get`.
+        data: The data, as `load_run` or `load_data` returns them.
+        gan: The model.
+
+    Returns:
+        A dictionary of errors (fractions in 0..1) and losses (nats) by name, see
+        `Experiment.evaluate`.
+    """
     return experiment(recipe).evaluate(gan, data)
 
 
@@ -156,14 +166,16 @@ def load_run(
 
     Args:
         out: The run's folder.
-        data_dir: Where the data are looked for; None (default): in the folder that training was
-            given.
-        data: Data in place of the recipe's, a name or what `data.load` takes or returns; a run
-            that `callbacks.standard` began needs them. None (default): the recipe's.
+        data_dir: The TFDS data folder. None (default): the one that training used.
+        data: Data to use instead of the recipe's: a name, or what `data.load` takes or returns.
+            Required for a run that `callbacks.standard` started. None (default): the recipe's data.
+
+    Returns:
+        A tuple (recipe, data, gan, number of epochs trained).
 
     Raises:
-        UserError: The folder is not a run's, has no checkpoint yet or a damaged one, or the data
-            are absent.
+        UserError: The folder does not contain a run, its newest checkpoint is missing or damaged,
+            or the data are not available.
     """
     recipe = _checkpointed(out)
     place = data_dir or RunFolder(out).config().get("data_dir")
@@ -174,10 +186,17 @@ def load_run(
 
 
 def load_generator(out: str | os.PathLike) -> tuple[Any, Any, int]:
-    """Loads a run without its data: its recipe, model at the last checkpoint, epochs done.
+    """Loads the recipe and the model of a run, without its data.
+
+    Args:
+        out: The run's folder.
+
+    Returns:
+        A tuple (recipe, gan, number of epochs trained), the model at the last checkpoint.
 
     Raises:
-        UserError: As `load_run`, but for the data.
+        UserError: The folder does not contain a run, or its newest checkpoint is missing or
+            damaged.
     """
     recipe, folder = _checkpointed(out), RunFolder(out)
     try:

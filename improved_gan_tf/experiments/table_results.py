@@ -185,14 +185,14 @@ def notes(table: Mapping[str, Any]) -> list[str]:
         said.append(f"Not finished: {left} of the {table['runs']} runs.")
     if any(row["difference"] for row in table["rows"]):
         said.append(
-            "Better or worse than the paper: Welch's t-test at 5 %, the paper's deviation taken as "
-            "that of its ten runs; equal: no difference is shown."
+            "Better or worse than the paper: significant at 5 % in Welch's t-test, which takes the "
+            "paper's deviation as that of ten runs; equal: the difference is not significant."
         )
     seen = [row for row in table["rows"] if row["ensemble"] and row["ensemble"]["labels"]]
     if any(row["ensemble"]["labels"] > row["labels"] for row in seen):
         said.append(
-            "The runs of an ensemble have other labelled images each, so that together they know "
-            "more labels than one; --seed-data gives all of them the same."
+            "The runs of an ensemble use different labelled images, so the ensemble has seen more "
+            "labels than a single run; use --seed-data to label the same images in all runs."
         )
     return said
 

@@ -331,7 +331,7 @@ def _refuse_twice(what: str, given: Sequence) -> None:
         raise UserError(f"name at least one {what}")
     for each in given:
         if list(given).count(each) > 1:
-            raise UserError(f"the {what} {each} is there twice; name each once")
+            raise UserError(f"the {what} {each} is given twice; give each once")
 
 
 def _seeded(recipe: Recipe, row: Row, seed: int, order: Order) -> Recipe:

@@ -101,6 +101,6 @@ def write(path: str | os.PathLike) -> Path:
     if path.suffix != ".py":
         raise UserError(f"{path} does not end in .py; name a Python file")
     if path.exists():
-        raise UserError(f"{path} is there already and is left as it is; name another file")
+        raise UserError(f"{path} already exists and is not overwritten; choose another file name")
     name = re.sub(r"[^\w-]", "-", path.stem).replace("_", "-").lower()
     return write_text(path, _TEMPLATE.format(file=path, name=name))

@@ -10,7 +10,7 @@ from improved_gan_tf.layers.checks import check_joint_batch, check_shape
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
 class CrossBatchNorm(keras.layers.Layer):
-    """Normalises half of the channels by the real examples, the other half by the generated ones.
+    """Batch normalization whose statistics are those of only the real, or only the fake, examples.
 
     For a joint batch, real examples first, with C channels, mean m0 and population variance v0 of
     the first C / 2 channels over the first half of the examples (and height and width), m1 and v1

@@ -45,13 +45,13 @@ def walk(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
 
 
 def couples_examples(model: keras.layers.Layer) -> bool:
-    """Returns whether an output depends on other examples of its batch in training.
+    """Returns whether, in training, an output depends on other examples in its batch.
 
-    A layer says so by an attribute `couples_examples = True`, also one of your own. Keras'
-    `BatchNormalization`, which has no such attribute, is the exception that is known here.
+    This holds for a layer, including a custom one, with the attribute `couples_examples = True`.
+    Keras' `BatchNormalization`, which has no such attribute, is recognized as a special case.
 
     Args:
-        model: A model or layer; everything inside it is asked, see `walk`.
+        model: A model or layer; all layers nested inside it are checked, see `walk`.
 
     Example:
     >>> couples_examples(keras.Sequential([layers.MinibatchDiscrimination(100)]))

@@ -13,13 +13,13 @@ class Dense(keras.layers.Dense):
     """`keras.layers.Dense`, with `matmul_precision`.
 
     Args:
-        units: Units, an integer.
-        matmul_precision: "float32" (the default): as Keras computes. "bfloat16": in training, the
-            factors of every product, forwards and backwards, are rounded to bfloat16 and their
-            products summed in float32, see `products.rounded_product`; weights, activations and
-            everything else stay float32, and so does what is not training. A layer that computes in
-            another type than float32 is as with "float32".
-        **kwargs: As `keras.layers.Dense`.
+        units: The number of output units, an integer.
+        matmul_precision: A string, "float32" (the default) or "bfloat16". With "float32" the layer
+            is identical to `keras.layers.Dense`. With "bfloat16", the inputs of each matrix
+            multiplication of the forward and backward pass are rounded to bfloat16 during training
+            and accumulated in float32 (see `products.rounded_product`); weights, activations and
+            inference stay in float32. It has no effect if the compute dtype is not float32.
+        **kwargs: Arguments of `keras.layers.Dense`.
 
     Input: (N, ..., K). Output: (N, ..., units).
     Raises: `ValueError` for another precision.

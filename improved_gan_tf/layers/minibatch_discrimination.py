@@ -25,8 +25,9 @@ class MinibatchDiscrimination(DataDependent, keras.layers.Layer):
     batches. `initialize_from_data` sets log_weight_scale so that the mean distance to the nearest
     neighbour is 2 for every kernel, and the bias so that the features have mean 0. Large problems
     are computed in tiles, so that memory does not grow as N^2 K D (D6). On a replica of a
-    `tf.distribute` strategy, which has N examples of a batch of R N, the sum over its own examples
-    is multiplied by (R N - 1) / (N - 1), to be on the average that over the whole batch (D23).
+    `tf.distribute` strategy, which sees only N of the R N examples of a batch, the sum over its own
+    examples is multiplied by (R N - 1) / (N - 1), so that its expectation is the sum over the whole
+    batch (D23).
 
     Args:
         num_kernels: K, the number of features to append (the paper's B), an integer from 1.

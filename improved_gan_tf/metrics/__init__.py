@@ -1,8 +1,8 @@
-"""Figures of generated images: the Inception score (section 4) and those after it.
+"""Metrics of generated images: the Inception score (section 4), FID, KID and later metrics.
 
-By Inception or by another classifier. `evaluate` computes any of them from one pass over the
-images; the others are short forms of it, or compute one from features. A chapter for users is in
-README.md.
+They use the Inception network or another feature extractor. `evaluate` computes any number of them
+in one pass over the images; the other functions are shortcuts for it, or compute a single metric
+from features. See README.md in this folder for a user guide.
 """
 
 from improved_gan_tf.metrics.callbacks import InceptionScore, ScoreCallback

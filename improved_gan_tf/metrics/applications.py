@@ -71,8 +71,8 @@ def load_application(
                 f"{weights} cannot be loaded as weights of {name} without its top ({reason})"
             ) from error
         raise UserError(
-            f"the weights of {full} could not be had ({reason}); where there is a network, run "
-            f"keras.applications.{name}(include_top=False) and bring the file that it leaves in "
-            "~/.keras/models to the same place here, or name it with --weights FILE"
+            f"the weights of {full} could not be downloaded ({reason}); on a machine with internet "
+            f"access, run keras.applications.{name}(include_top=False) and copy the file that it "
+            "writes to ~/.keras/models to the same place here, or pass it with --weights FILE"
         ) from error
     return FeatureExtractor(model, full, found[0] if found else None, resize)

@@ -94,15 +94,16 @@ class InceptionScore(keras.metrics.Metric):
 
 
 class ScoreCallback(keras.callbacks.Callback):
-    """Scores the generator at the ends of epochs and adds the figures to the logs.
+    """Scores the generator at the end of epochs and adds the metrics to the logs.
 
-    `inception_score` and `inception_score_std`, and with a reference `fid`, or what `metrics`
-    names, join the epoch's logs: a history, and a CSV log or TensorBoard later in the list of
-    callbacks, keep them.
+    By default it adds `inception_score` and `inception_score_std` to the epoch's logs, and `fid` if
+    there is a reference; `metrics` selects others. They appear in the `History`, and in the output
+    of callbacks later in the list, such as `CSVLogger` and `TensorBoard`.
 
     Args:
-        count: Integer, the images of a score; the same latent vectors each time. Defaults to 1,000.
-        every: Integer, the epochs from one score to the next; the last epoch always has one.
+        count: Integer, the number of images to generate for each score, always from the same latent
+            vectors. Defaults to 1,000.
+        every: Integer, the number of epochs between two scores; the last epoch is always scored.
             Defaults to 1.
         sample: Function `(n, seed)` that returns n images. None (default) is the model's `sample`.
         image_range: `(low, high)`, the values for black and full brightness. None (default): the

@@ -1,4 +1,4 @@
-"""What looks at the images: the base of all extractors, and Inception."""
+"""Feature extractors: the base class, and the Inception network."""
 
 import functools
 import os
@@ -19,7 +19,7 @@ _LARGE = 299 * 299 * 4  # pixels from which an image is smaller once it is resiz
 
 
 class Classifier:
-    """What `evaluate` needs of an extractor: the base of `Inception` and all others.
+    """Base class of the feature extractors that `evaluate` can use, such as `Inception`.
 
     Attributes:
         name: String for the protocol.

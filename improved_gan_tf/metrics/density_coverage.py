@@ -1,16 +1,18 @@
-"""Density and coverage of generated images: precision and recall that outliers do not mislead.
+"""Density and coverage of generated images: precision and recall that are robust to outliers.
 
-A ball lies about each real image, as far as its k-th nearest other real one.
+Each real image is the center of a ball whose radius is the distance to its k-th nearest neighbor
+among the other real images.
 
     density  = 1/k mean_j #{real balls that g_j lies in}
     coverage = mean_i 1[some generated image lies in the ball of r_i]
 
-One real outlier has a large ball: whatever lies in it counts as fully for precision as what lies in
-all others, and for density as in one of many. Images from the real distribution have a density of 1
-on average and a coverage of 1 - prod_{i=1}^{k} (M - i) / (N + M - i): 0.97 at k = 5 and N = M.
+A real outlier has a large ball. A generated image that lies in this ball alone counts fully for
+precision, whereas for density it lies in only one of many balls. Images from the real distribution
+have a density of 1 on average and a coverage of 1 - prod_{i=1}^{k} (M - i) / (N + M - i), which is
+0.97 for k = 5 and N = M.
 
 Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", 2020. A point on the
-rim lies outside, as in the authors' package prdc, to which both are equal.
+boundary of a ball does not belong to it, as in the authors' package prdc, whose values are equal.
 """
 
 from typing import Any

@@ -70,8 +70,8 @@ def evaluate(
             images of any sizes; the path of a folder or an archive of pictures, of an .npy or .npz
             file; the name of a data set; a `Drawn`; `Statistics`, or the path of a file of them,
             which for the Inception score hold all features.
-        classifier: What looks at the images: a `Classifier`, or the name of one as
-            `load_extractor` takes it. None (default) is `Inception()` with the published weights.
+        classifier: The feature extractor: a `Classifier`, or the name of one as `load_extractor`
+            takes it. None (default) is `Inception()` with the published weights.
         reference: The real images, or statistics of them, that all but the Inception score compare
             with.
         labels: The class number of each image, N integers, -1 for none, or the path of a file of
@@ -94,9 +94,10 @@ def evaluate(
         mind_seed: Integer, their seed. Defaults to 2020.
         per_image: Whether the result holds `image_scores` too. Defaults to False.
         keep_statistics: Whether the result holds `statistics` without FID or KID, too.
-        keep_features: Whether these statistics also hold features: True of up to 10,000 images, for
-            KID; "all" of all, with their logits, for every figure. Spatial ones are counted in,
-            where the classifier has them. Defaults to False.
+        keep_features: Whether these statistics also contain features: True keeps those of up to
+            10,000 images, enough for KID; "all" keeps the features and logits of all images, from
+            which every metric can be computed. Spatial features are included if the classifier has
+            them. Defaults to False.
         image_range: `(low, high)`, the values for black and full brightness in images of floats.
             None (default): 0..255.
         count: Integer, the images to use, from the first on. None (default): all.

@@ -90,7 +90,7 @@ class Asked:
                 raise UserError(reason)
         if reference is not None and not names - set(SCORES):
             raise UserError(
-                "the Inception score uses no reference; name what does in metrics=(...): "
+                "the Inception score uses no reference; choose metrics that do with metrics=(...): "
                 f"{', '.join(name for name in METRICS if name not in SCORES)}"
             )
         if "inception_score" in names:

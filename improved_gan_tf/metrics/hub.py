@@ -60,8 +60,8 @@ def load_preset(name: str, resize: str | None = None) -> FeatureExtractor:
         reason = " ".join(str(error).split())[:160]
         raise UserError(
             f"{full} could not be loaded ({reason}); expected a preset with an image converter. "
-            "Without a network: save both where there is one (save_to_preset(FOLDER)), and name "
-            "keras_hub:FOLDER"
+            "Without an internet connection: save backbone and converter elsewhere with "
+            "save_to_preset(FOLDER), and use keras_hub:FOLDER"
         ) from error
     size = converter.image_size or backbone.inputs[0].shape[1:3]
     how = _own_resize(converter, size) if resize is None else resize

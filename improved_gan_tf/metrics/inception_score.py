@@ -68,9 +68,18 @@ def score_from_probabilities(
         shuffle_seed: Integer or None (default).
         zeros: The value of 0 log 0. "limit" (default) takes 0, its limit; "nan" takes NaN, as the
             original does: it has no epsilon, so that one probability of 0 makes its score NaN.
+
+    Returns:
+        `(mean, std)`, as `score_from_logits`.
+
+    Example:
+
+    >>> mean, std = score_from_probabilities(np.eye(20), splits=1)
+    >>> round(mean, 6)
+    20.0
     """
     if zeros not in ("limit", "nan"):
-        raise UserError(f'zeros is "limit" or "nan", not {zeros!r}')
+        raise UserError(f'zeros must be "limit" or "nan", not {zeros!r}')
     p = _checked(np.asarray(probabilities))
     sums = p.sum(axis=1, dtype=np.float64)
     if p.size and not (p.min() >= 0 and np.abs(sums - 1).max() < 1e-3):
@@ -155,7 +164,7 @@ def best_fraction(scores: Any, fraction: float = 0.01) -> np.ndarray:
     [1, 3]
     """
     if not 0 < fraction <= 1:
-        raise UserError(f"the fraction of images to keep lies in (0, 1], not {fraction!r}")
+        raise UserError(f"the fraction of images to keep must be in (0, 1], not {fraction!r}")
     scores = np.asarray(scores)
     if scores.ndim != 1 or not len(scores):
         raise UserError(f"scores have shape {scores.shape}, expected (images,), at least one")
@@ -166,7 +175,7 @@ def best_fraction(scores: Any, fraction: float = 0.01) -> np.ndarray:
 def check_splits(count: int, splits: int) -> None:
     """Raises `UserError` unless `count` images can be divided into `splits` parts."""
     if int(splits) != splits or splits < 1:
-        raise UserError(f"splits is a whole number from 1, not {splits!r}")
+        raise UserError(f"splits must be an integer of at least 1, not {splits!r}")
     if count < splits:
         raise UserError(
             f"{count} images cannot be split into {splits} parts; give more images or fewer splits"

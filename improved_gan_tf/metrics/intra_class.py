@@ -4,9 +4,9 @@ FID_c = |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), over the images of class c 
 FID of all images together does not: classes that are exchanged, and one that always looks the same.
 
 Miyato and Koyama, "cGANs with Projection Discriminator", 2018 (section 4, "intra FID"), who report
-its mean over the classes. A class has fewer images than there are of all, and FID's bias is that of
-their number: compare only with distances of as many images per class. The arithmetic of each class
-is `frechet.py`.
+its mean over the classes. FID is biased by an amount that depends on the number of images, and a
+class has fewer images than the whole set: compare values only for equal numbers of images per
+class. `frechet.py` computes the distance of each class.
 """
 
 from typing import Any

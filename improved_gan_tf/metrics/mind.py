@@ -6,8 +6,8 @@ distance, squared, times 3 F. Two sets that differ by a shift m have 3 |m|^2. Un
 whole distributions and not at mean and covariance alone.
 
 Berthet et al., "MIND: Monge Inception Distance for Generative Models Evaluation", 2026. Equal to
-metric_mind.py of torch-fidelity 0.5, by its draws (`torch_draws.py`): of the larger set a random
-part is taken, as many as the other has.
+metric_mind.py of torch-fidelity 0.5, including its random draws (`torch_draws.py`): if the sets
+differ in size, the larger one is randomly subsampled to the size of the smaller one.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """Training on several replicas of a `tf.distribute` strategy, which share every batch.
 
-What it takes that all replicas have the same parameters, averages and statistics after each step,
-and that a run which was stopped goes on exactly: between two steps all variables are alike.
+After each step all variables (parameters, averages, statistics) are equal on all replicas. An
+interrupted run can therefore be resumed exactly.
 """
 
 import contextlib

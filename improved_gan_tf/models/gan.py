@@ -47,7 +47,7 @@ class GAN(keras.Model):
 
     Attributes:
         image_shape: (height, width, channels) of the images.
-        num_classes: The number of classes that `call` tells apart; None where it is no classifier.
+        num_classes: The number of classes that `call` predicts; None if it is not a classifier.
         latent_range: The ends of the uniform distribution of the latent vectors.
         reported: The names of the losses and errors in the logs of `fit`, in the log's order.
         compile_values: The names of the arguments of `compile` that are saved with the model.
@@ -113,29 +113,31 @@ class GAN(keras.Model):
             generator_optimizer: A Keras optimizer, or a name or configuration of one; None (the
                 default) for `default_optimizer`.
             discriminator_optimizer: Likewise, another object; a `ValueError` if it is the same.
-            historical_averaging: The weight of each player's `HistoricalAveraging` (section 3.3), a
-                float of at least 0, by default 0.0: none, without state or cost. The penalty is
-                part of what the player descends, not of the losses that are reported.
-            metrics: Metrics of Keras, as `keras.Model.compile` takes them, of the labels and the
-                logits of the K classes: in training on the labelled images, in `evaluate` and on
-                validation data with the parameters that `call` uses. None (the default) for none.
-            **kwargs: Arguments of `keras.Model.compile`. `jit_compile` is "auto" by default:
-                `compilation.pays` says whether XLA compiles the steps. `gan.optimizer` is then a
-                `BothOptimizers`, for callbacks that set the learning rate.
+            historical_averaging: The weight of each player's `HistoricalAveraging` penalty (section
+                3.3), a float of at least 0. With 0.0, the default, there is no penalty and no
+                state. The penalty is added to the loss that is minimized, but not to the reported
+                losses.
+            metrics: Keras metrics, as `keras.Model.compile` takes them, or None (the default). They
+                receive the labels and the logits of the K classes: of the labelled images in
+                training, and of the evaluated images, with the parameters that `call` uses, in
+                `evaluate` and validation.
+            **kwargs: Arguments of `keras.Model.compile`. `jit_compile` is "auto" by default, with
+                which `compilation.pays` decides whether XLA compiles the steps. After compiling,
+                `gan.optimizer` is a `BothOptimizers`, for callbacks that set the learning rate.
         """
         if {"optimizer", "loss", "loss_weights"} & set(kwargs):
             own = [*list(inspect.signature(self.compile).parameters)[:-1], "historical_averaging"]
             known = ", ".join(dict.fromkeys([*own, "metrics", "jit_compile"]))
             raise ValueError(
                 "compile takes no optimizer= and no loss=: a GAN has two optimizers, and its "
-                f"losses follow from its objective; the arguments are {known}"
+                f"losses are determined by its objective; valid arguments: {known}"
             )
         both = [
             self.default_optimizer() if given is None else keras.optimizers.get(given)
             for given in (generator_optimizer, discriminator_optimizer)
         ]
         if both[0] is both[1]:
-            raise ValueError("the generator and the discriminator need an optimizer each")
+            raise ValueError("the generator and the discriminator need separate optimizers")
         distributed.check_compile(kwargs.get("jit_compile"), kwargs.get("steps_per_execution", 1))
         if kwargs.setdefault("jit_compile", "auto") == "auto":
             kwargs["jit_compile"] = not kwargs.get("run_eagerly") and compilation.pays(self)
@@ -210,7 +212,7 @@ class GAN(keras.Model):
     def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> keras.callbacks.History:
         """Trains, as `keras.Model.fit`.
 
-        Callbacks that monitor one of `reported` need no `mode`: it should fall.
+        Callbacks that monitor a quantity in `reported` use `mode="min"` unless another is set.
 
         Args:
             x, y: The training data, see the class.
@@ -233,7 +235,7 @@ class GAN(keras.Model):
         return step
 
     def save(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
-        """Saves the whole model as a .keras file, as `keras.Model.save`; HDF5 is refused."""
+        """Saves the model to a .keras file, like `keras.Model.save`. HDF5 is not supported."""
         if str(filepath).endswith((".h5", ".hdf5")):
             raise ValueError(
                 f"a GAN is saved as a .keras file, not {filepath}; its weights alone by "
@@ -269,8 +271,8 @@ class GAN(keras.Model):
 
         Args:
             n: The number of images, an integer from 1.
-            seed: An integer: the same vectors each time, whatever was drawn before. None (the
-                default): others each time, from the model's or from Keras' own random state.
+            seed: An integer, which always gives the same vectors, or None (the default), with which
+                every call draws new ones from the random state of the model or of Keras.
 
         Returns:
             A float array (n, ...); where the generator has several inputs, a list of them.

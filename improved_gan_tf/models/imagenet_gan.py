@@ -34,8 +34,9 @@ class ImageNetGAN(BuiltInInit, GAN):
     of z and noise; then both players move. z is U[-1, 1). `call` is the generator; `sample` draws
     images without the cost of the reference batch.
 
-    A discriminator with one logit makes an ordinary GAN of two classes: u is its logit, there is no
-    class loss and no error, and labels are not looked at. `fit` takes images alone then, too.
+    With a discriminator that has a single logit the model is an ordinary GAN: u is that logit, no
+    class loss and no error are computed, and labels are ignored. `fit` then also accepts a data set
+    of images without labels.
 
     Under a `tf.distribute` strategy every replica has its own z, noise, statistics and minibatch
     features; the gradients and the reported figures are averaged over the replicas (D23). Draws are
@@ -125,7 +126,7 @@ class ImageNetGAN(BuiltInInit, GAN):
                 f"{smoothing!r} and {generator_target!r}"
             )
         if kwargs.get("metrics") and not self.labels:
-            raise ValueError("metrics are of the classes; the discriminator has one logit and none")
+            raise ValueError("metrics need classes, but the discriminator has a single logit")
         super().compile(generator_optimizer, discriminator_optimizer, **kwargs)
         self.smoothing = smoothing
         self.generator_target = generator_target

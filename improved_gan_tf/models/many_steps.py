@@ -49,7 +49,7 @@ def fit(
         ValueError: `y` is given.
     """
     if y is not None:
-        raise ValueError("fit of data in memory takes no y: the data have their labels")
+        raise ValueError("fit takes no y for data in memory, which contain their labels")
     if gan.many_steps is None or gan.many_steps.data is not data:
         gan.many_steps = ManySteps(gan, data)
     steps = gan.many_steps

@@ -82,9 +82,9 @@ class Objective(_Term):
             and "features_fake", the output of the features' layer on unlabelled and generated
             images, float tensors (N, ...), "logits_real" and "logits_fake", (N, K), "images_fake"
             and the "latents" that these are made of, and "encoded", what the model's encoder makes
-            of them; only what it names is computed. Features and logits come from a pass each, with
-            noise of its own.
-            A function of your own is saved with the model if it is registered by
+            of them; only what it names is computed. Features and logits are computed in separate
+            passes of the discriminator, with independent noise.
+            To save a custom function with the model, register it with
             `keras.saving.register_keras_serializable`.
         weight: The factor of the loss, a float, 1.0 by default.
         **values: Other parameters of the function, which are saved too.

@@ -152,10 +152,10 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
             generator_optimizer, discriminator_optimizer: See `GAN`; None (the default) for the
                 MNIST recipe's `InnerEpsilonAdam(3e-3, beta_1=0.5)`.
             objective: The generator's objective, "feature_matching" (the default) or
-                "minibatch_discrimination"; or "supervised": the discriminator alone is trained, on
-                the labelled examples alone (the supervised-only baseline). Or a function of some of
-                (features_real, features_fake, logits_real, logits_fake), an `Objective`, or a list
-                of these, whose sum is the loss.
+                "minibatch_discrimination"; or "supervised", which trains only the discriminator, on
+                only the labelled examples (the supervised-only baseline). Or a function of some of
+                the quantities listed in `Objective`, an `Objective`, or a list of these, whose sum
+                is the loss.
             feature_distance: "squared" (the default) or "absolute", see `losses.feature_matching`.
             generator_steps: Generator updates per discriminator update, an integer; 1 by default.
             unlabeled_weight: The weight of the unsupervised loss, a float, 1.0 by default.
@@ -163,8 +163,8 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
                 function of what these take, or a list of them; None (the default) for none. Their
                 sum is reported as "additional_loss".
             average_start: The number of updates of the discriminator before the average of its
-                parameters begins, an integer, 0 by default; until then `call` uses the current
-                ones. With a low `average_rate` the average is of all later steps alike.
+                parameters starts, an integer, 0 by default; until then `call` uses the current
+                parameters. With a small `average_rate`, all later steps have nearly equal weight.
             **kwargs: `historical_averaging` and `metrics`, see `GAN.compile`, and arguments of
                 `keras.Model.compile`, such as `jit_compile`.
 
@@ -230,10 +230,10 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
 
         Args:
             x: A data set of batches as the class describes; or all images, a float array
-                (N, H, W, C) in `image_range`; or data in memory, such as `data.load` returns: where
-                XLA compiles the steps (`jit_compile`), many of them are then one call, and
-                `validation_data=x.test` is another. `steps_per_execution` is then not looked at,
-                and callbacks see a call as Keras has them see a batch.
+                (N, H, W, C) in `image_range`; or in-memory data as returned by `data.load`. If XLA
+                compiles the steps (`jit_compile`), in-memory data are trained on in calls of up to
+                25 steps, and `validation_data=x.test` is evaluated in one call. In that case
+                `steps_per_execution` is ignored and batch callbacks run once per call.
             y: With arrays, the classes of the images, N integers, -1 where there is none.
             **kwargs: Arguments of `keras.Model.fit`, with arrays also `batch_size`, 32 by default
                 (see `streams.from_arrays`).

@@ -1,8 +1,8 @@
-"""Terms of the discriminator's loss by which near images have like logits; see `DiscriminatorTerm`.
+"""Consistency terms of the discriminator's loss: similar images should have similar logits.
 
     gan.compile(discriminator_terms=[DiscriminatorTerm(virtual_adversarial, radius=0.3)])
 
-What they take is what a `DiscriminatorTerm` is given by name, and their own values.
+Their parameters are the quantities that a `DiscriminatorTerm` passes by name, and own options.
 """
 
 from collections.abc import Callable
@@ -109,14 +109,15 @@ def transformed(
     shear: float = 0.2,
     threshold: float = 0.8,
 ) -> Any:
-    """Images that `random_affine` has transformed (T) keep their classes.
+    """Consistency of the classes under random affine transformations T (`random_affine`).
 
         L_supervised(T(x), y) of the labelled images
         + mean [max_k p_k > threshold] KL(p || p(y | T(x))) of the unlabelled ones
 
-    p are the probabilities of x itself by the averaged parameters, without noise, constants: the
-    average is a better classifier than what is being trained, and where it is not certain it
-    teaches nothing. The mean is over all images, these too.
+    p are the class probabilities of the untransformed x, computed with the averaged parameters and
+    without noise; no gradient flows through them. The averaged classifier acts as a teacher because
+    it is more accurate than the current one. Unlabelled images whose largest probability is not
+    above the threshold contribute 0, but still count in the mean.
 
     Args:
         labels: y, an integer tensor (N,).
@@ -145,7 +146,7 @@ def transformed(
     logits = discriminator(moved)
     target = tf.stop_gradient(averaged(images_unlabeled))
     certain = tf.reduce_max(tf.nn.softmax(target), axis=-1, keepdims=True) > threshold
-    # From itself, a constant, it diverges by 0 and without a gradient.
+    # The divergence of the target from itself is 0 and has no gradient.
     near = tf.where(certain, logits[count:], target)
     return losses.supervised(labels, logits[:count]) + losses.divergence(target, near)
 

@@ -48,7 +48,7 @@ def from_arrays(x: Any, y: Any, batch_size: int, seed: int | None) -> tf.data.Da
     labels = np.where(np.isnan(y.astype("float64")), -1, y).astype("int32")
     labeled = np.flatnonzero(labels >= 0)
     if not len(labeled):
-        raise ValueError("no image is labelled; y needs classes from 0, and -1 where it has none")
+        raise ValueError("no image is labelled; y must hold classes from 0, and -1 for no label")
     if not 1 <= batch_size <= len(x):
         raise ValueError(f"batch_size must be from 1 to the {len(x)} images, not {batch_size!r}")
 

@@ -53,7 +53,7 @@ def generator(
     factor = 2 ** len(channels)
     if image_shape[0] % factor or image_shape[1] % factor:
         raise ValueError(
-            f"image_shape must be that of images whose sides {factor} divides, not {image_shape}"
+            f"height and width of image_shape must be multiples of {factor}, not {image_shape}"
         )
     maps = (image_shape[0] // factor, image_shape[1] // factor, channels[0])
     check_at_least(1, latent_dim=latent_dim)

@@ -111,8 +111,8 @@ class _Recorded:
             self.layer.call = call
         if len(outputs) != 1:
             raise ValueError(
-                f"the layer {self.layer.name} must be called once by {self.model.name} for each "
-                f"batch, not {len(outputs)} times, to be the features"
+                f"{self.model.name} must call the features layer {self.layer.name} exactly once "
+                f"per batch, not {len(outputs)} times"
             )
         return outputs[0]
 

@@ -187,7 +187,7 @@ class RunFolder:
                 raise UserError(f"{path} is there and is no folder; move it away")
         for path in (self.path / _RESULTS, self.real):
             if path.exists() and not path.is_file():
-                raise UserError(f"{path} is there and is no file; move it away")
+                raise UserError(f"{path} exists but is not a file; move it away")
 
     def config(self) -> dict:
         """The configuration that the run began with; `UserError` where there is none."""

@@ -141,12 +141,12 @@ def _bad(*words):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        _bad("table-1", "--seeds", "1", "1", "the seed 1 is there twice; name each once"),
+        _bad("table-1", "--seeds", "1", "1", "the seed 1 is given twice; give each once"),
         _bad("table-1", "--jobs", "1000", "--jobs 1000: this process may use "),
         _bad("table-1", "--shard", "3/2", "shard 3/2 is out of range; name 1/2 to 2/2"),
         _bad("table-1", "--shard", "0/2", "shard 0/2 is out of range"),
         _bad("table-1", "--shard", "half", "--shard takes I/N, for example 1/4, not 'half'"),
-        _bad("table-1", "--labels-per-class", "5", "5", "the number of labels 5 is there twice"),
+        _bad("table-1", "--labels-per-class", "5", "5", "the number of labels 5 is given twice"),
         _bad("table-1", "--recipe", "digit", "no recipe 'digit' (did you mean 'digits'?)"),
         _bad("table-1", "--recipe", "imagenet", "imagenet has no values for table-1"),
         _bad("table-1", "--set", "seed=3", "table-1 sets seed of every run itself"),

@@ -181,7 +181,7 @@ def test_mixed_precision(which):
 def test_refused(which):
     gan = made(which)
     shared = gan.default_optimizer()
-    with pytest.raises(ValueError, match="need an optimizer each"):
+    with pytest.raises(ValueError, match="need separate optimizers"):
         gan.compile(shared, shared)
     inputs = keras.Input((4, 4, 1))
     other = keras.Model(inputs, keras.layers.Flatten(name="features")(inputs))

@@ -193,7 +193,7 @@ def test_nothing_to_score(tmp_path):
             data.as_images(what)
         assert "\n" not in str(error.value)
     (tmp_path / "x.bin").write_bytes(b"12345678" * 100)
-    with pytest.raises(UserError, match="none of the files that hold images"):
+    with pytest.raises(UserError, match="not a file of images"):
         data.as_images(tmp_path / "x.bin")
     for name in ("x.zip", "x.tar", "x.tgz", "x.npz", "x.npy"):
         (tmp_path / name).write_bytes(b"PK\x03\x04 truncated")

@@ -98,7 +98,7 @@ def test_validation_images():
         (images(9), [None] * 9, {}, "no training image is labelled"),
         (images(9), labels(8), {}, "are 8 but the images 9"),
         (images(30), [0, -1, 2] * 10, {}, "class 1 of 3 has no labelled example"),
-        (images(30), [0, -1] * 15, {}, "only one class, '0'; .*have the label -1"),
+        (images(30), [0, -1] * 15, {}, "only one class, '0'; .*images have label -1"),
         (images(3), [0, 1, -1], {}, "no image is left for testing"),
         (images(9), labels(9), {"test": images(3)}, "test was given as ndarray; expected .images,"),
         (images(9), labels(9), {"unlabeled": images(9) / 255}, "unlabelled images 4 x 4 x 1 float"),
@@ -183,7 +183,7 @@ def test_folder(tmp_path, part, folder):
 def test_folder_of_one_class(tmp_path):
     for i in range(5):
         picture(tmp_path / "unsorted" / f"{i}.png", i)
-    message = "has only one class, 'unsorted'; .*belong into a folder 'unlabeled'"
+    message = "has only one class, 'unsorted'; .*into a folder 'unlabeled'"
     refusal_of(data.load)(message, f"folder:{tmp_path}", 1, batch_size=2)
 
 

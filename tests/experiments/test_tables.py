@@ -107,9 +107,9 @@ def test_what_is_reduced():
 
 def test_refusals():
     fails(r"no table 'tabel-1' \(did you mean 'table-1'\?\); choose one of table-1, ", "tabel-1")
-    fails("the seed 2 is there twice; name each once", seeds=[2, 1, 2])
-    fails("the number of labels 5 is there twice", labels_per_class=[5, 5])
-    fails("the row minus-L is there twice", "table-3", rows=["-L", "ours", "minus-L"])
+    fails("the seed 2 is given twice; give each once", seeds=[2, 1, 2])
+    fails("the number of labels 5 is given twice", labels_per_class=[5, 5])
+    fails("the row minus-L is given twice", "table-3", rows=["-L", "ours", "minus-L"])
     fails("table-3 has no row 'our' .did you mean 'ours'", "table-3", rows=["our"])
     fails("table-3 has no row 'our' .did you mean 'ours'", "table-3", row_seeds={"our": [1]})
     fails("table-3 has no rows by labels", "table-3", labels_per_class=[5])

@@ -21,7 +21,7 @@ def test_the_template(tmp_path, monkeypatch, capsys):
     assert re.search(r"^generator.units +128", shown, re.M)
     before = (tmp_path / "My recipe.py").read_text()
     assert cli.main(["recipes", "--new", "My recipe.py"]) == 2
-    assert "My recipe.py is there already" in capsys.readouterr().err
+    assert "My recipe.py already exists" in capsys.readouterr().err
     assert (tmp_path / "My recipe.py").read_text() == before
     assert cli.main(["recipes", "--new", "mine.txt"]) == 2
     assert "does not end in .py" in capsys.readouterr().err

@@ -101,7 +101,10 @@ def test_what_cannot_work_says_why(run, tmp_path, capsys):
     out = str(run[0])
     for arguments, message in (
         (["evaluate", out], "mine has no recipe that names its data; name them by --data"),
-        (["train", "digits", "--resume", "--out", out], "the run has no recipe: its model was"),
+        (
+            ["train", "digits", "--resume", "--out", out],
+            "the run has no recipe because its model was",
+        ),
     ):
         assert cli.main(arguments) == 2
         shown = capsys.readouterr().err

@@ -171,10 +171,11 @@ def test_refusals_come_before_the_work(pixels):
         ({"metrics": ("fid",)}, "fid needs a reference"),
         (
             {"reference": pixels},
-            "the Inception score uses no reference; name what does in metrics=.* fid, sfid, kid",
+            "the Inception score uses no reference; choose metrics that do with metrics=.* fid, "
+            "sfid, kid",
         ),
         ({"splits": 98}, "97 images cannot be split into 98 parts"),
-        ({"splits": 1.5}, "splits is a whole number"),
+        ({"splits": 1.5}, "splits must be an integer"),
         (
             {"metrics": ("fid",), "reference": reference},
             "statistics by other .* cannot be compared",

@@ -120,9 +120,9 @@ def test_keras_applications_without_a_network(monkeypatch):
         raise Exception("URL fetch failure on https://storage:\n None")
 
     monkeypatch.setattr(keras.applications, "MobileNet", offline)
-    _refused("could not be had .URL fetch failure on https://storage: None.; where there is a "
-             "network, run keras.applications.MobileNet.include_top=False. and bring the file that "
-             "it leaves in ~/.keras/models .* or name it with --weights FILE",
+    _refused("could not be downloaded .URL fetch failure on https://storage: None.; on a machine "
+             "with internet access, run keras.applications.MobileNet.include_top=False. and copy "
+             "the file that it writes to ~/.keras/models .* or pass it with --weights FILE",
              "keras_applications:MobileNet")  # fmt: skip
 
 
@@ -208,7 +208,7 @@ def test_keras_hub(presets, pictures, name, resized, features):
 
 def test_what_keras_hub_refuses(presets, tmp_path):
     folder, _, _ = presets
-    _refused("could not be loaded .*expected a preset with an image converter. Without a network",
+    _refused("could not be loaded .*expected a preset with an image converter. Without an internet",
              "keras_hub:no_such_preset")  # fmt: skip
     _refused("could not be loaded", f"keras_hub:{folder / 'texts'}")
 

@@ -42,7 +42,9 @@ def test_images_alone_or_with_labels():
     assert set(plain_gan().test_step(images)) == set(logs[0][0])
     with pytest.raises(ValueError, match=r"needs batches \(images, labels\); without labels give"):
         imagenet_gan().train_step(images)
-    with pytest.raises(ValueError, match="metrics are of the classes; the discriminator has one"):
+    with pytest.raises(
+        ValueError, match="metrics need classes, but the discriminator has a single logit"
+    ):
         plain_gan(metrics=["accuracy"])
 
 

@@ -31,7 +31,7 @@ class InMemory:
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
-    image_shape: tuple[int, ...]
+    image_shape: tuple[int, int, int]
     image_range: tuple[float, float]
     num_classes: int
     scaling: Any

@@ -29,5 +29,6 @@ def check_at_least(least: int, **arguments: Any) -> None:
 def check_weights(**arguments: Any) -> None:
     """Raises a `ValueError` for factors of losses that are not finite numbers of at least 0."""
     for name, value in arguments.items():
-        if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= value < math.inf:
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        if not number or not 0 <= float(value) < math.inf:
             raise ValueError(f"{name} must be a finite number of at least 0, not {value!r}")

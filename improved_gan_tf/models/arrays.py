@@ -116,7 +116,8 @@ def check_validation(gan: Any, num_classes: int | None, arguments: dict[str, Any
     """Checks `validation_data` of arrays, see `check_call`."""
     data = arguments.get("validation_data")
     if isinstance(data, tuple | list) and len(data) == 2:
-        _check_pair(gan, *data, num_classes, " of validation_data")
+        x, y = data
+        _check_pair(gan, x, y, num_classes, " of validation_data")
 
 
 def _check_pair(gan, x, y, num_classes, of):

@@ -26,6 +26,10 @@ class AveragedClassifier(GAN):
         average_steps: The variable that counts its updates.
     """
 
+    average: str
+    average_rate: float
+    averages: list[Any]
+    average_steps: Any
     average_start: int = 0
 
     def add_averages(self, average: str, rate: float) -> None:

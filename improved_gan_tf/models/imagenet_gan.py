@@ -88,7 +88,7 @@ class ImageNetGAN(BuiltInInit, SavedRandomStates, GAN):
         check_at_least(0, seed=seed)
         check_weights(noise=noise)
         self.noise = noise
-        logits = players.output_shape(discriminator)[-1]
+        logits: Any = players.output_shape(discriminator)[-1]
         self.labels: bool = logits != 1
         self._classes = logits - 1 if self.labels else None  # K
         names = [k for k in (*_LOSSES, "error") if self.labels or k not in _OF_LABELS]

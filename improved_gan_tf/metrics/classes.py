@@ -60,8 +60,9 @@ def classes_of(side: Any, given: Any, what: str) -> Classes | None:
         raise UserError(
             f"{what}: {len(numbers)} for {count} images of {side.name}; expected as many"
         )
-    if numbers.size and numbers.min() < -1:
-        raise UserError(f"{what} hold {numbers.min()}; expected class numbers, -1 for unlabelled")
+    wrong = numbers[(numbers < -1) | (numbers >= _MOST)]
+    if wrong.size:
+        raise UserError(f"{what} hold {wrong[0]}; expected class numbers, -1 for unlabelled")
     return Classes(np.asarray(numbers, np.int32), tuple(names))
 
 

@@ -142,6 +142,9 @@ def test_bad_labels(pixels, classifier, tmp_path):
     fails("labels: 96 for 97 images of array; expected", pixels, labels=labels[1:], metrics=BOTH,
           **same)  # fmt: skip
     fails("labels hold -2", pixels, labels=labels - 2, metrics=BOTH, **same)
+    # Beyond 32 bits, in which this one would become class 0.
+    fails("labels hold 4294967296; expected class", pixels, labels=labels + 2**32, metrics=BOTH,
+          **same)  # fmt: skip
     fails("labels hold 0.5; expected class n", pixels, labels=labels + 0.5, metrics=BOTH, **same)
     fails("no figure uses them; name intra_fid or", pixels, labels=labels, metrics="fid", **same)
     alone = np.where(np.arange(97) == 5, 7, labels)

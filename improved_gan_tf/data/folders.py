@@ -197,7 +197,9 @@ class FolderSource(Source):
         import tensorflow as tf
 
         with tf.init_scope(), tf.device("CPU:0"):
-            paths, labels = (tf.constant(values) for values in self._files[split])
+            paths, labels = self._files[split]
+            # As bytes: names of files need not be UTF-8.
+            paths, labels = tf.constant([*map(os.fsencode, paths)]), tf.constant(labels)
         shape = self.one_shape()
         image = decode_tensor(tf.io.read_file(tf.gather(paths, element)), shape[2])
         return self.resizing.tensor(image, shape), tf.gather(labels, element)
@@ -235,7 +237,7 @@ def _decodes(path):
     import tensorflow as tf
 
     try:
-        _decoder()(tf.io.read_file(path))
+        _decoder()(tf.io.read_file(os.fsencode(path)))
     except tf.errors.OpError:
         return False
     return True

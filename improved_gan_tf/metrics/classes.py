@@ -69,6 +69,8 @@ def classes_of(side: Any, given: Any, what: str) -> Classes | None:
 def summary(values: dict[int, float], names: dict[int, str]) -> dict[str, Any]:
     """A figure per class as results hold it: mean and standard deviation over the classes, and the
     value of each by its name."""
+    if not values:
+        raise UserError("no image that could be read has a label; label some of each class")
     found = np.array(list(values.values()))
     named = {names.get(label, str(label)): value for label, value in values.items()}
     return {"mean": float(found.mean()), "std": float(found.std()), "classes": named}

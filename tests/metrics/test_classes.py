@@ -6,7 +6,7 @@ import pytest
 
 from improved_gan_tf import data, images, metrics
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics.classes import Classes
+from improved_gan_tf.metrics.classes import Classes, summary
 from reference import feature_distances, inception_score
 from tests.helpers.features import random_features
 from tests.helpers.one_line import refusal_of
@@ -146,6 +146,8 @@ def test_bad_labels(pixels, classifier, tmp_path):
     fails("labels hold 4294967296; expected class", pixels, labels=labels + 2**32, metrics=BOTH,
           **same)  # fmt: skip
     fails("labels hold 0.5; expected class n", pixels, labels=labels + 0.5, metrics=BOTH, **same)
+    none, per_class = np.full(97, -1), {"metrics": BOTH[1:], "classifier": classifier}
+    fails("needs labelled images, and every label is -1", pixels, labels=none, **per_class)
     fails("no figure uses them; name intra_fid or", pixels, labels=labels, metrics="fid", **same)
     alone = np.where(np.arange(97) == 5, 7, labels)
     fails("class 7 has 1 generated images; the distance within classes takes 2 or more", pixels,
@@ -179,3 +181,4 @@ def test_classes_of_what_was_read():
     assert classes.of_readable(source) is classes
     source.skipped.append("2")
     assert classes.of_readable(source).numbers.tolist() == [0, 1, 3]
+    refusal_of(summary)("no image that could be read has a label", {}, {})

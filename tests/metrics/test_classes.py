@@ -125,6 +125,25 @@ def test_labels_of_a_data_set(pixels, classifier, tmp_path):
     assert list(few.figures[BOTH[1]]["classes"]) == ["cat", "dog"]
 
 
+def test_of_the_first_images_unreadable_ones_are_replaced(pixels, classifier, tmp_path):
+    for i, name in enumerate(("cat", "dog")):
+        for part in ("train", "test"):
+            images.save_folder(tmp_path / "all" / part / name, pixels[4 * i : 4 * i + 4])
+    (tmp_path / "all/train/cat/00002.png").write_bytes(b"no picture")
+    options = {"classifier": classifier, "metrics": (), "keep_features": "all", "count": 5}
+
+    def kept(**more):
+        source = data.as_images(f"folder:{tmp_path / 'all'}", skip_unreadable=True)
+        found = metrics.evaluate(source, **options, **more).statistics.save(tmp_path / "s.npz")
+        return metrics.Statistics.load(found)
+
+    assert kept().labels().tolist() == [0, 0, 0, 1, 1]
+    # Labels that are given are those of the first files; what replaces one has none.
+    assert kept(labels=[4, 3, 2, 1, 0]).labels().tolist() == [4, 3, 1, 0, -1]
+    del options["count"]
+    assert kept().labels().tolist() == [0, 0, 0, 1, 1, 1, 1]
+
+
 def test_labels_of_digits():
     """In the order of the images; those of arrays are not known."""
     digits = data.as_images("digits@test")

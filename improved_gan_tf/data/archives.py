@@ -145,8 +145,8 @@ class PictureImages(Images):
 def unreadable(name: str, reason: Exception | str) -> UserError:
     """The error for a picture that cannot be read."""
     return UserError(
-        f"{name} cannot be read as a picture ({reason}); replace or remove it, or leave such "
-        f"pictures out (skip_unreadable, --skip-unreadable)"
+        f"{name} cannot be read as a picture ({reason}); replace or remove it (skip_unreadable, "
+        f"and --skip-unreadable where a command has it, leave such pictures out)"
     )
 
 

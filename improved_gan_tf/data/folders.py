@@ -52,8 +52,9 @@ def open_folder(path: str, skip: bool = False) -> FolderSource:
     root = Path(path).expanduser()
     name = f"folder:{root}"
     if not root.is_dir():
+        wrong = "this is a file" if os.path.exists(root) else "there is no such folder"
         raise UserError(
-            f"{name}: there is no such folder; expected one with a sub-folder of pictures per class"
+            f"{name}: {wrong}; expected a folder with a sub-folder of pictures per class"
         )
     divided = (root / "train").is_dir() and any(p.is_dir() for p in (root / "train").iterdir())
     inside = root / "train" if divided else root
@@ -161,7 +162,7 @@ class FolderSource(Source):
             ((h, w), first), ((height, width), path), *_ = self._sizes.items()
             raise UserError(
                 f"{self.name}: {path} is {height} x {width} but {first} {h} x {w}; make them "
-                f"equal or choose an image size"
+                f"equal or choose an image size, where that is offered (image_size, --image-size)"
             )
         return super().one_shape()
 

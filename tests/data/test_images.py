@@ -13,6 +13,7 @@ from PIL import Image
 
 from improved_gan_tf import data
 from improved_gan_tf.errors import UserError
+from tests.helpers.one_line import refusal_of
 
 
 def images_of(what, **options):
@@ -95,9 +96,7 @@ def test_lists_of_several_sizes():
     ],
 )
 def test_arrays_that_are_refused(array, message):
-    with pytest.raises(UserError, match=message) as error:
-        images_of(array)
-    assert "\n" not in str(error.value)
+    refusal_of(images_of)(message, array)
 
 
 def test_not_a_number_is_noticed_wherever_it_is():

@@ -114,13 +114,13 @@ def _study(options: argparse.Namespace) -> Any:
         return study
     chosen, count = None, settings.images + KNOWN
     require_tensorflow()
-    best = 1.0 if options.best is None else options.best
-    if count > best * kinds.MOST_IMAGES:
+    fraction = 1.0 if options.best is None else options.best
+    if count > fraction * kinds.MOST_IMAGES:
         raise UserError(
-            f"--images {settings.images} of the best {best:g} by --best need more generated images "
-            f"than {kinds.MOST_IMAGES:,}; ask for fewer images, or for a larger fraction"
+            f"more generated images than {kinds.MOST_IMAGES:,} would be needed; ask for fewer by "
+            "--images, or for a larger fraction by --best"
         )
-    count = math.ceil(count / best)
+    count = math.ceil(count / fraction)
     generated = open_images(options, options.generated, count)
     real = open_images(options, options.real, None)
     if options.best is not None:

@@ -305,3 +305,15 @@ def test_without_terms_nothing_is_reported():
 def test_refused(values, message):
     with pytest.raises(ValueError, match=message):
         semi_supervised_gan(**values)
+
+
+def test_consistency_does_not_move_the_generators_averages():
+    """They count the generated images of a step once, whatever else is drawn near them."""
+    means = []
+    for terms in ([], [DiscriminatorTerm(smoothness.generated_consistency, 0.1, distance=0.5)]):
+        gan = semi_supervised_gan(discriminator_terms=terms)
+        gan._discriminator_step(next(iter(three_streams())))
+        means.append([np.asarray(v) for v in gan.generator.non_trainable_variables])
+    assert np.abs(means[0][0]).max() > 0
+    for plain, near in zip(*means, strict=True):
+        np.testing.assert_array_equal(plain, near)

@@ -303,7 +303,9 @@ def _classifier(options: argparse.Namespace) -> None:
     same = {
         name: vars(options)[name] for name in ("epochs", "seed", "data_dir", "network", "mirror")
     }
-    about = train_classifier(options.data, options.out, verbose=not options.quiet, **same)
+    with warnings.catch_warnings():
+        warnings.showwarning = one_line
+        about = train_classifier(options.data, options.out, verbose=not options.quiet, **same)
     print(
         f"{options.out}: error {100 * about['test_error']:.2f} % on {about['test_images']} test "
         f"images of {about['data']}"

@@ -86,7 +86,8 @@ def test_a_stopped_classifier_is_trained_on(tmp_path, monkeypatch):
             metrics.train_classifier(name, tmp_path / "x.keras", **{**same, **bad})
 
 
-def test_a_damaged_unfinished_training_is_begun_anew(tmp_path, monkeypatch):
+@pytest.mark.filterwarnings("always::UserWarning")
+def test_a_damaged_unfinished_training_is_begun_anew(tmp_path, monkeypatch, capsys):
     images = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 1), np.uint8)
     labels = np.array([0, 1, 0, 1, -1, -1, 0, 1, 0, 1, 0, 1])
     np.savez(tmp_path / "images.npz", x_train=images, y_train=labels, x_test=images[:4],
@@ -117,6 +118,9 @@ def test_a_damaged_unfinished_training_is_begun_anew(tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match=left_out):
         again = metrics.train_classifier(*made, **same)
     assert epochs == [0, 1, 0, 1] and again["test_loss"] == whole["test_loss"]
+    options = ["--data", made[0], "--epochs", "1", "--quiet"]
+    assert cli.main(["classifier", str(made[1]), *options]) == 0
+    assert capsys.readouterr().err == f"warning: npz:{tmp_path}/{left_out}\n"
 
 
 def _command(*arguments):

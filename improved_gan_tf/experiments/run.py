@@ -110,6 +110,8 @@ def _train(recipe, folder, data_dir, resume, verbose, strategy, chief):
     scored = chief and first < recipe.epochs
     score = training_scores.callback(recipe, gan, data_dir) if scored else None
     if chief and resume:
+        if first < recipe.epochs:
+            folder.unfinish()  # before the config says more epochs: a kill leaves no old results
         kept = {**folder.config(), **_place(data_dir)}
         folder.write_config({**kept, **recipes.to_config(recipe)})
     elif chief:

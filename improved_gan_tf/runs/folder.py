@@ -200,6 +200,11 @@ class RunFolder:
         """Writes config.json anew, as where a resumed run is to have more epochs."""
         write_json(self.path / _CONFIG, config)
 
+    def unfinish(self) -> None:
+        """Removes what was kept of the end of a run that is to be trained on."""
+        for name in (_RESULTS, _PROBABILITIES):
+            (self.path / name).unlink(missing_ok=True)
+
     def code(self) -> bytes | None:
         """The content of the recipe's file, which is as the run began; None where it has none.
 

@@ -129,6 +129,19 @@ def test_a_checkpoint_whose_bytes_have_changed_is_not_used(tmp_path, place):
     assert folder.restore(model) == 2 and model.value == 102
 
 
+def test_a_checkpoint_of_another_model_is_not_to_be_removed(tmp_path):
+    folder = RunFolder(tmp_path)
+    for epoch in (1, 2):
+        folder.save_checkpoint(Weights(1), epoch)
+
+    class Other(Weights):
+        def load_weights(self, path):
+            raise ValueError("other layers")
+
+    with pytest.raises(UserError, match=r"other layers\); the file is as it was written"):
+        folder.restore(Other())
+
+
 def test_a_checkpoint_without_a_hash_is_one_of_an_earlier_version(tmp_path):
     folder = RunFolder(tmp_path)
     folder.checkpoints.mkdir()

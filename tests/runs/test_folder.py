@@ -242,16 +242,20 @@ def test_what_is_no_file_is_not_waited_for(tmp_path, name):
 
 @pytest.mark.parametrize(
     "name, message",
-    [("generator", "is no folder"), ("checkpoints", "is no folder"), ("results.json", "no file")],
+    [
+        ("generator", "is no folder"),
+        ("checkpoints", "is no folder"),
+        ("results.json", "not a file"),
+    ],
 )
 def test_what_would_stop_a_run_at_its_end_is_found_by_the_check(tmp_path, name, message):
     folder = RunFolder(write_run(tmp_path / "run", results=None))
     folder.check()
-    if message == "no file":
+    if message == "not a file":
         (folder.path / name).mkdir()
     else:
         (folder.path / name).touch()
-    with pytest.raises(UserError, match=rf"{name} is there and .*{message}; move it away"):
+    with pytest.raises(UserError, match=rf"{name} .* {message}; move it away"):
         folder.check()
 
 

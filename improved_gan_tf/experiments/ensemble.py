@@ -70,7 +70,8 @@ class Ensemble:
         self.runs: list[str] = [str(run) for run in runs]
         self._labels: np.ndarray | None = None
         self._marks: np.ndarray | None = None
-        self._averaged = self._current = np.zeros(())
+        self._averaged: np.ndarray = np.zeros(())
+        self._current: np.ndarray = np.zeros(())
         places: dict[str, str] = {}
         known: dict[str, dict[str, Any]] = {}
         for run in self.runs:

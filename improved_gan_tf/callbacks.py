@@ -200,6 +200,8 @@ class Checkpoint(keras.callbacks.Callback):
     def __init__(self, folder: Folder, keep: int = 2, seconds: float = 0.0):
         super().__init__()
         self.folder = RunFolder(folder)
+        if keep < 1:
+            raise ValueError(f"keep must be at least 1, not {keep!r}")
         self.keep = keep
         self.seconds = seconds
 
@@ -334,6 +336,8 @@ class SampleGrid(keras.callbacks.Callback):
 
     def __init__(self, folder: Folder, count: int = 100, seed: int = 0, every: int | None = None):
         super().__init__()
+        if count < 1:
+            raise ValueError(f"count must be at least 1, not {count!r}")
         self.folder = RunFolder(folder)
         self.count = count
         self.seed = seed

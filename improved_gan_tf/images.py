@@ -84,6 +84,11 @@ def enlarge(images: ArrayLike, factor: int | None = None) -> np.ndarray:
 
     Raises:
         UserError: The images have another form; the factor is below 1.
+
+    Example:
+
+    >>> enlarge(np.zeros((2, 8, 8, 1), np.uint8)).shape
+    (2, 56, 56, 1)
     """
     images = _checked(images)
     if factor is None:
@@ -155,7 +160,8 @@ def save_png(path: str | os.PathLike, image: ArrayLike) -> Path:
 
     Example:
 
-    >>> path = save_png("samples.png", grid(to_uint8(gan.sample(100), *gan.image_range)))
+    >>> sampled = np.random.rand(100, 28, 28, 1)  # of a GAN: gan.sample(100)
+    >>> path = save_png("samples.png", grid(to_uint8(sampled, 0, 1)))  # *gan.image_range
     """
     picture = _picture(_checked(np.asarray(image)[None])[0])
     with temporary(path) as name:
@@ -173,6 +179,11 @@ def save_folder(folder: str | os.PathLike, images: ArrayLike) -> list[Path]:
 
     Raises:
         UserError: The images have another form; the folder is in use or cannot be written.
+
+    Example:
+
+    >>> [path.name for path in save_folder("samples", np.zeros((2, 8, 8, 1), np.uint8))]
+    ['00000.png', '00001.png']
     """
     images = _checked(images)
     folder = Path(os.path.abspath(folder))  # "runs/." has no name to put a neighbour beside
@@ -202,6 +213,10 @@ def save_npz(path: str | os.PathLike, images: ArrayLike, **arrays: ArrayLike) ->
     Raises:
         UserError: The images have another form; an array has another length; the place cannot be
             written.
+
+    Example:
+
+    >>> path = save_npz("samples.npz", np.zeros((2, 8, 8, 1), np.uint8), labels=[0, 1])
     """
     images = _checked(images)
     others: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
@@ -278,6 +293,10 @@ def save_gif(
     Raises:
         UserError: The frames have another form; the rate is out of range; the place cannot be
             written.
+
+    Example:
+
+    >>> path = save_gif("samples.gif", np.zeros((5, 16, 8, 8, 1), np.uint8))
     """
     shown = np.asarray(frames)
     if not 1 <= frames_per_second <= 50:

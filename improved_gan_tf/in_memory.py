@@ -14,6 +14,9 @@ class InMemory:
     Attributes:
         train_images, train_labels: Arrays (N, H, W, C) as stored, and (N,) integers.
         test_images, test_labels: Likewise.
+        image_shape: (height, width, channels).
+        image_range: The scaled values of a black and of a full pixel.
+        num_classes: The number of classes.
         scaling: Has `apply`, which scales float32 pixels of an array or of a tensor.
         batch_size: Unlabelled images of each stream per step.
         labeled_batch_size: Labelled images per step.
@@ -28,6 +31,9 @@ class InMemory:
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
+    image_shape: tuple[int, int, int]
+    image_range: tuple[float, float]
+    num_classes: int
     scaling: Any
     batch_size: int
     labeled_batch_size: int

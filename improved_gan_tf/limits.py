@@ -19,6 +19,11 @@ class Limit:
         variable: The environment variable; a whole number of 1 or more.
         default: The number where it is not set.
         what: What is counted, in the plural.
+
+    Example:
+
+    >>> Limit("IMPROVED_GAN_TF_MAX_CLASSES", 100_000, "classes").value
+    100000
     """
 
     variable: str
@@ -75,7 +80,13 @@ LIMITS = (BYTES, PIXELS, CLASSES, MEMBERS, EXPANSION)
 
 
 def expansion_excess(compressed: int, expanded: int) -> str | None:
-    """The words for a message where `compressed` bytes become too many, otherwise None."""
+    """The words for a message where `compressed` bytes become too many, otherwise None.
+
+    Example:
+
+    >>> expansion_excess(2**20, 300 * 2**20).partition(",")[0]
+    '300 bytes from each compressed byte'
+    """
     if expanded <= FREE:
         return None
     return EXPANSION.excess(-(-expanded // max(compressed, 1)))

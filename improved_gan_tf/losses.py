@@ -56,13 +56,18 @@ def supervised(labels: Any, logits: Any) -> Any:
     large, costs no precision.
 
     Args:
-        labels: y, an integer tensor (N,) of classes in 0..K-1.
+        labels: y, an integer tensor (N,) of classes in 0..K-1. Another number makes the loss NaN:
+            compiled, it would otherwise count as some class without an error.
         logits: l(x) of the labelled images.
     """
     logits = ops.convert_to_tensor(logits)
     logits = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
-    chosen = ops.take_along_axis(logits, ops.expand_dims(ops.cast(labels, "int32"), -1), axis=-1)
-    return ops.mean(ops.log(ops.sum(ops.exp(logits), axis=-1)) - chosen[..., 0])
+    labels = ops.cast(labels, "int32")
+    known = ops.logical_and(labels >= 0, labels < logits.shape[-1])
+    index = ops.expand_dims(ops.where(known, labels, 0), -1)
+    chosen = ops.take_along_axis(logits, index, axis=-1)[..., 0]
+    chosen = ops.where(known, chosen, float("nan"))
+    return ops.mean(ops.log(ops.sum(ops.exp(logits), axis=-1)) - chosen)
 
 
 def unsupervised(logits_unlabeled: Any, logits_fake: Any) -> Any:

@@ -53,6 +53,11 @@ class InnerEpsilonAdam(keras.optimizers.Optimizer):
     def build(self, variables: list) -> None:
         if self.built:
             return
+        if low := {v.dtype for v in variables} & {"bfloat16", "float16"}:
+            raise ValueError(
+                f"InnerEpsilonAdam cannot keep its moments in {low.pop()}; for mixed precision, "
+                "keep the variables in float32 with a policy such as mixed_bfloat16"
+            )
         super().build(variables)
         self._m, self._v = self.add_optimizer_variables(variables, ["momentum", "velocity"])
 

@@ -36,6 +36,11 @@ class Quantity:
         kind: One of `KINDS`: "error" (a fraction in 0..1), "loss" (nats), "score" (of
             generated images), "deviation" (of a score), "rate" (a learning rate), "count",
             "duration" (seconds) or "other".
+
+    Example:
+
+    >>> Quantity("seconds", "time", "time", "duration").text(5025)
+    '1 h 24 min'
     """
 
     key: str
@@ -120,6 +125,11 @@ def quantity(key: str) -> Quantity:
 
     Args:
         key: The name in a log or in results.json.
+
+    Example:
+
+    >>> quantity("my_own_loss").kind
+    'loss'
     """
     if key in _BY_KEY:
         return _BY_KEY[key]
@@ -149,14 +159,26 @@ def labels(keys: Iterable[str]) -> dict[str, str]:
 
 
 def number(value: Any) -> float | None:
-    """`value` as a float where it is a finite number; None for anything else."""
+    """`value` as a float where it is a finite number; None for anything else.
+
+    Example:
+
+    >>> number(3), number("3")
+    (3.0, None)
+    """
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
         return None
     return float(value)
 
 
 def plain(value: Any) -> str:
-    """`value` as it was set: of a recipe, an option or an unknown result."""
+    """`value` as it was set: of a recipe, an option or an unknown result.
+
+    Example:
+
+    >>> plain([True, 0.5, None])
+    'yes, 0.5, none'
+    """
     if value is None or (isinstance(value, dict | list) and not value):
         return "none"
     if isinstance(value, bool):

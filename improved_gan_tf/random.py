@@ -26,6 +26,8 @@ from typing import Any
 import keras
 from keras import ops
 
+# The largest number below 1 of the types to which `uniform` rounds, possibly up.
+_BELOW_ONE = {"bfloat16": 1 - 2.0**-8, "float16": 1 - 2.0**-11}
 _MULTIPLIER_1 = 0x7FEB352D
 _MULTIPLIER_2 = 0x846CA68B - 2**32
 # Multiples of 2^32 over the golden ratio.
@@ -100,7 +102,7 @@ def _positions(shape, key):
 
 
 def uniform(shape: Sequence[Any], seed: Any, dtype: str = "float32") -> Any:
-    """U[0, 1): multiples of 2^-24.
+    """U[0, 1): multiples of 2^-24, in half precision the nearest numbers below 1.
 
     Args:
         shape: A tuple of integers (or scalar tensors).
@@ -112,7 +114,9 @@ def uniform(shape: Sequence[Any], seed: Any, dtype: str = "float32") -> Any:
     >>> np.round(uniform((3,), seed=(1, 2)), 4)
     array([0.5336, 0.583 , 0.4818], dtype=float32)
     """
-    return ops.cast(ops.cast(_shift(_bits(shape, seed), 8), "float32") * 2.0**-24, dtype)
+    found = ops.cast(ops.cast(_shift(_bits(shape, seed), 8), "float32") * 2.0**-24, dtype)
+    largest = _BELOW_ONE.get(keras.backend.standardize_dtype(dtype))
+    return found if largest is None else ops.minimum(found, ops.cast(largest, dtype))
 
 
 def normal(shape: Sequence[Any], seed: Any, dtype: str = "float32") -> Any:

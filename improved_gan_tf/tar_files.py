@@ -2,9 +2,11 @@
 
 import bz2
 import gzip
+import itertools
 import lzma
 import os
 import tarfile
+from collections.abc import Iterator
 from typing import Any
 
 from improved_gan_tf import limits
@@ -33,6 +35,26 @@ def open_tar(path: str | os.PathLike, largest: int) -> tarfile.TarFile:
         raise
 
 
+def read_members(archive: tarfile.TarFile, path: str | os.PathLike) -> Iterator[tarfile.TarInfo]:
+    """Yields the members of an archive from `open_tar`, of which none is kept, in order.
+
+    Raises as reading from it does: a `tarfile.ReadError` too where a member leads back into the
+    archive, which would not end, and a UserError where there are more than the limits allow.
+    """
+    last = -1
+    for number in itertools.count(1):
+        member = archive.next()
+        if member is None:
+            return
+        if member.size < 0 or member.offset <= last:
+            raise tarfile.ReadError(f"a member of {member.size} bytes")
+        if excess := limits.MEMBERS.excess(number):
+            raise UserError(f"{path} has {excess}")
+        last = member.offset
+        yield member
+        archive.members = []  # type: ignore[attr-defined]  # otherwise it keeps them all
+
+
 class _Bounded:
     """A stream of decompressed bytes that counts them."""
 
@@ -46,7 +68,7 @@ class _Bounded:
             raise UserError(f"{self._path} becomes {excess}")
 
     def read(self, size: int) -> bytes:
-        if size > self._largest:
+        if not 0 <= size <= self._largest:  # a negative one would be all that follows
             raise tarfile.ReadError(f"an entry of {size} bytes")
         data = self._stream.read(size)
         self._check(self._stream.tell())

@@ -264,3 +264,10 @@ def test_progress_on_a_terminal(capsys, monkeypatch):
     shown += capsys.readouterr().out
     assert "12/12" in shown and "11/12" in shown and " 1/" not in shown.split("compiling ...")[2]
     assert "s left)" not in shown
+
+
+def test_counts(tmp_path):
+    with pytest.raises(ValueError, match="keep must be at least 1, not 0"):
+        callbacks.Checkpoint(tmp_path, keep=0)
+    with pytest.raises(ValueError, match="count must be at least 1, not 0"):
+        callbacks.standard(tmp_path / "run", samples=0)

@@ -231,3 +231,9 @@ def test_schedule_saved_and_loaded(tmp_path):
 def test_bad_schedules(arguments, message):
     with pytest.raises(ValueError, match=message):
         FinalDecay(*arguments)
+
+
+def test_low_precision():
+    """Its moments could not be kept in it: 1 - beta_2 is 0 in bfloat16."""
+    with pytest.raises(ValueError, match="cannot keep its moments in bfloat16; for mixed prec"):
+        InnerEpsilonAdam().build([keras.Variable([1.0], dtype="bfloat16")])

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import scipy.special
 import scipy.stats
 import tensorflow as tf
@@ -23,6 +24,12 @@ def test_normal_is_normal():
     expected = {1: (0, 1.0), 2: (1, 1.42), 3: (0, 3.88), 4: (3, 9.8)}
     for power, (moment, deviation) in expected.items():
         assert abs(np.mean(x**power) - moment) < 4 * deviation / np.sqrt(N)
+
+
+@pytest.mark.parametrize("dtype, largest", [("bfloat16", 1 - 2**-8), ("float16", 1 - 2**-11)])
+def test_uniform_in_half_precision_is_below_one(dtype, largest):
+    x = random.uniform((N,), (1, 2), dtype)
+    assert float(keras.ops.max(x)) == largest
 
 
 def test_inversion(monkeypatch):

@@ -114,8 +114,13 @@ def _study(options: argparse.Namespace) -> Any:
         return study
     chosen, count = None, settings.images + KNOWN
     require_tensorflow()
-    if options.best is not None:
-        count = math.ceil(count / options.best)
+    fraction = 1.0 if options.best is None else options.best
+    if count > fraction * kinds.MOST_IMAGES:
+        raise UserError(
+            f"more generated images than {kinds.MOST_IMAGES:,} would be needed; ask for fewer by "
+            "--images, or for a larger fraction by --best"
+        )
+    count = math.ceil(count / fraction)
     generated = open_images(options, options.generated, count)
     real = open_images(options, options.real, None)
     if options.best is not None:

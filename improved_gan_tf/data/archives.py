@@ -9,7 +9,6 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import io
-import itertools
 import lzma
 import os
 import tarfile
@@ -28,7 +27,7 @@ from improved_gan_tf.data.pictures import SUFFIXES, Unreadable, decode, is_pictu
 from improved_gan_tf.data.source import Images
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.numpy_files import directory_bytes
-from improved_gan_tf.tar_files import open_tar
+from improved_gan_tf.tar_files import open_tar, read_members
 
 _AHEAD = 4  # pictures in flight per worker
 _BYTES_AHEAD = 1 << 26  # of archives' members in flight
@@ -146,8 +145,8 @@ class PictureImages(Images):
 def unreadable(name: str, reason: Exception | str) -> UserError:
     """The error for a picture that cannot be read."""
     return UserError(
-        f"{name} cannot be read as a picture ({reason}); replace or remove it, or leave such "
-        f"pictures out (skip_unreadable, --skip-unreadable)"
+        f"{name} cannot be read as a picture ({reason}); replace or remove it (skip_unreadable, "
+        f"and --skip-unreadable where a command has it, leave such pictures out)"
     )
 
 
@@ -252,17 +251,11 @@ def _zip_members(path):
 
 def _tar_members(path):
     with open_tar(path, _largest()) as archive:
-        for number in itertools.count(1):
-            member = archive.next()
-            if member is None:
-                break
-            if excess := limits.MEMBERS.excess(number):
-                raise UserError(f"{path} has {excess}")
+        for member in read_members(archive, path):
             names = [member.name]
             if member.issym() or member.islnk():
                 names.append(member.linkname)
             yield names, member.isfile(), member.size, partial(_tar_read, archive, member)
-            archive.members = []  # type: ignore[attr-defined]  # otherwise it keeps them all
         # It takes anything that is no entry for the end. The end is zeros, up to that of the file.
         archive.fileobj.seek(archive.offset)
         length = 0

@@ -52,8 +52,9 @@ def open_folder(path: str, skip: bool = False) -> FolderSource:
     root = Path(path).expanduser()
     name = f"folder:{root}"
     if not root.is_dir():
+        wrong = "this is a file" if os.path.exists(root) else "there is no such folder"
         raise UserError(
-            f"{name}: there is no such folder; expected one with a sub-folder of pictures per class"
+            f"{name}: {wrong}; expected a folder with a sub-folder of pictures per class"
         )
     divided = (root / "train").is_dir() and any(p.is_dir() for p in (root / "train").iterdir())
     inside = root / "train" if divided else root
@@ -161,7 +162,7 @@ class FolderSource(Source):
             ((h, w), first), ((height, width), path), *_ = self._sizes.items()
             raise UserError(
                 f"{self.name}: {path} is {height} x {width} but {first} {h} x {w}; make them "
-                f"equal or choose an image size"
+                f"equal or choose an image size, where that is offered (image_size, --image-size)"
             )
         return super().one_shape()
 
@@ -197,7 +198,9 @@ class FolderSource(Source):
         import tensorflow as tf
 
         with tf.init_scope(), tf.device("CPU:0"):
-            paths, labels = (tf.constant(values) for values in self._files[split])
+            paths, labels = self._files[split]
+            # As bytes: names of files need not be UTF-8.
+            paths, labels = tf.constant([*map(os.fsencode, paths)]), tf.constant(labels)
         shape = self.one_shape()
         image = decode_tensor(tf.io.read_file(tf.gather(paths, element)), shape[2])
         return self.resizing.tensor(image, shape), tf.gather(labels, element)
@@ -235,7 +238,7 @@ def _decodes(path):
     import tensorflow as tf
 
     try:
-        _decoder()(tf.io.read_file(path))
+        _decoder()(tf.io.read_file(os.fsencode(path)))
     except tf.errors.OpError:
         return False
     return True

@@ -42,6 +42,7 @@ class ArrayImages(Images):
         low, floats = 0.0, True
         for chunk in chunks():
             floats = bool(np.issubdtype(chunk.dtype, np.floating))
+            _check_finite(chunk, name)
             low = min(low, float(chunk.min()))
             if chunk.max() > 1 or (floats and image_range is not None):
                 return
@@ -91,12 +92,20 @@ def check_form(shape: tuple[int, ...], dtype: Any, name: str) -> None:
             f"{name}: images of shape {shape}; expected (N, height, width, channels) with 1, 3 or "
             f"4 channels, or (N, height, width){hint}"
         )
-    if not np.issubdtype(dtype, np.number):
-        raise UserError(f"{name}: values of type {dtype}; expected numbers")
+    if np.dtype(dtype).kind not in "iuf":
+        raise UserError(f"{name}: values of type {dtype}; expected integers or floats")
     if 0 in shape:
         raise UserError(f"{name}: shape {shape}; there must be at least one image")
     if excess := limits.PIXELS.excess(shape[1] * shape[2]):
         raise UserError(f"{name}: shape {shape} has {excess}")
+
+
+def _check_finite(images, name):
+    if images.dtype.kind == "f" and not np.isfinite(images).all():
+        raise UserError(
+            f"{name}: some values are NaN or infinite; expected numbers in 0..255 or in a stated "
+            "range: make the images again"
+        )
 
 
 def _chunk(shape, dtype):
@@ -117,7 +126,7 @@ def as_pixels(images: Any, image_range: Range, name: str = "array") -> np.ndarra
         An array of the same shape: uint8, or float32 for floats without a range.
 
     Raises:
-        UserError: Values outside the range, or NaN.
+        UserError: Values outside the range, NaN, or complex.
 
     Example:
 
@@ -125,6 +134,9 @@ def as_pixels(images: Any, image_range: Range, name: str = "array") -> np.ndarra
     array([  0, 255], dtype=uint8)
     """
     images = np.asarray(images)
+    if images.dtype.kind == "c":
+        raise UserError(f"{name}: values of type {images.dtype}; expected integers or floats")
+    _check_finite(images, name)
     if image_range is not None and not np.issubdtype(images.dtype, np.integer):
         from improved_gan_tf.images import to_uint8
 
@@ -135,7 +147,7 @@ def as_pixels(images: Any, image_range: Range, name: str = "array") -> np.ndarra
     if images.dtype == np.uint8:
         return images
     low, high = float(images.min()), float(images.max())
-    if not (low >= 0 and high <= 255):  # NaN fails both
+    if low < 0 or high > 255:
         raise UserError(
             f"{name}: values from {low:g} to {high:g}; expected 0..255, or a stated range "
             "(image_range, --range LOW HIGH)"

@@ -105,7 +105,11 @@ def validation_split(
 
 
 def labeled_indices(
-    labels: Any, labels_per_class: int | None, seed: int = 1, num_classes: int | None = None
+    labels: Any,
+    labels_per_class: int | None,
+    seed: int = 1,
+    num_classes: int | None = None,
+    class_names: Sequence[str] = (),
 ) -> np.ndarray:
     """Chooses the labelled subset as the original scripts do (paper, section 5).
 
@@ -119,6 +123,7 @@ def labeled_indices(
         labels_per_class: The number of labels for each class, at least 1; None for all labels.
         seed: The original's `--seed_data`, 0 <= seed < 2**32, by default 1.
         num_classes: The number of classes; by default the largest label plus one.
+        class_names: One name per class, for messages; none by default.
 
     Returns:
         The places of the labelled images, [num_classes * labels_per_class] int64.
@@ -141,9 +146,8 @@ def labeled_indices(
     if len(permuted) == 0:
         raise UserError("no image is labelled; give every class at least one label")
     classes = int(labels.max()) + 1 if num_classes is None else num_classes
-    balanced = _first_of_each_class(
-        permuted, labels, 1 if labels_per_class is None else labels_per_class, classes
-    )
+    count = 1 if labels_per_class is None else labels_per_class
+    balanced = _first_of_each_class(permuted, labels, count, classes, class_names)
     return permuted if labels_per_class is None else balanced
 
 
@@ -154,6 +158,7 @@ def custom_labeled_indices(
     num_classes: int | None = None,
     balance: bool | str = True,
     true_labels: Any = None,
+    class_names: Sequence[str] = (),
 ) -> np.ndarray:
     """Chooses the labelled images when the labels come from a file, -1 meaning unlabelled.
 
@@ -170,6 +175,7 @@ def custom_labeled_indices(
             labels but not the true labels by which it balances, so that it takes random images,
             labels_per_class * num_classes of them, of no particular class.
         true_labels: The true class numbers, [N] integers, for "original" only.
+        class_names: As for `labeled_indices`.
 
     Returns:
         The places of the labelled images, [L] int64.
@@ -202,7 +208,7 @@ def custom_labeled_indices(
         if labels_per_class is None:
             labels_per_class = int(np.bincount(labels[labeled], minlength=classes).min())
             labels_per_class = max(labels_per_class, 1)  # an empty class is reported below
-        return _first_of_each_class(labeled, labels, labels_per_class, classes)
+        return _first_of_each_class(labeled, labels, labels_per_class, classes, class_names)
     if labels_per_class is None:
         return labeled
     _check_count(labels_per_class)
@@ -273,7 +279,7 @@ def _check_count(labels_per_class):
         raise UserError(f"{labels_per_class} labels per class given; expected 1 or more")
 
 
-def _first_of_each_class(rows, labels, labels_per_class, num_classes):
+def _first_of_each_class(rows, labels, labels_per_class, num_classes, class_names):
     """The first `labels_per_class` of `rows` of each class, class after class."""
     _check_count(labels_per_class)
     classes = labels[rows]
@@ -281,16 +287,18 @@ def _first_of_each_class(rows, labels, labels_per_class, num_classes):
     if len(wrong):
         raise UserError(f"label {wrong[0]} is out of range; expected 0 to {num_classes - 1}")
     counts = np.bincount(classes, minlength=num_classes)
-    rarest = counts.argmin()
+    rarest = int(counts.argmin())
+    name = class_names[rarest] if class_names else str(rarest)
+    called = f"class {rarest}" if name == str(rarest) else f"class {rarest} ({name})"
     if counts[rarest] == 0:
         raise UserError(
-            f"class {rarest} of {num_classes} has no labelled example; every class needs at least "
+            f"{called} of {num_classes} has no labelled example; every class needs at least "
             f"one: label one, or leave the class out (classes count from 0; labels that count from "
             f"1 must be shifted)"
         )
     if labels_per_class > counts[rarest]:
         raise UserError(
-            f"{labels_per_class} labels per class asked for, but class {rarest} has only "
+            f"{labels_per_class} labels per class asked for, but {called} has only "
             f"{counts[rarest]} labelled examples; ask for at most {counts[rarest]}"
         )
     return np.concatenate([rows[classes == j][:labels_per_class] for j in range(num_classes)])

@@ -298,8 +298,9 @@ def load(
             "classifier needs two or more (put pictures without a label into a folder "
             "'unlabeled' next to the class folders; in arrays, unlabelled images have label -1)"
         )
+    class_names, num_classes = source.class_names or (), source.num_classes
     if labels_file is None:
-        chosen = labeled_indices(train[1], labels_per_class, seed_data, source.num_classes)
+        chosen = labeled_indices(train[1], labels_per_class, seed_data, num_classes, class_names)
     else:
         part, (images, true_labels) = (test_split, test) if on_test else (split, train)
         total = n = len(images)
@@ -308,11 +309,12 @@ def load(
             if n == 0:
                 raise UserError(f"{source.name}: {total} test images are too few")
             test = images[n:], true_labels[n:]
-        files, class_names = source.file_names(part)[:n], source.class_names or ()
-        labels = labels_from_file(labels_file, n, source.num_classes, total, files, class_names)
+        files = source.file_names(part)[:n]
+        labels = labels_from_file(labels_file, n, num_classes, total, files, class_names)
         train = images[:n], labels
+        true = true_labels[:n]
         chosen = custom_labeled_indices(
-            labels, labels_per_class, seed_data, source.num_classes, balance, true_labels[:n]
+            labels, labels_per_class, seed_data, num_classes, balance, true, class_names
         )
     unlabeled = np.setdiff1d(np.arange(len(train[1])), chosen) if exclude_labeled else None
     if unlabeled is not None and len(unlabeled) < batch_size:
@@ -337,8 +339,8 @@ def load(
         tested = mixed_order(labels)
         return images[tested], labels[tested]
 
-    shape, classes = source.one_shape(), source.class_names or ()
-    kept = ArraySource(source.name, counts, read, classes, shape, source.maximum)
+    shape = source.one_shape()
+    kept = ArraySource(source.name, counts, read, class_names, shape, source.maximum)
     kept.held_out, kept.num_unlabeled = source.held_out, int(np.count_nonzero(train[1] < 0))
     default = "cifar10" if source.name.startswith("cifar") else "symmetric"
     default = "unit" if source.channels == 1 else default

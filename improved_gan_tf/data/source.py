@@ -170,7 +170,10 @@ class Source:
         """
         height, width, channels = self.image_shape
         if height is None or width is None:
-            raise UserError(f"{self.name}: its images have many sizes; choose an image size")
+            raise UserError(
+                f"{self.name}: its images have many sizes; choose an image size, where that is "
+                f"offered (image_size, --image-size), or data of one size"
+            )
         return height, width, channels
 
     def select(self, split: str | None) -> str:

@@ -14,7 +14,7 @@ import hashlib
 import os
 from typing import NamedTuple
 
-from improved_gan_tf.tar_files import open_tar
+from improved_gan_tf.tar_files import open_tar, read_members
 
 VARIABLE = "IMPROVED_GAN_TF_INCEPTION"  # the environment variable that names a file of weights
 GRAPH_FILE = "classify_image_graph_def.pb"
@@ -69,9 +69,10 @@ def graph_in_archive(path: str | os.PathLike) -> bytes | None:
 
     Raises:
         tarfile.TarError, zlib.error, EOFError, OSError, ValueError: The archive is damaged.
+        UserError: It is above a limit.
     """
     with open_tar(path, LARGEST) as archive:
-        for member in archive:
+        for member in read_members(archive, path):
             if member.isfile() and os.path.basename(member.name) == GRAPH_FILE:
                 if member.size > LARGEST:
                     raise ValueError(f"{member.name} has {member.size} bytes")

@@ -125,6 +125,8 @@ def _load(path: Path, size: int, check: bool) -> Weights:
 def _archived_graph(path: Path, size: int) -> bytes:
     try:
         data = published.graph_in_archive(path)
+    except UserError:
+        raise  # a limit, whose variable it names
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         raise UserError(
             f"{path} is damaged: {size} bytes, the published archive has {published.TGZ_BYTES}; "

@@ -1,4 +1,8 @@
-"""What several layers ask of their arguments and inputs."""
+"""What several layers and models ask of their arguments and inputs."""
+
+import math
+from numbers import Integral, Real
+from typing import Any
 
 
 def check_shape(layer: str, shape: tuple, expected: str, holds: bool) -> None:
@@ -13,8 +17,18 @@ def check_joint_batch(layer: str, shape: tuple) -> None:
     check_shape(layer, shape, expected, shape[0] is None or (shape[0] > 0 and shape[0] % 2 == 0))
 
 
-def check_at_least(least: int, **arguments: int) -> None:
-    """Refuses arguments below `least`."""
+def check_at_least(least: int, **arguments: Any) -> None:
+    """Raises a `ValueError` for arguments that are not integers or below `least`."""
     for name, value in arguments.items():
+        if not isinstance(value, Integral) or isinstance(value, bool):
+            raise ValueError(f"{name} must be an integer, not {value!r}")
         if value < least:
             raise ValueError(f"{name} must be at least {least}, not {value!r}")
+
+
+def check_weights(**arguments: Any) -> None:
+    """Raises a `ValueError` for factors of losses that are not finite numbers of at least 0."""
+    for name, value in arguments.items():
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        if not number or not 0 <= float(value) < math.inf:
+            raise ValueError(f"{name} must be a finite number of at least 0, not {value!r}")

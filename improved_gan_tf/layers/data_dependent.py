@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 
 from improved_gan_tf import keras_compat
 
@@ -27,6 +28,29 @@ class DataDependent:
     def set_from_data(self, inputs: Any) -> None:
         """Sets the weights from the layer's inputs on the batch."""
         raise NotImplementedError
+
+
+def check_spread(layer: keras.layers.Layer, spread: Any, size: Any = 0.0) -> Any:
+    """Returns what a layer divides by, if it can.
+
+    Args:
+        layer: The layer.
+        spread: Standard deviations or distances, a float tensor.
+        size: The size of the numbers that spread so, of which the rounding is a part; 0.0 by
+            default.
+
+    Raises:
+        ValueError: Some of it is 0, NaN or infinite: the batch holds examples that are all the same
+            to the layer, or values that are not finite.
+    """
+    values, size = (keras.ops.convert_to_numpy(x) for x in (spread, size))
+    rounding = 4 * np.finfo(values.dtype).eps * np.abs(size)
+    if not (np.isfinite(values) & (values > rounding)).all():
+        raise ValueError(
+            f"{layer.name} cannot be initialized from this batch: its inputs hold values that are "
+            "not finite, or do not differ between the examples; give different examples"
+        )
+    return spread
 
 
 def walk(layer: keras.layers.Layer) -> list[keras.layers.Layer]:

@@ -8,7 +8,7 @@ from keras import ops
 
 from improved_gan_tf import replicas
 from improved_gan_tf.layers.checks import check_at_least, check_shape
-from improved_gan_tf.layers.data_dependent import DataDependent
+from improved_gan_tf.layers.data_dependent import DataDependent, check_spread
 from improved_gan_tf.layers.similarities import batch_size, mean_nearest, similarities
 
 
@@ -102,7 +102,7 @@ class MinibatchDiscrimination(DataDependent, keras.layers.Layer):
     def set_from_data(self, inputs: Any) -> None:
         """log_weight_scale[k] <- . - log(mean_n min_j distance / 2), bias <- -mean_n f."""
         m = self._projections(inputs)
-        scale = 0.5 * mean_nearest(m)
+        scale = check_spread(self, 0.5 * mean_nearest(m))
         self.log_weight_scale.assign(
             self.log_weight_scale
             - ops.cast(ops.expand_dims(ops.log(scale), -1), self.log_weight_scale.dtype)

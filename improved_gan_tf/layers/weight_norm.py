@@ -7,7 +7,7 @@ from keras import ops
 
 from improved_gan_tf.layers.centered_conv_transpose import CenteredConv2DTranspose
 from improved_gan_tf.layers.checks import check_shape
-from improved_gan_tf.layers.data_dependent import DataDependent
+from improved_gan_tf.layers.data_dependent import DataDependent, check_spread
 from improved_gan_tf.layers.dense import Dense
 
 _OUTPUT_AXIS = {
@@ -127,7 +127,8 @@ class WeightNorm(DataDependent, keras.layers.Wrapper):
         t = ops.cast(t, keras.backend.result_type(t.dtype, "float32"))
         axes = list(range(len(t.shape) - 1))
         mean = ops.mean(t, axis=axes)
-        inverse = self.initial_stddev / ops.sqrt(ops.mean(ops.square(t - mean), axis=axes))
+        spread = ops.sqrt(ops.mean(ops.square(t - mean), axis=axes))
+        inverse = self.initial_stddev / check_spread(self, spread, mean)
         self.g.assign(self.g * ops.cast(inverse, self.g.dtype))
         if self.layer.use_bias:
             self.layer.bias.assign(ops.cast(-mean * inverse, self.layer.bias.dtype))

@@ -21,18 +21,23 @@ class Classes:
     Attributes:
         numbers: The class number of each image, int32 (N,); -1 is unlabelled.
         names: One name per class; empty where classes have numbers alone.
+        own: Whether the numbers are those that the images have, rather than given ones.
     """
 
     numbers: np.ndarray
     names: tuple[str, ...] = ()
+    own: bool = False
 
     def of_readable(self, images: Any) -> "Classes":
-        """Those of the images that were not skipped when they were read."""
+        """Those of the images that were read, of which some may have replaced skipped ones."""
         if not images.skipped:
             return self
         skipped = set(images.skipped)
-        keep = [name not in skipped for name in images.names()]
-        return Classes(self.numbers[keep], self.names)
+        keep = np.array([name not in skipped for name in images.names()])
+        numbers = np.asarray(images.labels() if self.own else self.numbers, np.int32)
+        # Of given numbers there are as many as images were asked for, and none for replacements.
+        numbers = np.append(numbers, np.full(len(keep) - len(numbers), -1, np.int32))
+        return dataclasses.replace(self, numbers=numbers[keep])
 
 
 def classes_of(side: Any, given: Any, what: str) -> Classes | None:
@@ -60,14 +65,17 @@ def classes_of(side: Any, given: Any, what: str) -> Classes | None:
         raise UserError(
             f"{what}: {len(numbers)} for {count} images of {side.name}; expected as many"
         )
-    if numbers.size and numbers.min() < -1:
-        raise UserError(f"{what} hold {numbers.min()}; expected class numbers, -1 for unlabelled")
-    return Classes(np.asarray(numbers, np.int32), tuple(names))
+    wrong = numbers[(numbers < -1) | (numbers >= _MOST)]
+    if wrong.size:
+        raise UserError(f"{what} hold {wrong[0]}; expected class numbers, -1 for unlabelled")
+    return Classes(np.asarray(numbers, np.int32), tuple(names), given is None)
 
 
 def summary(values: dict[int, float], names: dict[int, str]) -> dict[str, Any]:
     """A figure per class as results hold it: mean and standard deviation over the classes, and the
     value of each by its name."""
+    if not values:
+        raise UserError("no image that could be read has a label; label some of each class")
     found = np.array(list(values.values()))
     named = {names.get(label, str(label)): value for label, value in values.items()}
     return {"mean": float(found.mean()), "std": float(found.std()), "classes": named}

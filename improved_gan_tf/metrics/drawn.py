@@ -66,7 +66,11 @@ class Drawn(Images):
 
 
 class FirstImages(Images):
-    """The first `count` of other images, `source`."""
+    """The first `count` of other images, `source`, that can be read.
+
+    Once they were read, labels and names are those of all images up to the last one that was used,
+    the skipped ones included; before, those of the first `count`.
+    """
 
     def __init__(self, source: Images, count: int):
         if count < 1:
@@ -76,16 +80,15 @@ class FirstImages(Images):
         self.source, self.class_names = source, source.class_names
 
     def labels(self) -> np.ndarray | None:
-        """Those of the first `count` images."""
+        """The class number of each image."""
         found = self.source.labels()
-        return None if found is None else found[: self.count]
+        return None if found is None else found[: self.count + len(self.skipped)]
 
     def names(self) -> Iterator[str]:
         """Yields the name of each image."""
-        return itertools.islice(self.source.names(), self.count)
+        return itertools.islice(self.source.names(), self.count + len(self.skipped))
 
     def images(self, prepare: Callable[[np.ndarray], Any], workers: int) -> Iterator[Any]:
         """Yields `prepare(image)` for each image."""
-        for image in itertools.islice(self.source.images(prepare, workers), self.count):
-            self.skipped = self.source.skipped
-            yield image
+        self.skipped = self.source.skipped
+        yield from itertools.islice(self.source.images(prepare, workers), self.count)

@@ -225,8 +225,11 @@ def lacking(
             f"the statistics of {images.name} hold no images to score, nor their logits; give "
             "images, or make them again with all features (keep_features, --save-features)"
         )
-    if name in PER_CLASS and classes[0] is None:
-        return f"{name} needs the images' class labels; give labels (labels, --labels)"
+    if name in PER_CLASS:
+        if classes[0] is None:
+            return f"{name} needs the images' class labels; give labels (labels, --labels)"
+        if (classes[0].numbers < 0).all():
+            return f"{name} needs labelled images, and every label is -1; label some of each class"
     if name in SCORES:
         if not isinstance(images, Statistics) and classifier and not classifier.classifies:
             return (

@@ -156,7 +156,8 @@ def best_fraction(scores: Any, fraction: float = 0.01) -> np.ndarray:
 
     Args:
         scores: Array (N,) of `image_scores_from_logits`.
-        fraction: Float in (0, 1]; ceil(fraction * N) images are chosen. Defaults to 0.01.
+        fraction: Float in (0, 1]; ceil(fraction * N) images are chosen, at least one. Defaults to
+            0.01.
 
     Example:
 
@@ -168,7 +169,7 @@ def best_fraction(scores: Any, fraction: float = 0.01) -> np.ndarray:
     scores = np.asarray(scores)
     if scores.ndim != 1 or not len(scores):
         raise UserError(f"scores have shape {scores.shape}, expected (images,), at least one")
-    count = int(np.ceil(fraction * len(scores) - 1e-9))
+    count = max(1, int(np.ceil(fraction * len(scores) - 1e-9)))
     return np.argsort(-scores, kind="stable")[:count]
 
 

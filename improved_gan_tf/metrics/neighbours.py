@@ -1,8 +1,9 @@
 """Nearest neighbours of features, in blocks: what precision, recall, density and coverage share.
 
 All pairs of N and M images are visited in blocks of float32 squared distances, by matrix products:
-2 N M F operations, and memory for one block beside the features. Distances are exact to float32's
-rounding; what differs by less than that is the same image, at distance 0.
+2 N M F operations, and memory for a few blocks beside the features. Where products nearly cancel,
+as those of a small cluster far from the mean, distances are computed again in float64. What differs
+by no more than the rounding of features does is the same image, at distance 0.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -13,7 +14,12 @@ import numpy as np
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.metrics.pairs import BLOCK, comparable
 
-_SAME = 4e-6  # of the squared lengths: the rounding of 2,048 products, whose length is that
+# Of the squared lengths: below the first, float32's rounding of 2,048 products (4e-6) is more than
+# some percent of a squared distance; below the second is a thousandth of a percent of a length, by
+# which the features of one image differ from batch to batch.
+_CLOSE = 1e-4
+_SAME = 1e-10
+_FEW = 0.01  # of a block's pairs: more are computed again by matrix products
 
 
 class Counted:
@@ -115,9 +121,32 @@ def blocks(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         squared *= -2
         lengths = lengths_a[rows, None] + lengths_b
         squared += lengths
-        lengths *= _SAME
-        squared[squared < lengths] = 0
+        lengths *= _CLOSE
+        close = squared < lengths
+        if close.any():
+            _compute_again(squared, close, a[rows], b)
+            lengths *= _SAME / _CLOSE
+            squared[squared < lengths] = 0
         yield rows, squared
+
+
+def _compute_again(squared: np.ndarray, close: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
+    """Replaces the squared distances (n, M) that are `close` by those that float64 gives."""
+    size = max(1, min(2048, BLOCK // (16 * a.shape[1])))  # rows of float64, half a block at most
+    if np.count_nonzero(close) <= _FEW * close.size:
+        pairs = np.argwhere(close)
+        for start in range(0, len(pairs), size):
+            i, j = pairs[start : start + size].T
+            squared[i, j] = np.square(a[i].astype(np.float64) - b[j]).sum(axis=1)
+        return
+    for top in range(0, len(a), size):
+        one = a[top : top + size].astype(np.float64)
+        for left in range(0, len(b), size):
+            other = b[left : left + size].astype(np.float64)
+            place = slice(top, top + size), slice(left, left + size)
+            exact = np.square(one).sum(axis=1)[:, None] + np.square(other).sum(axis=1)
+            exact -= 2 * one @ other.T
+            np.copyto(squared[place], exact, "same_kind", where=close[place])
 
 
 def check_neighbours(images: int, neighbours: int) -> None:

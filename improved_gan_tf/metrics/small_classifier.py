@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ def train_classifier(
     mirror: bool = False,
 ) -> dict[str, Any]:
     """Trains a small classifier on all labels of a data set and writes it as a .keras file.
+
+    Images without a label are left out, with a warning.
 
     A file of the same name with the suffix .json says what it is: data, network, epochs, seed, test
     error. Training that was stopped goes on where it was after its last whole epoch, kept beside
@@ -107,8 +110,15 @@ def train_classifier(
 
 
 def _bytes(source: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images in 0..255 and labels of a split."""
+    """Images in 0..255 and labels of a split, without those that have no label."""
     images, labels = source.arrays(split)
+    labeled = labels >= 0
+    if not labeled.all():
+        if not labeled.any():
+            raise UserError(f"{source.name}: no {split} image has a label; label each class")
+        left = f"{np.count_nonzero(~labeled)} {split} images without a label are left out"
+        warnings.warn(f"{source.name}: {left}", stacklevel=3)
+        images, labels = np.asarray(images)[labeled], labels[labeled]
     scale = 255.0 / source.maximum
     return np.rint(np.asarray(images, np.float32) * scale).astype(np.uint8), labels
 
@@ -168,8 +178,8 @@ def _resumed(weights: Path, notes: Path, about: dict[str, Any]) -> tuple[Any, fl
         before = json.loads(notes.read_text())
         if before["about"] == about:
             return keras.saving.load_model(weights), float(before["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # absent or damaged: training begins anew
+    except Exception:  # absent or damaged, of which Keras raises nearly anything
+        pass  # training begins anew
     return None, 0.0
 
 

@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from improved_gan_tf.export import export
 from improved_gan_tf.keras_compat import require_tensorflow
+from improved_gan_tf.layers import walk
+from improved_gan_tf.layers.checks import check_at_least, check_weights
 from improved_gan_tf.models import compilation, distributed
 from improved_gan_tf.models.optimizers import BothOptimizers
 from improved_gan_tf.networks import players
@@ -20,6 +22,9 @@ from improved_gan_tf.regularizers import HistoricalAveraging
 require_tensorflow("improved_gan_tf's models")
 
 PLAYERS = ("generator", "discriminator")
+
+# Arguments of Keras' `compile` that would have no effect.
+_NOT_OURS = ("optimizer", "loss", "loss_weights", "weighted_metrics", "auto_scale_loss")
 
 # Callbacks that ask whether a quantity should fall; every loss and error of ours should.
 _MONITORS = (
@@ -31,6 +36,9 @@ _MONITORS = (
 
 class GAN(keras.Model):
     """A generator and a discriminator with an optimizer each; the base of the models here.
+
+    Weight regularizers of layers count: each player minimizes its loss plus their penalties, which
+    are not part of the reported losses. Losses that layers add in `call` are not taken.
 
     A subclass sets `built`, implements `train_step`, `default_optimizer` and `draw_latents`, and
     extends `compile` and `get_config` by what it adds.
@@ -62,7 +70,7 @@ class GAN(keras.Model):
     num_classes: int | None = None
     latent_range: tuple[float, float] = (0.0, 1.0)
     reported: tuple[str, ...] = ()
-    compile_values: tuple[str, ...] = ("jit_compile", "historical_averaging")
+    compile_values: tuple[str, ...] = ("historical_averaging",)
     images_at_once: int = 500
     networks: tuple[str, ...] = PLAYERS
 
@@ -83,9 +91,14 @@ class GAN(keras.Model):
                 f"the generator draws images of shape {drawn[1:]}, but the discriminator takes "
                 f"{taken}"
             )
-        low, high = map(float, image_range)
+        try:
+            low, high = map(float, image_range)
+        except (TypeError, ValueError):
+            low = high = math.nan
         if not -math.inf < low < high < math.inf:
-            raise ValueError(f"image_range must be (low, high) with low < high, not {image_range}")
+            raise ValueError(
+                f"image_range must be (low, high) with low < high, not {image_range!r}"
+            )
         self.generator = generator
         self.discriminator = discriminator
         self.seed = seed
@@ -125,12 +138,19 @@ class GAN(keras.Model):
                 which `compilation.pays` decides whether XLA compiles the steps. After compiling,
                 `gan.optimizer` is a `BothOptimizers`, for callbacks that set the learning rate.
         """
-        if {"optimizer", "loss", "loss_weights"} & set(kwargs):
+        if refused := [name for name in _NOT_OURS if name in kwargs]:
             own = [*list(inspect.signature(self.compile).parameters)[:-1], "historical_averaging"]
             known = ", ".join(dict.fromkeys([*own, "metrics", "jit_compile"]))
             raise ValueError(
-                "compile takes no optimizer= and no loss=: a GAN has two optimizers, and its "
-                f"losses are determined by its objective; valid arguments: {known}"
+                f"compile takes no {' and no '.join(f'{name}=' for name in refused)}: a GAN has "
+                "two optimizers, and its losses are determined by its objective; valid arguments: "
+                f"{known}"
+            )
+        active = [x.name for k in PLAYERS for x in walk(getattr(self, k)) if x.activity_regularizer]
+        if active:
+            raise ValueError(
+                f"activity regularizers are not supported ({', '.join(active)} has one); "
+                "regularize weights, or add a term to the losses"
             )
         both = [
             self.default_optimizer() if given is None else keras.optimizers.get(given)
@@ -138,8 +158,10 @@ class GAN(keras.Model):
         ]
         if both[0] is both[1]:
             raise ValueError("the generator and the discriminator need separate optimizers")
+        check_weights(historical_averaging=historical_averaging)
         distributed.check_compile(kwargs.get("jit_compile"), kwargs.get("steps_per_execution", 1))
-        if kwargs.setdefault("jit_compile", "auto") == "auto":
+        self.given_jit_compile = kwargs.setdefault("jit_compile", "auto")
+        if self.given_jit_compile == "auto":
             kwargs["jit_compile"] = not kwargs.get("run_eagerly") and compilation.pays(self)
         super().compile(optimizer=None, metrics=metrics, **kwargs)
         self.has_metrics = bool(metrics)
@@ -171,11 +193,14 @@ class GAN(keras.Model):
         return self.player(name)[0].trainable_variables
 
     def penalized(self, name: str, loss: Any) -> Any:
-        """Returns what a player descends: its loss plus, where it is compiled, the penalty."""
-        if name not in self.histories:
-            return loss
-        penalty = self.histories[name].penalty(self.trained(name))
-        return loss + tf.cast(penalty, loss.dtype)
+        """Returns what a player minimizes: its loss, the penalties of weight regularizers and,
+        where it is compiled, that of historical averaging."""
+        penalties = [v.regularizer(v) for v in self.trained(name) if v.regularizer]
+        if name in self.histories:
+            penalties.append(self.histories[name].penalty(self.trained(name)))
+        for penalty in penalties:
+            loss = loss + tf.cast(penalty, loss.dtype)
+        return loss
 
     def scaled(self, name: str, loss: Any) -> Any:
         """Returns what is differentiated: the penalized loss, divided among the replicas, times the
@@ -224,7 +249,10 @@ class GAN(keras.Model):
                 if callback.monitor in self.reported:
                     callback.mode = "min"
         distributed.check_batches(x, self.distribute_strategy)
-        return super().fit(x, y, **kwargs)
+        history = super().fit(x, y, **kwargs)
+        for name in PLAYERS:  # as Keras' fit does for its one optimizer, see use_ema
+            self.player(name)[1].finalize_variable_values(self.trained(name))
+        return history
 
     def step_not_finite(self, step: int) -> int:
         """Returns the step of an epoch after which the logs were no longer finite.
@@ -277,8 +305,7 @@ class GAN(keras.Model):
         Returns:
             A float array (n, ...); where the generator has several inputs, a list of them.
         """
-        if n < 1:
-            raise ValueError(f"n must be at least 1, not {n!r}")
+        check_at_least(1, n=n)
         return self.draw_latents(n, seed)
 
     def images(self, latents: Any, batch_statistics: bool = False) -> np.ndarray:
@@ -286,14 +313,11 @@ class GAN(keras.Model):
 
         Args:
             latents: What `latent_vectors` returns, or as many vectors of your own.
-            batch_statistics: Whether these images are normalised by their own statistics, as the
+            batch_statistics: Whether these images are normalized by their own statistics, as the
                 original's samples are (D7), rather than by the running averages, the default.
 
         Returns:
             A float array (n, H, W, C) in `image_range`.
-
-        Raises:
-            ValueError: `batch_statistics` of a generator that has no batch normalization.
         """
         if batch_statistics:
             # In a scope of its own: drawing samples must not move the running averages.
@@ -340,6 +364,7 @@ class GAN(keras.Model):
         return {
             **{k: serialize(getattr(self, k)) for k in optimizers},
             **{k: serialize(getattr(self, k)) for k in self.compile_values},
+            "jit_compile": self.given_jit_compile,  # "auto" may be another choice elsewhere
             **({"metrics": self.metrics_config} if self.has_metrics else {}),
         }
 

@@ -9,8 +9,10 @@ import tensorflow as tf
 from improved_gan_tf import losses, random
 from improved_gan_tf.keras_compat import BuiltInInit
 from improved_gan_tf.layers import VirtualBatchNorm, couples_examples, freeze_reference, walk
-from improved_gan_tf.models import distributed
+from improved_gan_tf.layers.checks import check_at_least, check_weights
+from improved_gan_tf.models import arrays, distributed
 from improved_gan_tf.models.gan import GAN, full, watch
+from improved_gan_tf.models.random_states import SavedRandomStates
 from improved_gan_tf.networks import players
 
 # First word of the seeds of sampling and testing; training has the model's own, not below 0.
@@ -20,7 +22,7 @@ _OF_LABELS = ("class_loss", "error")
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
-class ImageNetGAN(BuiltInInit, GAN):
+class ImageNetGAN(BuiltInInit, SavedRandomStates, GAN):
     """Trains a generator and a classifier with a class "generated", by `fit` on (images, labels).
 
     One training step on B labelled images x, y, with fresh latent vectors z, with l the K + 1
@@ -40,8 +42,9 @@ class ImageNetGAN(BuiltInInit, GAN):
 
     Under a `tf.distribute` strategy every replica has its own z, noise, statistics and minibatch
     features; the gradients and the reported figures are averaged over the replicas (D23). Draws are
-    a function of (seed, step, replica) (D9), so there is no random state, and a reloaded model
-    trains on exactly as the saved one would have. See `distributed` for the state of layers.
+    a function of (seed, step, replica) (D9), and the random states of layers are saved with the
+    model, so that a reloaded model trains on exactly as the saved one would have. See `distributed`
+    for the state of layers.
 
     Args:
         generator: A `keras.Model` from one or more latent inputs (N, ...) to images (N, H, W, C).
@@ -82,10 +85,12 @@ class ImageNetGAN(BuiltInInit, GAN):
     ):
         seed = _fresh_seed() if seed is None else seed
         super().__init__(generator, discriminator, seed, image_range, **kwargs)
-        if seed < 0 or noise < 0:
-            raise ValueError(f"seed and noise must be at least 0, not {seed!r} and {noise!r}")
+        check_at_least(0, seed=seed)
+        check_weights(noise=noise)
         self.noise = noise
-        self.labels: bool = players.output_shape(discriminator)[-1] != 1
+        logits: Any = players.output_shape(discriminator)[-1]
+        self.labels: bool = logits != 1
+        self._classes = logits - 1 if self.labels else None  # K
         names = [k for k in (*_LOSSES, "error") if self.labels or k not in _OF_LABELS]
         self.mean_names = tuple(names)
         running = ("running_error",) if self.labels else ()
@@ -128,6 +133,11 @@ class ImageNetGAN(BuiltInInit, GAN):
         if kwargs.get("metrics") and not self.labels:
             raise ValueError("metrics need classes, but the discriminator has a single logit")
         super().compile(generator_optimizer, discriminator_optimizer, **kwargs)
+        if self.discriminator_optimizer.gradient_accumulation_steps:
+            raise ValueError(
+                "ImageNetGAN takes no optimizer with gradient_accumulation_steps: its draws are a "
+                "function of the number of updates"
+            )
         self.smoothing = smoothing
         self.generator_target = generator_target
         self._means = [keras.metrics.Mean(name=name) for name in self.mean_names]
@@ -150,6 +160,20 @@ class ImageNetGAN(BuiltInInit, GAN):
         ]
         return found if len(found) > 1 else found[0]
 
+    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> keras.callbacks.History:
+        """Trains, on arrays or a data set of batches of images and labels; see `GAN.fit`.
+
+        Raises:
+            ValueError: Images or labels are not as the model needs them, or have weights.
+        """
+        arrays.check_call(self, x, y, self._classes, kwargs)
+        return super().fit(x, y, **kwargs)
+
+    def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+        """Returns losses and errors, as `keras.Model.evaluate`; arguments as in `fit`."""
+        arrays.check_call(self, x, y, self._classes, kwargs)
+        return super().evaluate(x, y, **kwargs)
+
     def train_step(self, data: Any) -> dict[str, Any]:
         images, labels = self._unpacked(data)
         step = tf.identity(self.discriminator_optimizer.iterations)  # before it is counted up
@@ -157,7 +181,7 @@ class ImageNetGAN(BuiltInInit, GAN):
         words = (self.seed, step, context.replica_id_in_sync_group)
         with distributed.step(self):
             report, gradients = self.gradients(
-                images, labels, self.latents(images.shape[0], *words), words
+                images, labels, self.latents(keras.ops.shape(images)[0], *words), words
             )
             for name in ("discriminator", "generator"):
                 self.descend(name, gradients[name])
@@ -169,13 +193,15 @@ class ImageNetGAN(BuiltInInit, GAN):
 
     def _unpacked(self, data):
         """Images and labels of a batch; there need be no labels where there are no classes."""
-        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if weights is not None:
+            raise ValueError("batches must be (images, labels): there are no weights of examples")
         if self.labels and labels is None:
             raise ValueError(
                 "training needs batches (images, labels); without labels give a discriminator of "
                 "one logit"
             )
-        return images, labels
+        return images, tf.reshape(labels, [-1]) if self.labels else None
 
     def gradients(
         self, images: Any, labels: Any, latents: Any, noise_words: tuple | None = None
@@ -207,7 +233,7 @@ class ImageNetGAN(BuiltInInit, GAN):
         joint = tf.concat([tf.cast(images, fake.dtype), fake], axis=0)
         if noise_words is not None and self.noise:
             words = (*noise_words, len(keras.tree.flatten(latents)))
-            joint += self.noise * random.normal(joint.shape, words, joint.dtype)
+            joint += self.noise * random.normal(keras.ops.shape(joint), words, joint.dtype)
         logits, logits_fake = tf.split(full(self.discriminator(joint, training=training)), 2)
         real, generated = losses.gan_logits(logits), losses.gan_logits(logits_fake)
         report = {
@@ -217,7 +243,9 @@ class ImageNetGAN(BuiltInInit, GAN):
         }
         whole = report["real_loss"] + report["fake_loss"]
         if self.labels:
-            report["class_loss"] = losses.supervised(labels, logits)
+            # The last logit is no class: as a label it would call real images generated.
+            classes = tf.where(labels < self._classes, labels, -1)
+            report["class_loss"] = losses.supervised(classes, logits)
             report["error"] = losses.error_rate(labels, logits)
             report["logits"] = logits[:, :-1]
             whole += report["class_loss"]
@@ -232,12 +260,18 @@ class ImageNetGAN(BuiltInInit, GAN):
     def test_step(self, data: Any) -> dict[str, Any]:
         images, labels = self._unpacked(data)
         # The test batches of several replicas may have different, unknown sizes.
-        latents = self.latents(keras.ops.shape(images)[0], _TESTING, self.seed)
-        return self._results(self._report(images, labels, latents, training=False), labels)
+        count = keras.ops.shape(images)[0]
+        latents = self.latents(count, _TESTING, self.seed)
+        report = self._report(images, labels, latents, training=False)
+        return self._results(report, labels, count)
 
-    def _results(self, report, labels):
+    def _results(self, report, labels, count=1):
         for metric in self.own_metrics():
-            metric.update_state(report[metric.name])
+            # Every image of a test counts once, also in a smaller last batch (D11), where a replica
+            # may have none.
+            value = report[metric.name]
+            value = tf.where(count > 0, value, tf.zeros_like(value))
+            metric.update_state(value, sample_weight=count)
         others = self.labelled(labels, report["logits"]) if self.labels else {}
         return distributed.logs(self._means, others)
 
@@ -246,6 +280,11 @@ class ImageNetGAN(BuiltInInit, GAN):
         return keras.tree.map_structure(np.asarray, self.latents(n, _SAMPLING, seed))
 
     def images(self, latents: Any, batch_statistics: bool = False) -> np.ndarray:
+        """Returns the generator's images of latent vectors, see `GAN.images`.
+
+        Raises:
+            ValueError: `batch_statistics` with a generator that never uses those of a batch.
+        """
         if batch_statistics and not couples_examples(self.generator):
             raise ValueError(
                 "virtual batch normalization never uses the other images of a draw: leave out "
@@ -254,10 +293,18 @@ class ImageNetGAN(BuiltInInit, GAN):
         return super().images(latents, batch_statistics)
 
     def serving_generator(self) -> keras.Model:
-        """Returns the generator without its reference batch, where it has one."""
+        """Returns the generator without its reference batch, where it has one.
+
+        A generator that `layers.freeze_reference` cannot take, such as a subclassed one, keeps it.
+        """
         layers = walk(self.generator)
         virtual = any(isinstance(x, VirtualBatchNorm) and not x.frozen for x in layers)
-        return freeze_reference(self.generator) if virtual else self.generator
+        if not virtual:
+            return self.generator
+        try:
+            return freeze_reference(self.generator)
+        except ValueError:
+            return self.generator
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "noise": self.noise}

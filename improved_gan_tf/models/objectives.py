@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from improved_gan_tf import losses
+from improved_gan_tf.layers.checks import check_weights
 
 QUANTITIES = (
     "features_real",
@@ -40,20 +41,26 @@ class _Term:
     called: str = ""
 
     def __init__(self, loss: Callable[..., Any], weight: float = 1.0, **values: Any):
+        check_weights(weight=weight)
         self.loss = loss
         self.weight = weight
         self.values = values
-        known = inspect.signature(loss).parameters
-        self.needs: tuple[str, ...] = tuple(name for name in self.quantities if name in known)
-        missing = [
-            name
-            for name, parameter in known.items()
-            if parameter.default is parameter.empty and name not in (*self.quantities, *values)
-        ]
-        if missing or not self.needs:
+        parameters = inspect.signature(loss).parameters.values()
+        known = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        self.needs: tuple[str, ...] = tuple(
+            name for name in self.quantities if name in known and name not in values
+        )
+        needed = [p.name for p in parameters if p.name in known and p.default is p.empty]
+        takes = f"{self.called} takes some of {', '.join(self.quantities)}; "
+        if missing := [name for name in needed if name not in (*self.quantities, *values)]:
+            raise ValueError(f"{takes}{', '.join(missing)} has no value")
+        if not self.needs:
+            raise ValueError(f"{takes}it takes none of them")
+        unknown = [name for name in values if name not in known]
+        if unknown and all(p.kind != p.VAR_KEYWORD for p in parameters):
             raise ValueError(
-                f"{self.called} takes some of {', '.join(self.quantities)}; "
-                + (f"{', '.join(missing)} has no value" if missing else "it takes none of them")
+                f"the loss has no parameter {', '.join(unknown)}; its parameters are "
+                f"{', '.join(known)}"
             )
 
     def __call__(self, quantities: dict[str, Any]) -> Any:
@@ -61,12 +68,12 @@ class _Term:
         return loss if self.weight == 1 else self.weight * loss
 
     def get_config(self) -> dict[str, Any]:
-        loss = keras.saving.serialize_keras_object(self.loss)
-        return {"loss": loss, "weight": self.weight, **self.values}
+        values = {"loss": self.loss, "weight": self.weight, **self.values}
+        return {k: keras.saving.serialize_keras_object(v) for k, v in values.items()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        return cls(**{**config, "loss": keras.saving.deserialize_keras_object(config["loss"])})
+        return cls(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
@@ -161,10 +168,19 @@ def terms(given: Any, distance: str) -> list[Objective]:
         distance: The distance of the named objective "feature_matching".
 
     Raises:
-        ValueError: A name is unknown, or it is none of these; "supervised" stands in a list.
+        ValueError: A name is unknown, or it is none of these; "supervised" stands in a list; the
+            list is empty; or there is a distance for functions, which have their own.
     """
     found = []
-    for each in given if isinstance(given, list | tuple) else [given]:
+    listed = given if isinstance(given, list | tuple) else [given]
+    if not listed:
+        raise ValueError(f"objective must be at least one of {', '.join(NAMED)}, not {given!r}")
+    if distance != losses.DISTANCES[0] and not any(isinstance(each, str) for each in listed):
+        raise ValueError(
+            "feature_distance is for the objective named feature_matching; with another, give "
+            f"Objective(losses.feature_matching, distance={distance!r})"
+        )
+    for each in listed:
         if isinstance(each, Objective):
             found.append(each)
         elif callable(each):

@@ -11,7 +11,8 @@ from improved_gan_tf import losses, random, replicas
 from improved_gan_tf.in_memory import InMemory
 from improved_gan_tf.keras_compat import BuiltInInit
 from improved_gan_tf.layers import couples_examples
-from improved_gan_tf.models import distributed, many_steps, objectives, streams
+from improved_gan_tf.layers.checks import check_at_least, check_weights
+from improved_gan_tf.models import arrays, distributed, many_steps, objectives, streams
 from improved_gan_tf.models.averaged_classifier import AveragedClassifier
 from improved_gan_tf.models.gan import GAN, full, watch
 from improved_gan_tf.models.random_states import SavedRandomStates
@@ -186,10 +187,10 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
         additional = objectives.discriminator_terms(discriminator_terms)
         if additional and objective == "supervised":
             raise ValueError("objective 'supervised' takes no discriminator_terms")
-        if average_start < 0:
-            raise ValueError(f"average_start must be at least 0, not {average_start!r}")
-        if generator_steps < 1:
-            raise ValueError(f"generator_steps must be at least 1, not {generator_steps!r}")
+        check_at_least(0, average_start=average_start)
+        check_at_least(1, generator_steps=generator_steps)
+        check_weights(unlabeled_weight=unlabeled_weight)
+        self.check_averages()
         self.objective_needs = tuple(sorted(needs))  # for `trained`
         super().compile(generator_optimizer, discriminator_optimizer, **kwargs)
         self.objective = objective
@@ -239,17 +240,18 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
                 (see `streams.from_arrays`).
 
         Raises:
-            ValueError: Arrays without labels, or with an argument that they cannot have.
+            ValueError: Images or labels are not as the model needs them, or an argument is not for
+                such data.
         """
+        arrays.check_validation(self, self.num_classes, kwargs)
         if isinstance(x, InMemory):
+            arrays.check_in_memory(x, self, kwargs.get("steps_per_epoch"))
             for way in (many_steps, distributed):
                 if way.possible(self):
                     return way.fit(self, super().fit, x, y, **kwargs)
             x = x.train
-        if streams.is_array(x):
-            streams.check_arguments(y, kwargs)
-            x = streams.from_arrays(x, y, kwargs.pop("batch_size", None) or 32, self.seed)
-            y = None
+        if arrays.is_array(x):
+            x, y = streams.of_arrays(self, x, y, kwargs), None
         return super().fit(x, y, **kwargs)
 
     def step_not_finite(self, step: int) -> int:
@@ -257,7 +259,7 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
         broken = int(steps.broken) if steps and steps is self.train_function else -1
         return step if broken < 0 else broken
 
-    def latent(self, n: int) -> Any:
+    def latent(self, n: Any) -> Any:
         """Returns n fresh latent vectors z, U[0, 1), a float tensor (n, Z)."""
         shape = (n, *self.latent_shape)
         return random.uniform(shape, self.seed_generator, self.generator.input_dtype)
@@ -296,7 +298,7 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
                 loss = report["supervised_loss"] = losses.supervised(y, logits)
             else:
                 u = data["unlabeled"]
-                latents = self.latent(u.shape[0])
+                latents = self.latent(keras.ops.shape(u)[0])
                 fake = self._drawn(latents)
                 logits, logits_unlabeled, logits_fake = self._logits(x, u, fake)
                 report["supervised_loss"] = losses.supervised(y, logits)
@@ -334,7 +336,7 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
         """
         if self.couples_examples:
             return [full(self.discriminator(batch, training=True)) for batch in batches]
-        sizes = [batch.shape[0] for batch in batches]
+        sizes = [keras.ops.shape(batch)[0] for batch in batches]
         logits = self.discriminator(tf.concat(batches, axis=0), training=True)
         return tf.split(full(logits), sizes)
 
@@ -348,7 +350,7 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
         found = self._quantities("real", v)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             watched = watch(tape, self.trained("generator"))
-            latents = self.latent(v.shape[0])
+            latents = self.latent(keras.ops.shape(v)[0])
             fake = self._drawn(latents)
             found.update(self._quantities("fake", fake), images_fake=fake, latents=full(latents))
             if "encoded" in self.objective_needs:

@@ -2,65 +2,83 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
+from improved_gan_tf.models import arrays
 from improved_gan_tf.pipelines import options
 
 
-def check_arguments(y: Any, given: Any) -> None:
-    """Refuses arguments that `fit` of arrays cannot have.
+def of_arrays(gan: Any, x: Any, y: Any, arguments: dict[str, Any]) -> tf.data.Dataset:
+    """Returns the batches of `SemiSupervisedGAN.fit(x, y, ...)`, see `from_arrays`.
 
     Args:
-        y: The labels.
-        given: The names of the others.
+        gan: The model.
+        x, y: The arrays.
+        arguments: The other arguments of `fit`; those that concern the batches are taken out.
 
     Raises:
-        ValueError: There are no labels, or one of the names is not for arrays.
+        ValueError: Images or labels are not as the model needs them, or an argument is not for
+            arrays.
     """
-    refused = {"validation_split", "sample_weight", "class_weight"} & set(given)
+    known = "class_weight", "sample_weight", "validation_split"
+    refused = [name for name in known if arguments.get(name) is not None]
     if y is None or refused:
-        what = " and ".join(sorted(refused)) or "x without y"
+        what = " and ".join(refused) or "x without y"
         raise ValueError(
             f"fit of arrays takes no {what}: give images x, labels y with -1 for an image without "
             "one, and validation_data=(images, labels)"
         )
+    arrays.check_images(x, gan)
+    labels = arrays.class_numbers(y, len(x), gan.num_classes, unlabeled=True)
+    batch_size, shuffle = arguments.pop("batch_size", None), arguments.pop("shuffle", True)
+    arguments["shuffle"] = False  # Keras would warn that it does not shuffle a data set
+    seed = None if gan.seed is None else (gan.seed, int(gan.discriminator_optimizer.iterations))
+    size = 32 if batch_size is None else batch_size
+    return from_arrays(np.asarray(x, "float32"), labels, size, seed, shuffle)
 
 
-def from_arrays(x: Any, y: Any, batch_size: int, seed: int | None) -> tf.data.Dataset:
+def from_arrays(
+    x: np.ndarray,
+    y: np.ndarray,
+    batch_size: int,
+    seed: tuple[int, int] | None,
+    shuffle: bool = True,
+) -> tf.data.Dataset:
     """Returns one epoch of shuffled batches for `SemiSupervisedGAN`; each iteration is another.
 
     Args:
-        x: All images, a float array (N, H, W, C) in the model's `image_range`. They make both
+        x: All images, a float32 array (N, H, W, C) in the model's `image_range`. They make both
             unlabelled streams.
-        y: Their classes, N integers; -1, or any below 0, and NaN is unlabelled.
+        y: Their classes, int32 (N,); -1 is unlabelled.
         batch_size: Images of each stream per step, an integer up to N. An epoch is N // batch_size
             steps; the labelled images are repeated as often as that takes.
-        seed: The seed of the order; None for another one each time.
+        seed: The seed of the order, the model's and the number of its updates so far, so that a
+            second `fit` has another order; None for another one each time.
+        shuffle: Whether the images are shuffled, True by default.
 
     Raises:
-        ValueError: Images and labels do not fit, or none is labelled.
+        ValueError: No image is labelled, or `batch_size` is out of its range.
     """
-    x, y = np.asarray(x, "float32"), np.asarray(y).reshape(-1)
-    if len(x) != len(y):
-        raise ValueError(f"x has {len(x)} images, but y {len(y)} labels")
-    labels = np.where(np.isnan(y.astype("float64")), -1, y).astype("int32")
-    labeled = np.flatnonzero(labels >= 0)
+    labeled = np.flatnonzero(y >= 0)
     if not len(labeled):
         raise ValueError("no image is labelled; y must hold classes from 0, and -1 for no label")
     if not 1 <= batch_size <= len(x):
         raise ValueError(f"batch_size must be from 1 to the {len(x)} images, not {batch_size!r}")
 
     def shuffled(places, word):
-        chosen = None if seed is None else seed + word
-        return tf.data.Dataset.from_tensor_slices(places).shuffle(len(places), chosen)
+        dataset = tf.data.Dataset.from_tensor_slices(places)
+        if not shuffle:
+            return dataset
+        words = None if seed is None else [*(n % 2**32 for n in seed), word]
+        chosen = np.random.SeedSequence(words).generate_state(1)[0]
+        return dataset.shuffle(len(places), int(chosen))
 
     def images(places):
         return tf.gather(constant, places)
 
     with tf.device("CPU:0"):
-        constant, classes = tf.constant(x), tf.constant(labels)
+        constant, classes = tf.constant(x), tf.constant(y)
     everything = np.arange(len(x))
     places = (shuffled(labeled, 0).repeat(), shuffled(everything, 1), shuffled(everything, 2))
     dataset = tf.data.Dataset.zip(places).batch(batch_size, drop_remainder=True)
@@ -99,9 +117,6 @@ def checked(data: Any, unlabeled: bool) -> dict[str, Any]:
         )
     if not isinstance(data["labeled"], tuple | list) or len(data["labeled"]) != 2:
         raise ValueError(f'training needs batches {form}; "labeled" is no pair')
-    return {"unlabeled_generator": data.get("unlabeled"), **data}
-
-
-def is_array(x: Any) -> bool:
-    """Returns whether `fit` was given arrays rather than a data set."""
-    return isinstance(x, np.ndarray | list) or keras.ops.is_tensor(x)
+    images, labels = data["labeled"]
+    labeled = images, tf.reshape(labels, [-1])  # (N, 1) as Keras' CIFAR-10 has them
+    return {"unlabeled_generator": data.get("unlabeled"), **data, "labeled": labeled}

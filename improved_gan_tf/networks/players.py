@@ -50,10 +50,14 @@ def inputs(model: keras.Model) -> list[keras.KerasTensor]:
 def output_shape(model: keras.Model) -> tuple[int | None, ...]:
     """Returns the shape (None, ...) of a `checked` network's output."""
     if _has_graph(model):
-        return (None, *model.output_shape[1:])
-    given = inputs(model)
-    shape = model.compute_output_spec(given[0] if len(given) == 1 else given).shape
-    return (None, *shape[1:])
+        outputs = model.outputs
+    else:
+        given = inputs(model)
+        spec = model.compute_output_spec(given[0] if len(given) == 1 else given)
+        outputs = keras.tree.flatten(spec)
+    if len(outputs) != 1:
+        raise ValueError(f"{model.name} must have one output, not {len(outputs)}")
+    return (None, *outputs[0].shape[1:])
 
 
 def fits(drawn: tuple[int | None, ...], taken: tuple[int | None, ...]) -> bool:

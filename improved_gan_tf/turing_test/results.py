@@ -222,8 +222,9 @@ def votes_csv(study: Study, store: Store) -> str:
         "annotator participant code status feedback position known image truth answer right "
         "time".split()
     )
+    annotators = store.annotators()  # first: whoever begins in between has trials, but no line yet
     trials = store.all_trials()
-    for who in store.annotators():
+    for who in annotators:
         status = "complete" if who.finished else "unfinished"
         status = status if who.qualified else "unqualified"
         code = study.secret(f"code:{who.name}", 5).upper() if who.finished else ""

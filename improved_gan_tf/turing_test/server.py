@@ -45,9 +45,9 @@ def listen(host: str = "127.0.0.1", port: int = 8000) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=1000)
-    except OSError as error:
+    except (OSError, TypeError, ValueError) as error:  # the latter two of what is no name at all
         # A name that cannot be resolved has a negative number, which is none of the system's.
-        number = error.errno or 0
+        number = getattr(error, "errno", None) or 0
         reason = os.strerror(number) if number > 0 else "no such address"
         raise UserError(
             f"cannot listen at {host}, port {port}: {reason}; choose another --port or --host"

@@ -149,7 +149,8 @@ def welch(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE) -
     if min(len(a), len(b)) < 2:
         return None
     va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
-    if va + vb == 0:
+    # Equal values have a mean, and so a variance, that rounding may leave a little off.
+    if (np.ptp(a) == 0 and np.ptp(b) == 0) or va + vb == 0:
         return None
     error = math.sqrt(va + vb)
     degrees = float((va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1)))

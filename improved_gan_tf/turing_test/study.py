@@ -16,7 +16,6 @@ import hashlib
 import hmac
 import json
 import os
-import zipfile
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,11 +26,13 @@ from improved_gan_tf.data import Images
 from improved_gan_tf.data.pictures import Resizing
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import temporary_folder, write_bytes, write_json
+from improved_gan_tf.numpy_files import DamagedFile, read_arrays
 from improved_gan_tf.turing_test.images import KNOWN, alike, choose, encode, scrambled
 from improved_gan_tf.turing_test.protocol import PROTOCOLS, Protocol
 from improved_gan_tf.version import VERSION
 
 FORMAT = 1
+_KEY_BYTES = 32
 FEEDBACK = ("off", "on", "both")
 _ARRAYS = ("real", "generated", "known_real", "known_generated")
 
@@ -127,9 +128,8 @@ class Study:
         """
         path = self.path / "images.npz"
         try:
-            with np.load(path, allow_pickle=False) as found:
-                pools = {name: found[name] for name in _ARRAYS}
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            pools = read_arrays(path, _ARRAYS)
+        except (DamagedFile, OSError) as error:
             raise UserError(f"{path} cannot be read; prepare the test in a new folder") from error
         if {name: _digest(pool) for name, pool in pools.items()} != self.about["sha256"]:
             raise UserError(f"{path} is not as it was written; prepare the test in a new folder")
@@ -210,7 +210,7 @@ def prepare(
         # Of the known examples first, then of those that are judged.
         "numbers": {"generated": of_generated.tolist(), "real": of_real.tolist()},
     }
-    key = os.urandom(32)
+    key = os.urandom(_KEY_BYTES)
     with temporary_folder(path) as new:
         np.savez_compressed(new / "images.npz", **pools)
         write_bytes(new / "key", key)
@@ -242,12 +242,17 @@ def open_study(path: str | os.PathLike, settings: Settings | None = None) -> Stu
                 f"{path} is a test of format {about['format']}, not {FORMAT}; go on with the "
                 f"version that made it ({about['version']}), or name another folder with --out"
             )
+        made, known, hashes = about["made"], about["known_examples"], about["sha256"]
+        kinds = isinstance(made, str), isinstance(known, int), isinstance(hashes, dict)
+        if not all(kinds) or len(key) != _KEY_BYTES:
+            raise ValueError("an entry of another kind, or a key of another length")
         study = Study(path, about, key)
     except (OSError, RecursionError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(
-            f"{about_file} cannot be used; prepare the test in another folder (--out)"
+            f"{about_file}, or the key beside it, cannot be used; prepare the test in another "
+            "folder (--out)"
         ) from error
     if settings is not None and study.settings != settings:
         ours, wanted = dataclasses.asdict(study.settings), dataclasses.asdict(settings)

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -83,6 +84,39 @@ def test_a_stopped_classifier_is_trained_on(tmp_path, monkeypatch):
     ):
         with pytest.raises(UserError, match=words):
             metrics.train_classifier(name, tmp_path / "x.keras", **{**same, **bad})
+
+
+def test_a_damaged_unfinished_training_is_begun_anew(tmp_path, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 1), np.uint8)
+    labels = np.array([0, 1, 0, 1, -1, -1, 0, 1, 0, 1, 0, 1])
+    np.savez(tmp_path / "images.npz", x_train=images, y_train=labels, x_test=images[:4],
+             y_test=labels[:4])  # fmt: skip
+    made = f"npz:{tmp_path / 'images.npz'}", tmp_path / "x.keras"
+    same = {"epochs": 2, "verbose": False}
+    left_out = "images.npz: 2 train images without a label are left out"
+    with pytest.warns(UserWarning, match=left_out):
+        whole = metrics.train_classifier(*made, **same)
+    assert whole["train_images"] == 10
+
+    fit, epochs = keras.Model.fit, []
+
+    def stopped(self, *arguments, **values):
+        epochs.append(values["initial_epoch"])
+        if len(epochs) == 2:
+            raise KeyboardInterrupt
+        return fit(self, *arguments, **values)
+
+    monkeypatch.setattr(keras.Model, "fit", stopped)
+    with pytest.warns(UserWarning, match=left_out), pytest.raises(KeyboardInterrupt):
+        metrics.train_classifier(*made, **same)
+    with zipfile.ZipFile(tmp_path / "x.partial.keras") as archive:
+        (weights,) = [one for one in archive.infolist() if one.filename.endswith(".h5")]
+    content = bytearray((tmp_path / "x.partial.keras").read_bytes())
+    content[weights.header_offset + 200] ^= 255
+    (tmp_path / "x.partial.keras").write_bytes(content)
+    with pytest.warns(UserWarning, match=left_out):
+        again = metrics.train_classifier(*made, **same)
+    assert epochs == [0, 1, 0, 1] and again["test_loss"] == whole["test_loss"]
 
 
 def _command(*arguments):

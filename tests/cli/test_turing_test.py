@@ -95,6 +95,8 @@ def test_bad_input_gets_one_line(files, capsys):
     assert f"cannot listen at 127.0.0.1, port {port}: Address already in use" in line
     assert "--port lies in 0..65535" in refused_command(capsys, *TEST, "--port", "99999")
     assert "no such address" in refused("--host", "no.such.host.invalid")
+    for much in (["--best", "5e-324", "--classifier", "x"], ["--images", str(10**400)]):
+        assert "more generated images than 10,000,000" in refused(*much, "--out", "much")
     with sqlite3.connect(files / "turing-tests/fakes/votes.sqlite3") as database:
         database.execute("PRAGMA user_version = 5")
     database.close()

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of layers, models and their parts run."""
+"""The examples in the docstrings of layers, models, their parts and other top-level files run."""
 
 import doctest
 import importlib
@@ -12,7 +12,10 @@ import tensorflow as tf
 import improved_gan_tf
 from improved_gan_tf import layers, models, networks
 
-PARTS = ("export", "layers", "losses", "models", "optimizers", "random", "regularizers")
+PARTS = (
+    "export", "images", "layers", "limits", "losses", "models", "optimizers", "products",
+    "quantities", "random", "regularizers", "transformations",
+)  # fmt: skip
 # What an example may use without importing it, apart from what its own module has.
 NAMES = {
     "keras": keras,

@@ -52,7 +52,7 @@ ALLOWED = {
     },
     "progress": {"quantities"},
     "callbacks": {"errors", "files", "images", "progress", "quantities", "runs"},
-    "turing_test": {"data", "errors", "files", "images", "version"},
+    "turing_test": {"data", "errors", "files", "images", "numpy_files", "version"},
     "experiments": {
         "callbacks", "data", "errors", "export", "files", "images", "in_memory", "layers", "losses",
         "metrics", "models", "networks", "optimizers", "quantities", "runs", "version",

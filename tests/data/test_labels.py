@@ -5,6 +5,7 @@ import pytest
 
 from improved_gan_tf import data
 from improved_gan_tf.errors import UserError
+from tests.helpers.one_line import refusal_of
 
 COUNTS = (2, 5, 10, 20)
 
@@ -58,6 +59,18 @@ def test_subset_by_hand():
 def test_impossible_subsets(labels, count, classes, message):
     with pytest.raises(UserError, match=message):
         data.labeled_indices(labels, count, 1, classes)
+
+
+def test_classes_are_called_by_their_names():
+    labels, names = [0, 1, 0, -1], ("cat", "dog", "2")
+    message = r"but class 1 \(dog\) has only 1 labelled examples"
+    for function in (data.labeled_indices, data.custom_labeled_indices):
+        fails = refusal_of(function)
+        fails(message, labels, 2, num_classes=2, class_names=names)
+        fails("class 2 of 3 has no", labels, 1, num_classes=3, class_names=names)
+    images = np.zeros((4, 4, 4), np.uint8)
+    source = data.source_from_arrays(images, labels, images, [0, 1, 0, 1], class_names=names[:2])
+    refusal_of(data.load)(message, source, 2, batch_size=2)
 
 
 def test_custom_labels_balanced_skip_unlabelled_rows():

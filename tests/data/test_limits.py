@@ -1,5 +1,6 @@
 """Files that announce more than they are worth: refused by a line that names the limit."""
 
+import gzip
 import io
 import os
 import tarfile
@@ -202,6 +203,39 @@ def test_a_tar_header_of_many_bytes(tmp_path):
     member.type, member.size = tarfile.XHDTYPE, 5 * 10**8
     (tmp_path / "a.tar").write_bytes(member.tobuf(tarfile.USTAR_FORMAT) + bytes(2048))
     counts_images("a.tar is a damaged archive|neither a zip nor a tar", tmp_path / "a.tar")
+
+
+def _leading_back(path, size):
+    """A compressed archive whose second member announces `size` bytes."""
+    archive = bytearray()
+    for i in range(2):
+        member = tarfile.TarInfo(f"{i}.png")
+        member.size = 512
+        archive += member.tobuf(tarfile.GNU_FORMAT) + bytes(512)
+    archive[1024 + 124 : 1024 + 136] = b"\xff" + (256**11 + size).to_bytes(11, "big")
+    archive[1024 + 148 : 1024 + 156] = b" " * 8
+    archive[1024 + 148 : 1024 + 156] = b"%06o\0 " % sum(archive[1024:1536])
+    with gzip.open(path, "wb") as stream:
+        stream.write(archive + bytes(1024))
+    return path
+
+
+@pytest.mark.parametrize("size", [-512, -1024])
+def test_tar_members_that_lead_back(tmp_path, monkeypatch, size):
+    """Python's reader comes to the same member again, for ever (CVE-2025-8194)."""
+    monkeypatch.setenv("IMPROVED_GAN_TF_MAX_MEMBERS", "20")
+    path = _leading_back(tmp_path / "a.tgz", size)
+    counts_images("a.tgz is a damaged archive", path)
+    refusal_of(load_weights)("a.tgz is damaged: ", path)
+
+
+def test_members_of_an_archive_of_weights_are_counted(tmp_path, monkeypatch):
+    with tarfile.open(tmp_path / "a.tgz", "w:gz") as archive:
+        for i in range(3):
+            archive.addfile(tarfile.TarInfo(f"{i}.txt"))
+    refusal_of(load_weights)("a.tgz holds no classify_image_graph_def.pb", tmp_path / "a.tgz")
+    monkeypatch.setenv("IMPROVED_GAN_TF_MAX_MEMBERS", "2")
+    refusal_of(load_weights)("3 members in an archive, above the limit", tmp_path / "a.tgz")
 
 
 def test_members_are_counted_before_they_are_listed(tmp_path, monkeypatch):

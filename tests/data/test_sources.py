@@ -241,7 +241,7 @@ def test_folder_resizes_if_asked(tmp_path):
     picture(tmp_path / "train" / "a" / "0.png", 7, size=(6, 4))
     picture(tmp_path / "train" / "a" / "1.png", 8, size=(3, 3))
     picture(tmp_path / "test" / "a" / "0.png", 9, size=(5, 2))
-    fails("1.png is 3 x 3 but .*0.png 4 x 6; make them equal or choose", f"folder:{tmp_path}")
+    fails("1.png is 3 x 3 but .*0.png 4 x 6; make them equal or .*, where", f"folder:{tmp_path}")
     source, arrays = read(f"folder:{tmp_path}", image_size=(2, 3), resize="stretch")
     assert source.image_shape == (2, 3, 3)
     assert arrays["train"][0][:, 0, 0, 0].tolist() == [7, 8]
@@ -256,6 +256,8 @@ def test_folder_resizes_if_asked(tmp_path):
 def test_bad_folders(tmp_path):
     name = f"folder:{tmp_path}"
     fails("there is no such folder", name + "/nothing")
+    (tmp_path / "x.jpg").touch()
+    fails("x.jpg: this is a file; expected a folder", name + "/x.jpg")
     fails("names no path; expected folder:PATH", "folder:")
     fails("has no sub-folder", name)
     (tmp_path / "a").mkdir()
@@ -266,7 +268,7 @@ def test_bad_folders(tmp_path):
     picture(tmp_path / "a" / "2.png", 1)
     broken = tmp_path / "a" / "3.png"
     broken.write_bytes((tmp_path / "a" / "2.png").read_bytes()[:50])
-    fails("3.png cannot be read as a picture .*; replace or remove it", name)
+    fails("3.png cannot be .*; replace or remove it .*-unreadable where a command has it", name)
     broken.write_text("no picture at all")
     fails("3.png cannot be read as a picture", name)
     picture(broken, 70000 % 65536, mode="I;16")

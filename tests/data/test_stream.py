@@ -1,5 +1,6 @@
 """Streams of labelled images: their order, the workers' shares, decoding, errors."""
 
+import os
 import re
 
 import numpy as np
@@ -282,6 +283,21 @@ def test_unreadable_pictures_in_folders(tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match="readable|unreadable") as caught:
         data.load_stream(name, image_size=8, batch_size=3, skip_unreadable=True)
     assert any("class 'b' has no readable picture" in str(w.message) for w in caught)
+
+
+def test_names_that_are_no_text(tmp_path):
+    """Linux takes any bytes as the name of a file."""
+    odd = os.fsdecode(b"b\xff")
+    try:
+        class_folders(tmp_path, {"a": 5, odd: 5})
+    except OSError:
+        pytest.skip("this file system takes text alone")
+    name = f"folder:{tmp_path}"
+    for skip in (False, True):
+        d = data.load(name, 2, batch_size=2, image_size=8, skip_unreadable=skip)
+        assert d.num_train == 8
+        stream = data.load_stream(name, image_size=8, batch_size=4, skip_unreadable=skip)
+        assert len(epochs(stream, 0, 1)[0]) == 2
 
 
 def test_pictures_of_many_sizes_need_an_image_size(tmp_path):

@@ -45,3 +45,12 @@ def test_examples_of_one_kind():
         np.testing.assert_allclose(y[half, channels].mean(0), 0, atol=1e-5)
         np.testing.assert_allclose(y[half, channels].std(0), gamma, rtol=1e-4)
     assert np.all(y[20:, :3].mean(0) > 1) and np.all(y[:20, 3:].mean(0) < -1)
+
+
+def test_a_large_mean_in_low_precision():
+    """The statistics are float32's: in float16 the mean of squares overflows."""
+    x = 300 + batch((6,), 40)
+    low = ours.CrossBatchNorm(dtype="float16")(x.astype("float16"))
+    full = ours.CrossBatchNorm()
+    full.build(x.shape)
+    np.testing.assert_allclose(np.std(np.asarray(low, "float32")[:20, :3], 0), 1, atol=0.1)

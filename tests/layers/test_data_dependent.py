@@ -139,3 +139,19 @@ def test_a_layer_says_itself_that_it_couples_examples():
         couples_examples = True
 
     assert ours.couples_examples(keras.Sequential([Ranked()]))
+
+
+@pytest.mark.parametrize("which", ["the same", "NaN"])
+@pytest.mark.parametrize(
+    "make",
+    [lambda: ours.WeightNorm(keras.layers.Dense(3)), lambda: ours.MinibatchDiscrimination(4)],
+)
+def test_a_batch_that_cannot_initialise(make, which):
+    x = np.ones((8, 5), "float32") if which == "the same" else batch((5,), 8)
+    x[0, 0] = np.nan if which == "NaN" else 1.0
+    model = keras.Sequential([keras.Input((5,)), make()])
+    before = [np.asarray(v) for v in model.weights]
+    with pytest.raises(ValueError, match="cannot be initialized from this batch: its inputs hold"):
+        ours.initialize_from_data(model, x)
+    for old, new in zip(before, model.weights, strict=True):
+        np.testing.assert_array_equal(old, new)

@@ -6,7 +6,7 @@ import pytest
 
 from improved_gan_tf import data, images, metrics
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics.classes import Classes
+from improved_gan_tf.metrics.classes import Classes, summary
 from reference import feature_distances, inception_score
 from tests.helpers.features import random_features
 from tests.helpers.one_line import refusal_of
@@ -125,6 +125,25 @@ def test_labels_of_a_data_set(pixels, classifier, tmp_path):
     assert list(few.figures[BOTH[1]]["classes"]) == ["cat", "dog"]
 
 
+def test_of_the_first_images_unreadable_ones_are_replaced(pixels, classifier, tmp_path):
+    for i, name in enumerate(("cat", "dog")):
+        for part in ("train", "test"):
+            images.save_folder(tmp_path / "all" / part / name, pixels[4 * i : 4 * i + 4])
+    (tmp_path / "all/train/cat/00002.png").write_bytes(b"no picture")
+    options = {"classifier": classifier, "metrics": (), "keep_features": "all", "count": 5}
+
+    def kept(**more):
+        source = data.as_images(f"folder:{tmp_path / 'all'}", skip_unreadable=True)
+        found = metrics.evaluate(source, **options, **more).statistics.save(tmp_path / "s.npz")
+        return metrics.Statistics.load(found)
+
+    assert kept().labels().tolist() == [0, 0, 0, 1, 1]
+    # Labels that are given are those of the first files; what replaces one has none.
+    assert kept(labels=[4, 3, 2, 1, 0]).labels().tolist() == [4, 3, 1, 0, -1]
+    del options["count"]
+    assert kept().labels().tolist() == [0, 0, 0, 1, 1, 1, 1]
+
+
 def test_labels_of_digits():
     """In the order of the images; those of arrays are not known."""
     digits = data.as_images("digits@test")
@@ -142,7 +161,12 @@ def test_bad_labels(pixels, classifier, tmp_path):
     fails("labels: 96 for 97 images of array; expected", pixels, labels=labels[1:], metrics=BOTH,
           **same)  # fmt: skip
     fails("labels hold -2", pixels, labels=labels - 2, metrics=BOTH, **same)
+    # Beyond 32 bits, in which this one would become class 0.
+    fails("labels hold 4294967296; expected class", pixels, labels=labels + 2**32, metrics=BOTH,
+          **same)  # fmt: skip
     fails("labels hold 0.5; expected class n", pixels, labels=labels + 0.5, metrics=BOTH, **same)
+    none, per_class = np.full(97, -1), {"metrics": BOTH[1:], "classifier": classifier}
+    fails("needs labelled images, and every label is -1", pixels, labels=none, **per_class)
     fails("no figure uses them; name intra_fid or", pixels, labels=labels, metrics="fid", **same)
     alone = np.where(np.arange(97) == 5, 7, labels)
     fails("class 7 has 1 generated images; the distance within classes takes 2 or more", pixels,
@@ -176,3 +200,4 @@ def test_classes_of_what_was_read():
     assert classes.of_readable(source) is classes
     source.skipped.append("2")
     assert classes.of_readable(source).numbers.tolist() == [0, 1, 3]
+    refusal_of(summary)("no image that could be read has a label", {}, {})

@@ -5,6 +5,7 @@ import pytest
 
 from improved_gan_tf.data import as_images
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.images import save_folder
 from improved_gan_tf.metrics import Drawn
 from improved_gan_tf.metrics.drawn import FirstImages
 
@@ -38,3 +39,18 @@ def test_first_images():
     all_of_them = FirstImages(as_images(pixels), 10)
     assert (all_of_them.name, all_of_them.count) == ("array", 9)
     np.testing.assert_array_equal(_images(all_of_them), pixels)
+
+
+def test_first_images_that_can_be_read(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
+    save_folder(tmp_path / "x", pixels)
+    names = [str(tmp_path / "x" / f"{i:05d}.png") for i in range(6)]
+    (tmp_path / "x" / "00001.png").write_bytes(b"no picture")
+    source = as_images(tmp_path / "x", skip_unreadable=True)
+    source.label(lambda: np.arange(6), tuple("abcdef"))
+    few = FirstImages(source, 3)
+    assert list(few.names()) == names[:3] and few.labels().tolist() == [0, 1, 2]
+    for _ in range(2):
+        np.testing.assert_array_equal(_images(few), pixels[[0, 2, 3]])
+        assert few.skipped == names[1:2]
+        assert list(few.names()) == names[:4] and few.labels().tolist() == [0, 1, 2, 3]

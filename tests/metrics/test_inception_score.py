@@ -128,6 +128,7 @@ def test_image_scores_and_the_best():
     assert len(best) == 7 and set(best) == set(np.argsort(scores)[-7:])
     assert (np.diff(scores[best]) <= 0).all()
     assert best_fraction(np.zeros(5), 0.5).tolist() == [0, 1, 2]
+    assert best_fraction([1.0, 3.0, 2.0], 1e-12).tolist() == [1]
     for fraction in (0.0, 1.5):
         with pytest.raises(UserError, match="fraction"):
             best_fraction(scores, fraction)

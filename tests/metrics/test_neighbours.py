@@ -68,6 +68,35 @@ def test_equal_to_prdc():
     np.testing.assert_allclose(_all(generated, real, 5), [expected[k] for k in names], rtol=1e-9)
 
 
+def _clusters(seed, n=200, f=8, deviation=1.0):
+    """Features in two clusters, each at the same distance from the mean."""
+    rng = np.random.default_rng(seed)
+    return np.repeat([[1000.0], [-1000.0]], n // 2, axis=0) + deviation * rng.normal(size=(n, f))
+
+
+@pytest.mark.parametrize("deviation", [1.0, 0.1])
+@pytest.mark.parametrize("few", [0, 1], ids=["by products", "one by one"])
+def test_small_clusters_far_from_the_mean(monkeypatch, deviation, few):
+    """Their distances are a thousandth of the features' lengths, and less."""
+    monkeypatch.setattr(neighbours, "_FEW", few)
+    monkeypatch.setattr(neighbours, "BLOCK", 4 * 200 * 70)  # three blocks, which end unevenly
+    generated, real = _clusters(1, deviation=deviation), _clusters(2, deviation=deviation)
+    expected = oracle.density_coverage(generated, real, 5)
+    assert min(expected) > 0.5
+    expected = [*oracle.precision_recall(generated, real, 3), *expected]
+    np.testing.assert_allclose(_all(generated, real), expected, atol=0.01)
+
+
+def test_the_same_image_is_at_no_distance():
+    """Also where its features were computed in another batch, and however many such pairs are."""
+    for real in (np.float32(random_features(1, 90, 2048)) + 3, _clusters(1, 90).astype(np.float32)):
+        again = real * np.float32(1 + 1e-6)
+        some = np.arange(90) // 30
+        for other, column in ((real, np.arange(90)), (again, np.arange(90)), (again[some], some)):
+            ((_, squared),) = neighbours.blocks(real, other)
+            np.testing.assert_array_equal(squared == 0, np.arange(90)[:, None] == column)
+
+
 def test_a_collapsed_generator():
     """One of the real images many times: precise, without diversity."""
     real = random_features(1, 400, 32)

@@ -153,8 +153,11 @@ def test_bad_targets(values, message):
 
 def test_negative_seed_and_noise_are_refused():
     fitting = small_gan()
-    for values in ({"seed": -1}, {"noise": -0.1}):
-        with pytest.raises(ValueError, match="seed and noise must be at least 0"):
+    for values, message in (
+        ({"seed": -1}, "seed must be at least 0, not -1"),
+        ({"noise": -0.1}, "noise must be a finite number of at least 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
             models.ImageNetGAN(fitting.generator, fitting.discriminator, **values)
 
 

@@ -151,8 +151,8 @@ def test_streams_of_arrays():
     from improved_gan_tf.models import streams
 
     x = np.arange(12, dtype="float32")[:, None, None, None]
-    y = np.array([np.nan, 1, -1, 0, *[np.nan] * 8])
-    data = streams.from_arrays(x, y, 4, seed=1)
+    y = np.array([-1, 1, -1, 0, *[-1] * 8])
+    data = streams.from_arrays(x, y, 4, seed=(1, 0))
     first, second = ([*data.as_numpy_iterator()] for _ in range(2))
     assert len(first) == 3
     for epoch in (first, second):
@@ -167,6 +167,16 @@ def test_streams_of_arrays():
         np.ravel([b["unlabeled"] for b in first]).tolist()
         != np.ravel([b["unlabeled"] for b in second]).tolist()
     )
+    orders = [
+        [int(i) for b in data.as_numpy_iterator() for i in b["unlabeled"].flat]
+        for data in (
+            streams.from_arrays(x, y, 4, seed=(1, 0)),
+            streams.from_arrays(x, y, 4, seed=(1, 3)),  # a second fit, after three updates
+            streams.from_arrays(x, y, 4, seed=None, shuffle=False),
+        )
+    ]
+    assert orders[0] == np.ravel([b["unlabeled"] for b in first]).tolist() != orders[1]
+    assert orders[2] == list(range(12))
 
 
 @pytest.mark.parametrize(
@@ -174,7 +184,7 @@ def test_streams_of_arrays():
     [
         ((np.zeros((4, *SHAPE)), None), "fit of arrays takes no x without y"),
         ((np.zeros((4, *SHAPE)), np.full(4, -1)), "no image is labelled"),
-        ((np.zeros((4, *SHAPE)), np.zeros(3)), "x has 4 images, but y 3 labels"),
+        ((np.zeros((4, *SHAPE)), np.zeros(3)), "there are 4 images, but y has 3 labels"),
         ((np.zeros((4, *SHAPE)), np.zeros(4)), "batch_size must be from 1 to the 4 images, not 32"),
         (
             (tf.data.Dataset.from_tensors(labelled(4)),),

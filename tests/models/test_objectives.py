@@ -87,3 +87,25 @@ def test_features_are_computed_only_where_an_objective_names_them():
 def test_refused(objective, message):
     with pytest.raises(ValueError, match=message):
         semi_supervised_gan(objective=objective)
+
+
+def test_values_of_a_term():
+    with pytest.raises(ValueError, match="loss has no parameter powr; its .* logits_fake, power"):
+        Objective(mine, powr=1.0)
+    with pytest.raises(ValueError, match="weight must be a finite number of at least 0"):
+        Objective(mine, weight="1")
+
+
+@keras.saving.register_keras_serializable("tests")
+def with_values(logits_fake, scale, activation, offsets=(0.0,), **others):
+    return scale * ops.mean(activation(logits_fake)) + sum(offsets) + sum(others.values())
+
+
+def test_its_values_are_saved(tmp_path):
+    """Functions too; **others takes any."""
+    values = {"scale": 2, "activation": keras.activations.relu, "offsets": [1.0, 2.0], "more": 3.0}
+    gan = semi_supervised_gan(objective=Objective(with_values, 0.5, **values))
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    assert loaded.objective.values == values
+    assert _fit(gan) == _fit(loaded)

@@ -13,7 +13,7 @@ pytest.importorskip("flask", reason="the extra [turing-test] is not installed")
 pytest.importorskip("waitress", reason="the extra [turing-test] is not installed")
 
 from improved_gan_tf.turing_test.app import create_app
-from improved_gan_tf.turing_test.results import results
+from improved_gan_tf.turing_test.results import results, votes_csv
 from improved_gan_tf.turing_test.security import HEADERS, Rates
 from improved_gan_tf.turing_test.store import Store
 from tests.helpers.turing import Visitor, judge_by_truth, make_study
@@ -59,6 +59,20 @@ def test_a_whole_session(served, protocol, feedback):
     figures = json.loads(visitor.client.get("/results.json", query_string=token).text)
     assert figures["groups"][0]["all"]["share"] == pytest.approx(15 / 18)
     assert figures["paper"]["CIFAR-10"] == 0.787
+
+
+def test_votes_are_written_while_somebody_begins(served, monkeypatch):
+    study, store, app = served()
+    Visitor(app)
+    read_trials = store.all_trials
+
+    def slowly():
+        found = read_trials()
+        Visitor(app)
+        return found
+
+    monkeypatch.setattr(store, "all_trials", slowly)
+    assert votes_csv(study, store).startswith("annotator,")
 
 
 @pytest.mark.parametrize(

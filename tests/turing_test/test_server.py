@@ -7,6 +7,8 @@ import pytest
 pytest.importorskip("flask", reason="the extra [turing-test] is not installed")
 pytest.importorskip("waitress", reason="the extra [turing-test] is not installed")
 
+from improved_gan_tf.turing_test.server import listen
+from tests.helpers.one_line import refusal_of
 from tests.helpers.turing import Running, make_study
 
 
@@ -42,6 +44,12 @@ def test_a_trusted_proxy_speaks_https(ask):
 
 def test_nobody_else_does(ask):
     assert "Secure" not in ask(headers=HTTPS).headers["Set-Cookie"]
+
+
+@pytest.mark.parametrize("host", ["a\udcff", "a" * 70, "a\0"])
+def test_names_that_are_no_address(host):
+    """Bytes that are no text as the command line gives them, too long a name, a null."""
+    refusal_of(listen)("cannot listen at a.*: no such address; choose another", host)
 
 
 def test_requests_have_limits(ask):

@@ -25,6 +25,8 @@ def test_welch_equals_scipys():
     assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high))
     assert ours.degrees == pytest.approx(theirs.df)
     assert welch([0.5], second) is None and welch([0.5, 0.5], [0.4, 0.4]) is None
+    # Their means, and so their variances, are subject to rounding.
+    assert welch([31 / 90] * 3, [40 / 90] * 3) is None and welch([0.1] * 3, [0.1] * 10) is None
 
 
 def test_the_bootstrap_equals_scipys_but_for_its_wider_percentiles():

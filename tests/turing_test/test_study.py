@@ -76,7 +76,17 @@ def test_other_folders_are_refused(tmp_path):
     fails("is a test of format 99, not 1; go on with the version", tmp_path / "test")
     for broken in ("[1]", "{", "[" * 100_000, json.dumps({**about, "settings": {"x": 1}})):
         (tmp_path / "test/test.json").write_text(broken)
-        fails("test.json cannot be used", tmp_path / "test")
+        fails("test.json.* cannot be used", tmp_path / "test")
+    for lacking in ("made", "sha256", "known_examples", "settings", "format"):
+        rest = {name: value for name, value in about.items() if name != lacking}
+        for broken in (rest, {**about, lacking: None}):
+            (tmp_path / "test/test.json").write_text(json.dumps(broken))
+            fails("test.json.* cannot be used|of format None", tmp_path / "test")
+    (tmp_path / "test/test.json").write_text(json.dumps(about))
+    assert open_study(tmp_path / "test").token == study.token
+    for key in (b"", study.key[:-1]):  # with either, anybody could forge cookies and tokens
+        (tmp_path / "test/key").write_bytes(key)
+        fails("the key beside it, cannot be used", tmp_path / "test")
 
 
 def test_damaged_images_are_refused(tmp_path):
@@ -85,8 +95,17 @@ def test_damaged_images_are_refused(tmp_path):
     arrays = dict(study.pools)
     np.savez(path, **{**arrays, "real": arrays["real"] + 1})
     refusal_of(lambda: open_study(tmp_path / "test").pools)("is not as it was written")
-    path.write_bytes(path.read_bytes()[:100])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100])
     refusal_of(lambda: open_study(tmp_path / "test").pools)("cannot be read")
+    np.savez_compressed(path, **arrays)
+    damaged = bytearray(path.read_bytes())
+    damaged[200] ^= 255  # among the compressed bytes
+    path.write_bytes(damaged)
+    refusal_of(lambda: open_study(tmp_path / "test").pools)("cannot be read")
+    zeros = np.zeros((70, 1024, 1024, 1), np.uint8)
+    np.savez_compressed(path, **{**arrays, "real": zeros})
+    refusal_of(lambda: open_study(tmp_path / "test").pools)("announces .*MAX_EXPANSION raises it")
 
 
 def test_feedback_is_given_to_one_of_each_two(tmp_path):

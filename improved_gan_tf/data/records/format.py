@@ -48,7 +48,7 @@ def example(jpeg: bytes, label: int, synset: str, filename: str) -> bytes:
     features = {
         "image/encoded": text(jpeg),
         "image/class/label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
-        "image/class/synset": text(synset.encode()),
+        "image/class/synset": text(os.fsencode(synset)),
         "image/filename": text(os.fsencode(filename)),
     }
     record = tf.train.Example(features=tf.train.Features(feature=features))

@@ -28,6 +28,18 @@ def source(tmp_path):
     return tmp_path / "source"
 
 
+def test_class_names_that_are_no_text(tmp_path):
+    """Linux takes any bytes as the name of a folder."""
+    odd = os.fsdecode(b"b\xff")
+    try:
+        class_folders(tmp_path / "source", {"a": 3, odd: 2})
+    except OSError:
+        pytest.skip("this file system takes text alone")
+    convert(tmp_path / "source", tmp_path / "out", size=8, workers=1, progress=False)
+    stream = data.load_stream(f"records:{tmp_path / 'out'}", image_size=None, batch_size=5)
+    assert stream.class_names == ("a", odd)
+
+
 def test_what_is_written(tmp_path, source, capsys):
     out = tmp_path / "out"
     options = "--size 12 --shards 5 --seed 3 --workers 1".split()

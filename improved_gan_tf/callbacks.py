@@ -61,7 +61,7 @@ def standard(
         folder.refuse_if_used()
     return [
         Begin(folder),
-        StopOnNaN(),
+        StopOnNaN(folder),
         SampleGrid(folder, samples),
         RunLog(folder, folder.latest_checkpoint()[0]),
         TensorBoard(folder),
@@ -110,11 +110,12 @@ class Begin(keras.callbacks.Callback):
         folder, (done, _) = self.folder, self.folder.latest_checkpoint()
         new = int(keras.ops.convert_to_numpy(self.model.discriminator_optimizer.iterations)) == 0
         if epoch != done or (done and new):
-            begins = "a model without its weights" if epoch == done else f"epoch {epoch + 1}"
+            without = "a model without its weights or its optimizers' state"
+            begins = without if epoch == done else f"epoch {epoch + 1}"
             raise UserError(
                 f"{folder} has {done} epochs, but fit begins with {begins}; name another folder, "
-                "or go on with RunFolder(...).restore(gan), standard(..., resume=True) and "
-                f"fit(initial_epoch={done})"
+                "or go on with gan.compile(...), then RunFolder(...).restore(gan), "
+                f"standard(..., resume=True) and fit(initial_epoch={done})"
             )
         if folder.begun and not folder.without_recipe:
             return
@@ -150,7 +151,15 @@ class StopOnNaN(keras.callbacks.Callback):
 
     Keras' TerminateOnNaN watches "loss" alone, which a GAN does not have, and lets the epoch end,
     after which the broken weights would be saved.
+
+    Args:
+        folder: The run's folder, of which the error says whether it has a checkpoint. None (the
+            default): it says nothing of that.
     """
+
+    def __init__(self, folder: Folder | None = None):
+        super().__init__()
+        self.folder = None if folder is None else RunFolder(folder)
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._epoch = 0
@@ -164,8 +173,15 @@ class StopOnNaN(keras.callbacks.Callback):
                 step = self.model.step_not_finite(batch) + 1
                 raise UserError(
                     f"{name} became {value} in epoch {self._epoch + 1}, step {step}: training "
-                    "stopped, the last checkpoint is kept; try a lower learning rate"
+                    f"stopped{self._kept()}; try a lower learning rate in a new folder (--out)"
                 )
+
+    def _kept(self) -> str:
+        if self.folder is None:
+            return ""
+        if self.folder.latest_checkpoint()[1] is None:
+            return " before the first checkpoint"
+        return ", the last checkpoint is kept"
 
 
 class Checkpoint(keras.callbacks.Callback):

@@ -53,7 +53,7 @@ def export(gan: Any, path: str | os.PathLike, file_format: str = "savedmodel") -
     if file_format == "savedmodel":
         return saved_model(gan.serving_generator(), path, gan.latent_range, gan.image_range)
     if path.exists():
-        raise UserError(f"{path} exists already; remove it or name another place with --out")
+        raise UserError(f"{path} exists already; remove it or name another place")
     if file_format == "litert" and path.suffix != ".tflite":
         raise UserError(f"the name of a LiteRT model must end with .tflite, not {path.name}")
     if file_format == "litert" and tuple(map(int, keras.__version__.split(".")[:2])) < (3, 13):
@@ -140,12 +140,12 @@ def check_place(path: str | os.PathLike) -> None:
     if not path.exists():
         return
     if not path.is_dir():
-        raise UserError(f"{path} is a file; name a folder with --out, or move it away")
+        raise UserError(f"{path} is a file; name another place for the folder, or move it away")
     names = {entry.name for entry in path.iterdir()}
     if names and not (names <= _SAVED and _is_ours(path / _GRAPH)):
         raise UserError(
-            f"{path} holds something else than a generator that export wrote; name another place "
-            "with --out, or move it away"
+            f"{path} holds something else than a generator that export wrote; name another place, "
+            "or move it away"
         )
 
 

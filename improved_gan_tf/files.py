@@ -92,6 +92,8 @@ def temporary_folder(path: str | os.PathLike) -> Iterator[Path]:
     with _reported(path):
         if path.exists() and not path.is_dir():
             raise UserError(f"{path} is a file; name another place for the folder")
+        if path.is_mount():
+            raise UserError(f"{path} is a mount point, not to be replaced; name a folder in it")
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(path.parent, path.name)
         neighbour, *locks = _new(path, _FOLDER)

@@ -130,7 +130,7 @@ def test_saved_model_is_replaced_but_nothing_else(gan, tmp_path):
             export.export(gan, tmp_path / name)
         assert sorted((tmp_path / name).rglob("*")) == before
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="file is a file; name a folder"):
+    with pytest.raises(UserError, match="file is a file; name another place"):
         export.export(gan, tmp_path / "file")
 
 

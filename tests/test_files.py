@@ -125,6 +125,15 @@ def test_a_device_or_another_kind_of_thing_is_not_replaced(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["fifo", "file", "folder"]
 
 
+def test_a_mount_point_is_refused_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("pathlib.Path.is_mount", lambda path: path == tmp_path / "disk")
+    (tmp_path / "disk").mkdir()
+    said = pytest.raises(UserError, match="disk is a mount point, .*; name a folder in it")
+    with said, files.temporary_folder(tmp_path / "disk"):
+        raise AssertionError("the work has begun")
+    _write(files.temporary_folder, tmp_path / "disk/folder", "new")
+
+
 @pytest.mark.parametrize(
     "error",
     [

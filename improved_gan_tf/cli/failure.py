@@ -8,6 +8,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from typing import TextIO
 
 from improved_gan_tf.version import VERSION
 
@@ -54,13 +55,25 @@ def of_output() -> int:
 
 def output_lost(error: OSError) -> int:
     """Says why the standard output could not be written; returns the exit code."""
-    # Python flushes again at its end, and would complain.
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _discard(sys.stdout)
     if isinstance(error, BrokenPipeError):
         return 141  # as shells have it: ended by SIGPIPE
     _print(f"error: the output cannot be written: {error.strerror}")
     return 2
+
+
+def tell(text: str) -> None:
+    """Writes a text to the standard error; it is lost where that cannot be written."""
+    try:
+        print(text, end="", file=sys.stderr, flush=True)
+    except OSError:
+        _discard(sys.stderr)
+
+
+def _discard(stream: TextIO) -> None:
+    """Leads an output nowhere: Python flushes it again at its end, and would complain."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _memory_is_used_up(error: Exception) -> bool:
@@ -90,5 +103,4 @@ def _short(text: object) -> str:
 
 
 def _print(text: str) -> None:
-    with contextlib.suppress(OSError):
-        print(f"improved-gan: {text}", file=sys.stderr, flush=True)
+    tell(f"improved-gan: {text}\n")

@@ -33,7 +33,8 @@ class _Parser(argparse.ArgumentParser):
             super().exit(failure.output_lost(error))
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        super().exit(failure.of_output() or status, message)
+        failure.tell(message or "")
+        super().exit(failure.of_output() or status)
 
 
 class _Command(_Parser):
@@ -62,6 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback goes into a file (with --debug it is raised); 130 if it was stopped; 141 if nobody
         reads the output any more.
     """
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:  # before the command has begun
+        failure.tell("\nimproved-gan: stopped\n")
+        return _STOPPED
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     if completion.wanted():
         completion.complete(parser(whole=True))
     if arguments is None:
@@ -95,10 +104,10 @@ def _run(parsed: argparse.Namespace) -> int:
         parsed.command(parsed)
         return failure.of_output()
     except UserError as error:
-        print(f"improved-gan: error: {error}", file=sys.stderr)
+        failure.tell(f"improved-gan: error: {error}\n")
         return 2
     except KeyboardInterrupt:
-        print(f"\nimproved-gan: stopped{parsed.stopped}", file=sys.stderr)
+        failure.tell(f"\nimproved-gan: stopped{parsed.stopped}\n")
         return _STOPPED
     except Exception as error:
         if parsed.debug:

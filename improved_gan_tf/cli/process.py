@@ -7,6 +7,7 @@ is read even while this one is busy in C++, and shown even if this one dies.
 """
 
 import contextlib
+import io
 import logging
 import os
 import signal
@@ -56,7 +57,16 @@ def require_tensorflow() -> None:
 
 
 def open_outputs() -> None:
-    """Gives the process the standard outputs that its parent has closed; they lead nowhere."""
+    """Gives the process the standard outputs that its parent has closed; they lead nowhere.
+
+    Names of files that are not text are printed as they are on the disk.
+    """
+    # Else the next file that is opened has the number of an output, and gets TensorFlow's log.
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")
     sys.stdout = sys.stdout or open(os.devnull, "w")
     sys.stderr = sys.stderr or open(os.devnull, "w")
 

@@ -19,6 +19,7 @@ from improved_gan_tf.experiments.tables import IMAGES, TABLES, Order, Plan, Tabl
 _DESCRIPTION = """{title}. Every run of the table has its own folder in DIR. The same command
 continues an interrupted table, and several processes with the same DIR share the runs.
 DIR/table.md, table.json and table.html show the finished runs next to the paper's results."""
+_DIGITS = 18  # of a number in the text of an option; Python reads no more than 4,300
 _VALUES = ("data", "epochs", "learning_rate", "mixed_precision", "image_size")
 
 
@@ -149,16 +150,24 @@ def _reproduction(table: Table, options: argparse.Namespace) -> Reproduction:
 
 def _row_seeds(given: list[str]) -> tuple[str, list[int]]:
     name, *seeds = given
-    if not seeds or not all(seed.isdecimal() for seed in seeds):
-        raise UserError(f"--row-seeds takes a row and its seeds, not {' '.join(given)!r}")
+    if not seeds or not all(map(_is_number, seeds)):
+        raise UserError(f"--row-seeds takes a row and its seeds, not {_shown(' '.join(given))}")
     return name, [int(seed) for seed in seeds]
 
 
 def _shard(text: str) -> tuple[int, int]:
     part, slash, parts = text.partition("/")
-    if not (slash and part.isdecimal() and parts.isdecimal()):
-        raise UserError(f"--shard takes I/N, for example 1/4, not {text!r}")
+    if not (slash and _is_number(part) and _is_number(parts)):
+        raise UserError(f"--shard takes I/N, for example 1/4, not {_shown(text)}")
     return int(part), int(parts)
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _DIGITS
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:37]}...")
 
 
 def _dry_run(reproduction: Reproduction, options: argparse.Namespace) -> None:

@@ -97,7 +97,7 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
     add("--labels", metavar="FILE", help=f"class numbers of the images, .npy or text {own}")
     add("--reference-labels", metavar="FILE", help="class numbers of the reference, likewise")
     add("--kid", action="store_true", help="KID as well; needs 1,000 images on either side")
-    add("--kid-subsets", type=kinds.count, default=100, help="default 100")
+    add("--kid-subsets", type=kinds.images, default=100, help="default 100")
     add("--kid-subset-size", type=kinds.whole(2), default=1000, help="default 1000")
     add("--kid-kernel", default="polynomial", help="polynomial (default) or rbf")
     add("--kid-sigma", type=kinds.number(0), default=10.0, help="of the kernel rbf (default 10)")
@@ -116,7 +116,7 @@ def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
     best = "where to write the best images; may be repeated: one picture, an archive, a folder"
     add("--best-out", action="append", metavar="DIR|FILE.png|FILE.npz", help=best)
     add("--skip-unreadable", action="store_true", help="leave out pictures that cannot be read")
-    add("--batch-size", type=kinds.count, default=32, help="images of a batch (default 32)")
+    add("--batch-size", type=kinds.images, default=32, help="images of a batch (default 32)")
     add("--workers", type=kinds.workers, help="threads that decode (default: the processors)")
     add("--data-dir", help="TFDS' data folder")
     add("--out", metavar="FILE.json", help="write figures and protocol here too")

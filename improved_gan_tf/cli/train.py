@@ -105,7 +105,10 @@ def given_values(options: argparse.Namespace) -> dict[str, Any]:
         except (RecursionError, ValueError):  # nested without end, or a number of 4,300 digits
             raise UserError(f"--set {key}: the value is too long to be read") from None
         key, dot, inner = key.partition(".")
-        values[key] = {**values.get(key, {}), inner: value} if dot else value
+        before = values.get(key, {})
+        if dot and not isinstance(before, dict):
+            raise UserError(f"--set {key}.{inner}: {key} is set to {before!r}; give one of the two")
+        values[key] = {**before, inner: value} if dot else value
     return values
 
 

@@ -73,9 +73,26 @@ def build(recipe: Recipe | str, data: Any = None, seed: int | None = None, **val
     chosen = experiment(override(recipes.get(recipe), **values))
     if data is None:
         return assemble(chosen, seed=seed)
+    if isinstance(data, str | os.PathLike):
+        raise UserError(
+            f"build takes loaded data, not a name ({str(data)!r}); load them by "
+            "experiments.load_data(recipe) or data.load(name)"
+        )
     gan = assemble(chosen, data.image_shape, data.num_classes, data.steps_per_epoch, seed)
+    _check_logits(chosen, gan.discriminator, data.num_classes)
     chosen.initialize(gan, data)
     return gan
+
+
+def _check_logits(chosen: Experiment, discriminator: Any, num_classes: int) -> None:
+    from improved_gan_tf.networks import players
+
+    found, expected = players.output_shape(discriminator)[-1], chosen.logits(num_classes)
+    if expected not in (found, None):
+        raise UserError(
+            f"{chosen.recipe.name}: the discriminator returns {found} logits, but for the "
+            f"{num_classes} classes of the data it must return {expected}"
+        )
 
 
 def assemble(

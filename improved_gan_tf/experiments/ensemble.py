@@ -70,7 +70,8 @@ class Ensemble:
         self.runs: list[str] = [str(run) for run in runs]
         self._labels: np.ndarray | None = None
         self._marks: np.ndarray | None = None
-        self._averaged = self._current = np.zeros(())
+        self._averaged: np.ndarray = np.zeros(())
+        self._current: np.ndarray = np.zeros(())
         places: dict[str, str] = {}
         known: dict[str, dict[str, Any]] = {}
         for run in self.runs:
@@ -110,8 +111,13 @@ class Ensemble:
         if self._labels is None:
             self._labels = found.labels
             self._averaged = self._current = np.zeros(found.averaged.shape)
+        classes, expected = found.averaged.shape[-1], self._averaged.shape[-1]
+        if classes != expected:
+            raise UserError(
+                f"{run} gives each image {classes} class probabilities, {self.runs[0]} {expected}; "
+                "name runs with the same classes"
+            )
         same = np.array_equal(found.labels, self._labels)
-        same = same and found.averaged.shape == self._averaged.shape
         if same and found.marks is not None:
             self._marks = found.marks if self._marks is None else self._marks
             same = np.abs(found.marks - self._marks).max() <= _NEAR

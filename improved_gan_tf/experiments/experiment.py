@@ -168,6 +168,10 @@ class Experiment:
             )
         return f"{name} {part}", known[name]
 
+    def logits(self, num_classes: int) -> int | None:
+        """Returns how many logits the discriminator must have for the classes; None: any number."""
+        return None
+
     def model(self, generator: Any, discriminator: Any, seed: int) -> Any:
         """Makes the model of both networks, not compiled, a `models.GAN`.
 

@@ -26,6 +26,9 @@ class ImageNetExperiment(Experiment):
         """Makes the networks, see `Experiment`; without labels there are 0 classes."""
         return super().networks(image_shape, num_classes if self.recipe.labels else 0)
 
+    def logits(self, num_classes: int) -> int:
+        return num_classes + 1 if self.recipe.labels else 1
+
     def model(self, generator: Any, discriminator: Any, seed: int) -> Any:
         from improved_gan_tf.models import ImageNetGAN
 

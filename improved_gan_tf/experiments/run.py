@@ -99,9 +99,9 @@ def _train(recipe, folder, data_dir, resume, verbose, strategy, chief):
         export.check_place(folder.generator)
     if resume:
         data_dir = data_dir or folder.config().get("data_dir")
-    data = chosen.load_data(data_dir)
-    if resume:
-        _check_same_data(folder, data)
+        data = _same_data(folder, chosen, data_dir)
+    else:
+        data = chosen.load_data(data_dir)
     with strategy.scope():
         gan = build(recipe, data)
     first = folder.restore(gan) if resume else 0
@@ -110,6 +110,8 @@ def _train(recipe, folder, data_dir, resume, verbose, strategy, chief):
     scored = chief and first < recipe.epochs
     score = training_scores.callback(recipe, gan, data_dir) if scored else None
     if chief and resume:
+        if first < recipe.epochs:
+            folder.unfinish()  # before the config says more epochs: a kill leaves no old results
         kept = {**folder.config(), **_place(data_dir)}
         folder.write_config({**kept, **recipes.to_config(recipe)})
     elif chief:
@@ -175,14 +177,18 @@ def load_run(
 
     Raises:
         UserError: The folder does not contain a run, its newest checkpoint is missing or damaged,
-            or the data are not available.
+            or the data are not available, or no longer those that the run began with.
     """
     recipe = _checkpointed(out)
-    place = data_dir or RunFolder(out).config().get("data_dir")
-    other = {} if data is None else {"data": data}  # an experiment of one's own may not take it
-    loaded = experiment(recipe).load_data(place, **other)
+    folder, chosen = RunFolder(out), experiment(recipe)
+    place = data_dir or folder.config().get("data_dir")
+    if data is None:  # an experiment of one's own may take no other data
+        loaded = _same_data(folder, chosen, place)
+    else:
+        loaded = chosen.load_data(place, data=data)
+        _check_form(folder, loaded)
     gan = build(recipe, loaded)
-    return recipe, loaded, gan, RunFolder(out).restore(gan)
+    return recipe, loaded, gan, folder.restore(gan)
 
 
 def load_generator(out: str | os.PathLike) -> tuple[Any, Any, int]:
@@ -281,7 +287,10 @@ def _save_real(data: Any, folder: RunFolder) -> None:
 
 
 def _check_same_run(folder: RunFolder, recipe: Recipe) -> None:
-    """Refuses to resume by another recipe than the run began with; epochs may be added."""
+    """Refuses to resume by another recipe than the run began with; epochs may be added.
+
+    The data may have another name: `_check_same_data` looks at what they are.
+    """
     began = recipes.of_run(folder)
     if recipes.other_file(began, recipe):
         raise UserError(
@@ -289,19 +298,53 @@ def _check_same_run(folder: RunFolder, recipe: Recipe) -> None:
             "start elsewhere with --out"
         )
     for name, (before, after) in recipes.changed(began, recipe).items():
-        if name not in ("epochs", "checkpoint_seconds"):
+        if name not in ("epochs", "checkpoint_seconds", "data"):
             raise UserError(
                 f"{folder} was begun with {name} = {before!r}, not {after!r}; resume with the same "
                 "values, or start elsewhere with --out"
             )
 
 
+def _same_data(folder: RunFolder, chosen: Any, data_dir: Any) -> Any:
+    """Loads the data of a run that has begun, which are to be those that it began with."""
+    name = chosen.recipe.data
+    try:
+        data = chosen.load_data(data_dir)
+    except UserError as error:
+        kept = isinstance(name, str) and name == folder.config().get("recipe", {}).get("data")
+        if kept and ":" in name and not os.path.exists(name.partition(":")[2].partition("@")[0]):
+            raise UserError(
+                f"{error}; the name {name!r} is from the run's config.json; --data (in Python "
+                "data=) names the place where they are now"
+            ) from error
+        raise
+    _check_same_data(folder, data)
+    return data
+
+
+def _check_form(folder: RunFolder, data: Any) -> None:
+    """Refuses data that the networks of a run cannot take."""
+    began = folder.config().get("data", {})
+    forms = [
+        ("x".join(map(str, about["image_shape"])), about["num_classes"])
+        for about in (_description(data), {**_description(data), **began})
+    ]
+    if forms[0] != forms[1]:
+        raise UserError(
+            f"{data.name} has images of {forms[0][0]} and {forms[0][1]} classes; the run in "
+            f"{folder} was trained on {forms[1][0]} and {forms[1][1]}"
+        )
+
+
 def _check_same_data(folder: RunFolder, data: Any) -> None:
-    """Refuses to resume on other data than the run began with."""
+    """Refuses other data than the run began with."""
     if data.labeled_indices is not None:
         folder.check_labeled_indices(data.labeled_indices)
     began, now = folder.config().get("data", {}), _description(data)
-    for key in ("train_images", "image_shape", "num_classes"):
+    keys = ["train_images", "image_shape", "num_classes"]
+    if began.get("name") != now["name"]:
+        keys += ["test_images", "class_names"]
+    for key in keys:
         if began.get(key) != now[key]:
             raise UserError(
                 f"the data are not those that the run in {folder} began with: {key} is {now[key]}, "

@@ -57,6 +57,9 @@ class SemiSupervisedExperiment(Experiment):
             **options,
         )
 
+    def logits(self, num_classes: int) -> int:
+        return num_classes
+
     def model(self, generator: Any, discriminator: Any, seed: int) -> Any:
         from improved_gan_tf.models import SemiSupervisedGAN
 

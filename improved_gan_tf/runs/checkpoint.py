@@ -50,7 +50,7 @@ def load(model: Any, path: str | os.PathLike) -> None:
         UserError: The file is damaged or another model's.
     """
     try:
-        if not whole(path):
+        if whole(path) is False:
             raise ValueError("its content is not what was written: another SHA-256")
         model.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds: OSError, KeyError, ValueError...
@@ -59,8 +59,8 @@ def load(model: Any, path: str | os.PathLike) -> None:
         ) from error
 
 
-def whole(path: str | os.PathLike) -> bool:
-    """Whether the content has the SHA-256 that stands behind it; files without one count as whole.
+def whole(path: str | os.PathLike) -> bool | None:
+    """Whether the content has the SHA-256 that stands behind it; None where it has none.
 
     Raises:
         OSError: The file cannot be read.
@@ -70,7 +70,7 @@ def whole(path: str | os.PathLike) -> bool:
         stream.seek(max(size, 0))
         mark, stated = stream.read(len(_MARK)), stream.read(_HASH)
         if mark != _MARK:
-            return True  # of version 0.2.0 or before, or by `save_weights`
+            return None  # of version 0.2.0 or before, or by `save_weights`
         found, left = hashlib.sha256(), size
         stream.seek(0)
         while piece := stream.read(min(_PIECE, left)):

@@ -200,6 +200,11 @@ class RunFolder:
         """Writes config.json anew, as where a resumed run is to have more epochs."""
         write_json(self.path / _CONFIG, config)
 
+    def unfinish(self) -> None:
+        """Removes what was kept of the end of a run that is to be trained on."""
+        for name in (_RESULTS, _PROBABILITIES):
+            (self.path / name).unlink(missing_ok=True)
+
     def code(self) -> bytes | None:
         """The content of the recipe's file, which is as the run began; None where it has none.
 
@@ -329,6 +334,8 @@ class RunFolder:
     def restore(self, model: Any) -> int:
         """Loads the newest checkpoint into `model`; returns the epochs done, 0 without one.
 
+        What is to be trained on is compiled before: else its optimizers' state is not loaded.
+
         Raises:
             UserError: It is damaged or another model's; the line names one before that is whole.
         """
@@ -339,10 +346,12 @@ class RunFolder:
         try:
             checkpoint.load(model, path)
         except UserError as error:
-            whole = [(e, p) for e, p in before if p.is_file() and checkpoint.whole(p)]
+            whole = [x for x in before if x[1].is_file() and checkpoint.whole(x[1]) is not False]
             way = "no whole one is before it; begin again in another folder (--out)"
             if whole:
                 way = f"remove it to go on after epoch {whole[-1][0]}, by {whole[-1][1].name}"
+            if path.is_file() and checkpoint.whole(path):
+                way = "the file is as it was written: the model or its data are others"
             raise UserError(f"{error}; {way}") from error
         return epoch
 

@@ -2,6 +2,7 @@
 
 import platform
 import sys
+from pathlib import Path
 from typing import Any
 
 from improved_gan_tf.version import VERSION
@@ -22,5 +23,15 @@ def software() -> dict[str, Any]:
             **{package: version(package) for package in _PACKAGES},
         },
         "backend": keras.backend.backend(),
-        "command": " ".join(sys.argv),
+        "command": _command(*sys.argv),
     }
+
+
+def _command(program: str, *arguments: str) -> str:
+    """The command as it can be given again: our programs are named without their folders."""
+    match Path(program).parts:
+        case [*_, "improved_gan_tf", "__main__.py"]:
+            program = "python -m improved_gan_tf"
+        case [*_, "improved-gan"]:
+            program = "improved-gan"
+    return " ".join((program, *arguments))

@@ -83,6 +83,23 @@ def test_outputs_that_nobody_takes(arguments):
     assert (found.returncode, found.stderr) == (0, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("arguments", [("recipes", "nosuch"), ("nosuch",)])
+def test_errors_that_nobody_takes(arguments):
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "improved_gan_tf", *arguments]
+        assert subprocess.run(command, stderr=full).returncode == 2
+
+
+def test_stopped_before_the_command_has_begun(monkeypatch, capsys):
+    def stopped():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("improved_gan_tf.cli.main.parser", stopped)
+    assert cli.main(["recipes"]) == 130
+    assert capsys.readouterr().err == "\nimproved-gan: stopped\n"
+
+
 def test_nul(capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(["train", "digits", "--out", "a\0b"])

@@ -18,6 +18,8 @@ SAMPLE = ("sample", "runs/none")
         ((*SCORE, "--best", "nan"), "--best: expected a number above 0 and at most 1, not 'nan'"),
         ((*SCORE, "--best", "1.5"), "--best: expected a number above 0 and at most 1"),
         ((*SCORE, "--splits", "0"), "--splits: expected a whole number from 1 up, not '0'"),
+        ((*SCORE, "--batch-size", str(10**20)), "--batch-size: expected a whole number from 1 to"),
+        ((*SCORE, "--kid-subsets", str(10**20)), "--kid-subsets: expected a whole number from 1"),
         ((*SCORE, "--workers", "0"), "--workers: expected a whole number from 1 to 1024"),
         ((*SCORE, "--classifier-range", "nan", "nan"), "--classifier-range: expected a number"),
         ((*SCORE, "--classifier-range", "5", "5"), "--classifier-range: expected LOW below HIGH"),
@@ -68,3 +70,14 @@ def test_values_of_set(given, line, capsys, tmp_path):
     out = tmp_path / "run"
     error = refused_command(capsys, "train", "digits", "--out", str(out), "--set", given)
     assert line in error and len(error) < 1000 and not out.exists()
+
+
+@pytest.mark.parametrize(
+    "given, line",
+    [
+        (["--set", "generator=3", "--set", "generator.width=2"], "generator is set to 3; give one"),
+        (["--set", "epochs.x=2", "--epochs", "1"], "epochs is set to 1; give one of the two"),
+    ],
+)
+def test_a_value_and_a_part_of_it(given, line, capsys):
+    assert line in refused_command(capsys, "train", "digits", *given)

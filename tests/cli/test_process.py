@@ -48,6 +48,30 @@ with process.own("improved-gan: stopped; how to go on"):
 """
 
 
+_OPENED = r"""
+import sys
+from improved_gan_tf.cli import process
+process.open_outputs()
+with open(sys.argv[1], "w") as stream:
+    stream.write(str(stream.fileno() > 2))
+"""
+
+
+def test_a_file_that_is_opened_is_never_an_output(tmp_path):
+    """Else TensorFlow's log goes into it."""
+    command = [sys.executable, "-c", _OPENED, str(tmp_path / "opened")]
+    found = subprocess.run(command, env=ENVIRONMENT, preexec_fn=lambda: os.closerange(0, 3))
+    assert found.returncode == 0 and (tmp_path / "opened").read_text() == "True"
+
+
+def test_names_that_are_no_text_are_printed_as_they_are():
+    script = "from improved_gan_tf.cli import process as p; p.open_outputs(); print('a\\udcff')"
+    environment = {**ENVIRONMENT, "PYTHONIOENCODING": "utf-8:strict"}
+    command = [sys.executable, "-c", script]
+    found = subprocess.run(command, env=environment, capture_output=True)
+    assert (found.stdout, found.stderr) == (b"a\xff\n", b"")
+
+
 def _run(*arguments, **environment):
     command = [sys.executable, *map(str, arguments)]
     environment = {**ENVIRONMENT, **environment}

@@ -146,6 +146,10 @@ def _bad(*words):
         _bad("table-1", "--shard", "3/2", "shard 3/2 is out of range; name 1/2 to 2/2"),
         _bad("table-1", "--shard", "0/2", "shard 0/2 is out of range"),
         _bad("table-1", "--shard", "half", "--shard takes I/N, for example 1/4, not 'half'"),
+        _bad(
+            "table-1", "--shard", "1/" + "9" * 5000, "--shard takes I/N, for example 1/4, not '1/"
+        ),
+        _bad("table-1", "--row-seeds", "ours", "9" * 5000, "takes a row and its seeds, not 'ours "),
         _bad("table-1", "--labels-per-class", "5", "5", "the number of labels 5 is given twice"),
         _bad("table-1", "--recipe", "digit", "no recipe 'digit' (did you mean 'digits'?)"),
         _bad("table-1", "--recipe", "imagenet", "imagenet has no values for table-1"),

@@ -75,9 +75,13 @@ def test_kept_probabilities(runs, tmp_path):
     np.testing.assert_array_equal(labels, true)
     np.testing.assert_allclose(averaged, exactly, rtol=6e-4, atol=1e-6)
 
-    for other in ((1 - labels, averaged, averaged), (labels, averaged[:, 1:], averaged[:, 1:])):
+    for other, reason in (
+        ((1 - labels, averaged, averaged), "has another test set than"),
+        ((labels[1:], averaged[1:], averaged[1:]), "has another test set than"),
+        ((labels, averaged[:, 1:], averaged[:, 1:]), "gives each image 9 class prob.*0 10; name"),
+    ):
         RunFolder(folders[1]).write_probabilities(*other)
-        with pytest.raises(UserError, match="another test set than"):
+        with pytest.raises(UserError, match=reason):
             experiments.ensemble(folders, kept=True)
     for arrays, reason in (
         ({"labels": labels}, "it lacks averaged, current; remove it"),

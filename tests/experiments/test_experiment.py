@@ -89,6 +89,24 @@ def test_other_networks():
     }
 
 
+@pytest.mark.parametrize("difference", [-1, 1])
+def test_logits_that_are_not_one_per_class(difference):
+    class Other(experiments.SemiSupervisedExperiment):
+        def networks(self, image_shape=None, num_classes=None):
+            return super().networks(image_shape, num_classes + difference)
+
+    own = dataclasses.replace(_recipe(), experiment=Other)
+    refusal_of(experiments.build)(
+        f"digits: the discriminator returns {10 + difference} logits, but for the 10 classes",
+        own,
+        experiments.load_data("digits"),
+    )
+
+
+def test_build_takes_no_name_of_data():
+    refusal_of(experiments.build)("build takes loaded data, not a name", "digits", "digits")
+
+
 def test_build_without_data_and_with():
     """Both have the same initial weights, but for what the data initialize."""
     recipe = _recipe()

@@ -17,6 +17,7 @@ from PIL import Image
 from improved_gan_tf import data, experiments
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import recipes
+from improved_gan_tf.experiments.ensemble import keep
 from improved_gan_tf.files import is_temporary
 from improved_gan_tf.runs import report
 from improved_gan_tf.runs.folder import RunFolder
@@ -159,6 +160,20 @@ def test_more_epochs_by_resume(run, tmp_path):
     checkpoints.assert_same(out / last, run[0] / last)
     with pytest.raises(UserError, match="has 3 epochs already"):
         experiments.train(_recipe(epochs=1), out, resume=True)
+
+
+def test_results_of_fewer_epochs_do_not_stay(tmp_path, monkeypatch):
+    """A finished run that is trained on, and stopped in that, is not finished."""
+    out = RunFolder(tmp_path / "run")
+    experiments.train(_recipe(epochs=1), out, verbose=False)
+    keep(out)
+    with monkeypatch.context() as patched:
+        patched.setattr(RunFolder, "write_results", lambda *given: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            experiments.train(_recipe(epochs=2), out, resume=True, verbose=False)
+    assert not out.finished and out.probabilities() is None
+    results = experiments.train(_recipe(epochs=2), out, resume=None, verbose=False)
+    assert results["epochs"] == out.results()["epochs"] == 2
 
 
 def test_load_run(run):
@@ -344,7 +359,8 @@ def test_disk_full_while_checkpointing(run, tmp_path):
 
 def test_nan_stops_training(tmp_path):
     # A learning rate at which float32 overflows within an epoch.
-    with pytest.raises(UserError, match="became nan|became inf"):
+    said = "became (nan|inf).*stopped before the first checkpoint; .* in a new folder"
+    with pytest.raises(UserError, match=said):
         experiments.train(_recipe(learning_rate=1e30), tmp_path / "run", verbose=False)
     assert RunFolder(tmp_path / "run").latest_checkpoint()[1] is None
     assert not (tmp_path / "run/results.json").exists()

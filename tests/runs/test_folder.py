@@ -129,6 +129,19 @@ def test_a_checkpoint_whose_bytes_have_changed_is_not_used(tmp_path, place):
     assert folder.restore(model) == 2 and model.value == 102
 
 
+def test_a_checkpoint_of_another_model_is_not_to_be_removed(tmp_path):
+    folder = RunFolder(tmp_path)
+    for epoch in (1, 2):
+        folder.save_checkpoint(Weights(1), epoch)
+
+    class Other(Weights):
+        def load_weights(self, path):
+            raise ValueError("other layers")
+
+    with pytest.raises(UserError, match=r"other layers\); the file is as it was written"):
+        folder.restore(Other())
+
+
 def test_a_checkpoint_without_a_hash_is_one_of_an_earlier_version(tmp_path):
     folder = RunFolder(tmp_path)
     folder.checkpoints.mkdir()
@@ -229,16 +242,20 @@ def test_what_is_no_file_is_not_waited_for(tmp_path, name):
 
 @pytest.mark.parametrize(
     "name, message",
-    [("generator", "is no folder"), ("checkpoints", "is no folder"), ("results.json", "no file")],
+    [
+        ("generator", "is no folder"),
+        ("checkpoints", "is no folder"),
+        ("results.json", "not a file"),
+    ],
 )
 def test_what_would_stop_a_run_at_its_end_is_found_by_the_check(tmp_path, name, message):
     folder = RunFolder(write_run(tmp_path / "run", results=None))
     folder.check()
-    if message == "no file":
+    if message == "not a file":
         (folder.path / name).mkdir()
     else:
         (folder.path / name).touch()
-    with pytest.raises(UserError, match=rf"{name} is there and .*{message}; move it away"):
+    with pytest.raises(UserError, match=rf"{name} .* {message}; move it away"):
         folder.check()
 
 

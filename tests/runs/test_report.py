@@ -17,6 +17,7 @@ from improved_gan_tf import images
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.runs import RunFolder
 from improved_gan_tf.runs.report import curves as report_curves
+from improved_gan_tf.runs.report.confusion import confusion
 from improved_gan_tf.runs.report.report import report, spread
 from tests.helpers.run_folders import COLUMNS, keep_columns, write_run
 
@@ -282,6 +283,14 @@ def test_strip_shows_every_grid(tmp_path):
     for colour in colours:  # at its own size: 40 x 50 pixels of each, and text is none of these
         assert (pixels == np.uint8(colour)).all(-1).sum() == 2000
     assert report_curves.strip([]) is None
+
+
+def test_a_picture_of_one_line_and_names_that_are_no_text(tmp_path):
+    Image.new("L", (60_000, 1)).save(tmp_path / "long.png")
+    with Image.open(io.BytesIO(report_curves.strip([(1, tmp_path / "long.png")]))) as image:
+        assert image.width < 10_000
+    with Image.open(io.BytesIO(confusion(np.eye(2, dtype=int), ["a", "b\udcff"]))) as image:
+        assert image.format == "PNG"
 
 
 @pytest.mark.usefixtures("undrawn")

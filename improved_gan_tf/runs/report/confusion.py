@@ -29,6 +29,8 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> bytes:
     except ImportError as error:
         raise UserError("a picture needs matplotlib: pip install matplotlib") from error
     colours, count = THEMES["light"], len(matrix)
+    # Names of folders that are not UTF-8 are no texts to draw.
+    names = [name.encode(errors="replace").decode() for name in class_names]
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = 2.2 + 0.42 * min(count, 60)
     with matplotlib.rc_context({"text.parse_math": False}):  # names may have dollar signs
@@ -39,8 +41,8 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> bytes:
         axes.set_xlabel("class given by the classifier")
         axes.set_ylabel("class")
         if count <= _NUMBERED:
-            axes.set_xticks(range(count), class_names, rotation=90, fontsize=9)
-            axes.set_yticks(range(count), class_names, fontsize=9)
+            axes.set_xticks(range(count), names, rotation=90, fontsize=9)
+            axes.set_yticks(range(count), names, fontsize=9)
             for (line, column), number in np.ndenumerate(matrix):
                 if number:
                     colour = colours["surface" if shares[line, column] > 0.5 else "text"]

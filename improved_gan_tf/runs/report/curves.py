@@ -150,8 +150,13 @@ def strip(samples: list[tuple[int, Path]]) -> bytes | None:
     columns = len(pictures) if len(pictures) <= 4 else -(-len(pictures) // 2)
     shrink = min(1.0, _WIDEST_STRIP / columns / max(picture.width for picture in pictures))
     if shrink < 1:
-        sizes = [(round(p.width * shrink), round(p.height * shrink)) for p in pictures]
-        pictures = [p.resize(s, Image.Resampling.BOX) for p, s in zip(pictures, sizes, strict=True)]
+        pictures = [
+            p.resize(
+                (max(1, round(p.width * shrink)), max(1, round(p.height * shrink))),
+                Image.Resampling.BOX,
+            )
+            for p in pictures
+        ]
     width, height = max(p.width for p in pictures), max(p.height for p in pictures)
     gap = max(12, width // 24)
     letters = max(14, width // 22)

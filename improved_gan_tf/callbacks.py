@@ -21,6 +21,7 @@ from improved_gan_tf.runs.software import software
 
 Folder = str | os.PathLike  # a `RunFolder` is one
 Logs = Mapping[str, float] | None
+_OF_LABELS = ("supervised_loss", "class_loss")
 _SCORES = tuple(row.key for row in QUANTITIES if row.kind in ("score", "deviation"))
 
 
@@ -171,9 +172,11 @@ class StopOnNaN(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             if not math.isfinite(value):
                 step = self.model.step_not_finite(batch) + 1
+                # The losses of the labels are NaN too if one is not a class.
+                labels = "check that all labels are classes, or " if name in _OF_LABELS else ""
                 raise UserError(
                     f"{name} became {value} in epoch {self._epoch + 1}, step {step}: training "
-                    f"stopped{self._kept()}; try a lower learning rate in a new folder (--out)"
+                    f"stopped{self._kept()}; {labels}try a lower learning rate in a new folder"
                 )
 
     def _kept(self) -> str:

@@ -271,3 +271,8 @@ def test_counts(tmp_path):
         callbacks.Checkpoint(tmp_path, keep=0)
     with pytest.raises(ValueError, match="count must be at least 1, not 0"):
         callbacks.standard(tmp_path / "run", samples=0)
+
+
+def test_not_a_number_of_the_labels():
+    with pytest.raises(UserError, match="stopped; check that all labels are classes, or try a low"):
+        train([callbacks.StopOnNaN()], epochs=1, logs={"supervised_loss": math.nan})

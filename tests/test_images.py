@@ -102,8 +102,8 @@ def test_grids_keep_a_size_that_fits_a_screen():
 @pytest.mark.parametrize(
     "bad, message",
     [
-        (np.zeros((2, 3, 4)), "have shape"),
-        (np.zeros((2, 1, 3, 4), np.uint8), "have shape"),
+        (np.zeros((2, 3, 4)), "expected images of shape"),
+        (np.zeros((2, 1, 3, 4), np.uint8), "expected images of shape"),
         (np.zeros((0, 3, 4, 1), np.uint8), "no images"),
         (np.zeros((2, 3, 4, 1), np.float32), "to_uint8"),
     ],

@@ -205,7 +205,7 @@ def test_the_difference_from_the_paper_is_tested():
         assert row["difference"]["mean"] == pytest.approx(mean, rel=1e-12)
         assert row["difference"]["p"] == pytest.approx(p, rel=1e-9)
     text = table_results.markdown(table)
-    assert "| ours | than the paper | ours, ensemble |" in text and "Welch's t-test at 5 %" in text
+    assert "| ours | than the paper | ours, ensemble |" in text and "at 5 % in Welch's t-test" in text
     assert "| better (p < 0.001) |" in text
     (difference,) = (row["difference"] for row in rows.values() if row["difference"]["p"] > 0.05)
     assert f"| equal (p = {difference['p']:.2g}) |" in text
@@ -243,7 +243,7 @@ def test_an_ensemble_of_other_labels_is_no_figure_of_the_papers_kind(trained, tm
     assert [row["ensemble"]["labels"] for row in table["rows"]] == [80, 100]
     lines = table_results.lines(table)
     assert "1.23 % (2 runs, 80 labels)" in lines[2] and "1.23 % (2 runs)" in lines[3]
-    assert any("--seed-data gives all of them the same" in line for line in lines)
+    assert any("use --seed-data to label the same images" in line for line in lines)
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,7 @@ def test_without_it_there_is_no_state(which):
     assert gan.histories == {} and gan.get_compile_config()["historical_averaging"] == 0
     paths = [v.path for v in gan.variables]
     assert not [path for path in paths if "history" in path]
-    with pytest.raises(ValueError, match="weight must be a finite number of at least 0, not -1"):
+    with pytest.raises(ValueError, match="averaging must be a finite number of at least 0, not -1"):
         gan.compile(historical_averaging=-1)
     gan.compile(historical_averaging=0.5)
     gan.compile()

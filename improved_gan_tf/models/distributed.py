@@ -163,6 +163,20 @@ def _statistics(model):
     return list(found.values())
 
 
+def update(metric: keras.metrics.Mean, value: Any, count: Any = None) -> None:
+    """Takes a batch's mean into a metric.
+
+    Args:
+        metric: The metric.
+        value: The mean, a scalar.
+        count: The number of examples, with which each counts once also in a smaller last batch
+            (D11), of which a replica may have none; None (the default): every batch counts once.
+    """
+    if count is not None:
+        value = tf.where(count > 0, value, tf.zeros_like(value))
+    metric.update_state(value, sample_weight=count)
+
+
 def logs(means: list[keras.metrics.Mean], others: dict[str, Any]) -> dict[str, Any]:
     """Returns what a step reports: means over the examples of all replicas, and other scalars.
 

@@ -265,13 +265,9 @@ class ImageNetGAN(BuiltInInit, SavedRandomStates, GAN):
         report = self._report(images, labels, latents, training=False)
         return self._results(report, labels, count)
 
-    def _results(self, report, labels, count=1):
+    def _results(self, report, labels, count=None):
         for metric in self.own_metrics():
-            # Every image of a test counts once, also in a smaller last batch (D11), where a replica
-            # may have none.
-            value = report[metric.name]
-            value = tf.where(count > 0, value, tf.zeros_like(value))
-            metric.update_state(value, sample_weight=count)
+            distributed.update(metric, report[metric.name], count)
         others = self.labelled(labels, report["logits"]) if self.labels else {}
         return distributed.logs(self._means, others)
 

@@ -381,10 +381,7 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
         }
         count = tf.shape(y)[0]
         for metric, value in report.items():
-            # Every image counts once, also in a smaller last batch (D11), where a replica may have
-            # none.
-            value = tf.where(count > 0, value, tf.zeros_like(value))
-            metric.update_state(value, sample_weight=count)
+            distributed.update(metric, value, count)
         self.labelled(y, logits)
         return self.logs(training=False)
 

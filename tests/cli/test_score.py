@@ -44,6 +44,20 @@ def test_the_classifier_command_records_what_it_made(digits_classifier, tmp_path
     assert found.protocol["extractor"] == "digits.keras"
 
 
+def _interrupted(monkeypatch, call):
+    """Has that call of `fit` interrupted; returns the list of every call's first epoch."""
+    fit, epochs = keras.Model.fit, []
+
+    def stopped(self, *arguments, **values):
+        epochs.append(values["initial_epoch"])
+        if len(epochs) == call:
+            raise KeyboardInterrupt
+        return fit(self, *arguments, **values)
+
+    monkeypatch.setattr(keras.Model, "fit", stopped)
+    return epochs
+
+
 @pytest.mark.long
 def test_a_stopped_classifier_is_trained_on(tmp_path, monkeypatch):
     same = {"epochs": 3, "network": "residual", "mirror": True, "verbose": False}
@@ -54,15 +68,7 @@ def test_a_stopped_classifier_is_trained_on(tmp_path, monkeypatch):
     name = f"npz:{tmp_path / 'images.npz'}"
     whole = metrics.train_classifier(name, tmp_path / "whole.keras", **same)
 
-    fit, epochs = keras.Model.fit, []
-
-    def stopped(self, *arguments, **values):
-        epochs.append(values["initial_epoch"])
-        if len(epochs) == 3:
-            raise KeyboardInterrupt
-        return fit(self, *arguments, **values)
-
-    monkeypatch.setattr(keras.Model, "fit", stopped)
+    epochs = _interrupted(monkeypatch, 3)
     with pytest.raises(KeyboardInterrupt):
         metrics.train_classifier(name, tmp_path / "stopped.keras", **same)
     resumed = metrics.train_classifier(name, tmp_path / "stopped.keras", **same)
@@ -99,15 +105,7 @@ def test_a_damaged_unfinished_training_is_begun_anew(tmp_path, monkeypatch, caps
         whole = metrics.train_classifier(*made, **same)
     assert whole["train_images"] == 10
 
-    fit, epochs = keras.Model.fit, []
-
-    def stopped(self, *arguments, **values):
-        epochs.append(values["initial_epoch"])
-        if len(epochs) == 2:
-            raise KeyboardInterrupt
-        return fit(self, *arguments, **values)
-
-    monkeypatch.setattr(keras.Model, "fit", stopped)
+    epochs = _interrupted(monkeypatch, 2)
     with pytest.warns(UserWarning, match=left_out), pytest.raises(KeyboardInterrupt):
         metrics.train_classifier(*made, **same)
     with zipfile.ZipFile(tmp_path / "x.partial.keras") as archive:

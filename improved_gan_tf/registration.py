@@ -44,7 +44,7 @@ FUNCTIONS = {
         "pull_away",
         "supervised",
     ),
-    "models.smoothness": ("generated_consistency", "transformed", "virtual_adversarial"),
+    "smoothness": ("generated_consistency", "transformed", "virtual_adversarial"),
     "networks.activations": ("leaky_relu",),
 }
 

@@ -1,6 +1,6 @@
 """The trainable models: networks, objective and optimizers together."""
 
-from improved_gan_tf.models import smoothness
+from improved_gan_tf import smoothness
 from improved_gan_tf.models.imagenet_gan import ImageNetGAN
 from improved_gan_tf.models.objectives import DiscriminatorTerm, Objective
 from improved_gan_tf.models.semi_supervised_gan import SemiSupervisedGAN

@@ -33,11 +33,12 @@ ALLOWED = {
     "export": {"errors", "files", "networks"},
     "products": {"replicas"},
     "transformations": {"random"},
+    "smoothness": {"keras_compat", "losses", "random", "transformations"},
     "layers": {"products", "random", "replicas", "keras_compat"},
     "networks": {"layers", "errors", "keras_compat"},
     "models": {
         "export", "in_memory", "keras_compat", "layers", "losses", "networks", "optimizers",
-        "pipelines", "random", "regularizers", "replicas", "transformations",
+        "pipelines", "random", "regularizers", "replicas", "smoothness",
     },
     "data": {
         "errors", "files", "images", "in_memory", "limits", "numpy_files", "pipelines", "tar_files",

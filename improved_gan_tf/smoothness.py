@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import tensorflow as tf
+from keras import ops
 
 from improved_gan_tf import losses, random, transformations
+from improved_gan_tf.keras_compat import require_tensorflow
 
 _TINY = 1e-30
 
@@ -47,10 +48,10 @@ def generated_consistency(
     >>> round(float(generated_consistency(z, z, same, same, seeds, distance=2.0)), 3)
     4.0
     """
-    direction = _unit(random.normal(keras.ops.shape(latents), seed_generator, latents.dtype))
+    direction = _unit(random.normal(ops.shape(latents), seed_generator, latents.dtype))
     with keras.StatelessScope():  # the generator's averages count its images once
         near = generator(latents + distance * direction)
-    return losses.consistency(logits_fake, discriminator(tf.stop_gradient(near)))
+    return losses.consistency(logits_fake, discriminator(ops.stop_gradient(near)))
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
@@ -87,13 +88,14 @@ def virtual_adversarial(
     >>> 0 < float(loss) < 0.1
     True
     """
-    x, shape = tf.convert_to_tensor(images_unlabeled), keras.ops.shape(images_unlabeled)
-    start = _unit(random.normal(shape, seed_generator, x.dtype.name))
+    require_tensorflow("virtual_adversarial")
+    x = ops.convert_to_tensor(images_unlabeled)
+    start = _unit(random.normal(ops.shape(x), seed_generator, x.dtype.name))
     # Random states and batch statistics move in the last pass only, which has the same noise.
     with keras.StatelessScope():
         logits, direction = _power_iteration(discriminator, x, start)
-    near = discriminator(x + tf.stop_gradient(radius * direction))
-    return losses.divergence(tf.stop_gradient(logits), near)
+    near = discriminator(x + ops.stop_gradient(radius * direction))
+    return losses.divergence(ops.stop_gradient(logits), near)
 
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
@@ -140,19 +142,21 @@ def transformed(
     >>> np.allclose(still, losses.supervised(y, classifier(x)))
     True
     """
-    images = tf.concat([images_labeled, images_unlabeled], axis=0)
+    images = ops.concatenate([images_labeled, images_unlabeled], axis=0)
     moved = transformations.random_affine(images, seed_generator, shift, zoom, shear)
-    count = keras.ops.shape(images_labeled)[0]
+    count = ops.shape(images_labeled)[0]
     logits = discriminator(moved)
-    target = tf.stop_gradient(averaged(images_unlabeled))
-    certain = tf.reduce_max(tf.nn.softmax(target), axis=-1, keepdims=True) > threshold
+    target = ops.stop_gradient(averaged(images_unlabeled))
+    certain = ops.max(ops.softmax(target), axis=-1, keepdims=True) > threshold
     # The divergence of the target from itself is 0 and has no gradient.
-    near = tf.where(certain, logits[count:], target)
+    near = ops.where(certain, logits[count:], target)
     return losses.supervised(labels, logits[:count]) + losses.divergence(target, near)
 
 
 def _power_iteration(function, x, u):
     """The logits l of x, and J^T F J u as unit vectors."""
+    import tensorflow as tf
+
     with tf.GradientTape(watch_accessed_variables=False) as outer:
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as inner:
             inner.watch(x)
@@ -171,5 +175,5 @@ def _power_iteration(function, x, u):
 def _unit(x):
     """Each example divided by its norm; 0 stays 0."""
     axes = list(range(1, len(x.shape)))
-    x = x / tf.maximum(tf.reduce_max(tf.abs(x), axes, keepdims=True), _TINY)
-    return x * tf.math.rsqrt(tf.maximum(tf.reduce_sum(tf.square(x), axes, keepdims=True), _TINY))
+    x = x / ops.maximum(ops.max(ops.abs(x), axes, keepdims=True), _TINY)
+    return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axes, keepdims=True), _TINY))

@@ -1,0 +1,76 @@
+"""The training of many runs at once with JAX: the same steps as those of the model."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from improved_gan_tf import experiments
+from improved_gan_tf.experiments import recipes
+from improved_gan_tf.experiments.recipe import override
+from tests.helpers.paths import ROOT
+
+pytest.importorskip("jax")
+
+STEPS = 3
+VALUES = {
+    "conditional_entropy": 0.1,
+    "transformed": 0.5,
+    "transformed_threshold": 0.2,
+    "unlabeled_weight": 0.7,
+    "average_rate": 0.1,
+    "average_start": 1,
+    "learning_rate_decay": 1.0,
+    "epochs": 2,
+    "baseline": False,
+    "seed": 5,
+    "validation_per_class": 20,
+}
+ENVIRONMENT = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)}
+
+
+def run(*arguments):
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(
+        command, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, timeout=600
+    )
+
+
+def test_steps_of_the_model(tmp_path):
+    recipe = override(recipes.get("digits"), **VALUES)
+    data = experiments.load_data(recipe)
+    gan = experiments.build(recipe, data)
+    before = {
+        f"{player}_{i}": np.array(v)
+        for player in ("generator", "discriminator")
+        for i, v in enumerate(gan.player(player)[0].trainable_variables)
+    }
+    states = [*gan.generator.non_trainable_variables, *gan.discriminator.non_trainable_variables]
+    states = {f"states_{i}": np.array(v) for i, v in enumerate([*states, gan.seed_generator.state])}
+    np.savez(tmp_path / "before.npz", values=json.dumps(VALUES), **before, **states)
+    script = ROOT / "tests" / "helpers" / "train_together_script.py"
+    done = run(script, tmp_path / "before.npz", tmp_path / "after.npz", STEPS)
+    assert done.returncode == 0, done.stderr[-4000:]
+    found = np.load(tmp_path / "after.npz")
+
+    for _, batch in zip(range(STEPS), data.train, strict=False):
+        logs = gan.train_step(batch)
+    for key in ("supervised_loss", "unsupervised_loss", "additional_loss", "generator_loss", "error"):
+        np.testing.assert_allclose(found[key], logs[key], rtol=1e-5, err_msg=key)
+    for key in before:
+        player, i = key.rsplit("_", 1)
+        variable = np.array(gan.player(player)[0].trainable_variables[int(i)])
+        np.testing.assert_allclose(found[key], variable, atol=1e-5, err_msg=key)
+        assert np.abs(variable - before[key]).max() > 1e-4, key
+    for i, average in enumerate([*gan.averages, gan.average_steps]):
+        np.testing.assert_allclose(found[f"averages_{i}"], average, atol=1e-5)
+    images = data.scaling.scale(data.test_images)
+    for logits, probabilities in zip(
+        (gan(images), gan.discriminator(images)), found["probabilities"], strict=True
+    ):
+        exact = np.exp(np.array(logits, "float64"))
+        exact /= exact.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(probabilities, exact, atol=1e-4)

@@ -1,0 +1,494 @@
+"""Trains many runs of a dense semi-supervised recipe at once with JAX, on a GPU or on CPUs.
+
+    pip install keras jax  # jax[cuda13] for a GPU; TensorFlow is not needed
+    python tools/train_together.py mnist-fast --data npz:mnist.npz --labels-per-class 2 5 10 20 \\
+        --seeds 1 2 3 4 5 6 7 8 9 10 --out runs.json
+
+A run of such small networks uses a small part of a GPU. Here `jax.vmap` makes one program of all
+runs, whose networks, optimizers, averages and random states are stacked. The networks, losses,
+optimizers, batches and random draws are those of `improved-gan train`; only the initial parameters
+are drawn by another generator. tests/tools/test_train_together.py compares the training steps with
+those of `models.SemiSupervisedGAN`.
+
+The output, one JSON file, has the values of the recipe, the losses and errors of every epoch of
+every run, the test errors after the last epoch and, for each number of labels, those of the
+ensemble of all seeds.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "jax")  # before Keras is imported
+
+import jax
+import keras
+import numpy as np
+from jax import numpy as jnp
+
+from improved_gan_tf import data as data_sets
+from improved_gan_tf import losses, random, smoothness
+from improved_gan_tf.errors import UserError
+from improved_gan_tf.experiments import building, recipes
+from improved_gan_tf.experiments.recipe import override
+from improved_gan_tf.files import write_json
+from improved_gan_tf.layers import initialize_from_data
+from improved_gan_tf.networks import players
+from improved_gan_tf.optimizers import InnerEpsilonAdam, debiased, update_average
+
+# The values in which the runs of one program may differ: numbers that it takes as arguments.
+VARYING = (
+    *("unlabeled_weight", "conditional_entropy", "transformed"),
+    *(f"transformed_{name}" for name in ("shift", "zoom", "shear", "threshold")),
+)
+_PER_RUN = ("seed", "seed_data", "labels_per_class", "learning_rate", "learning_rate_decay")
+_PER_RUN += ("generator_learning_rate",)
+_MODULES = {"jax": jax, "keras": keras, "numpy": np}
+
+
+class Players:
+    """Two networks, their optimizers and the averages: the variables of one run, in a fixed order.
+
+    Args:
+        recipe: The recipe; its seed initializes the networks.
+        data: The run's data.
+    """
+
+    def __init__(self, recipe: Any, data: Any):
+        keras.utils.set_random_seed(recipe.seed)
+        chosen = building.experiment(recipe)
+        self.generator, self.discriminator = chosen.networks(data.image_shape, data.num_classes)
+        self.features = players.features(self.discriminator, "features")
+        if recipe.initialization != "none":
+            initialize_from_data(self.discriminator, data.initialization_images)
+        self.latent_shape = players.inputs(self.generator)[0].shape[1:]
+        self.seeds = keras.random.SeedGenerator(recipe.seed)
+        # The rates are variables that are set before every epoch.
+        betas = recipe.generator_beta_1, recipe.generator_beta_2
+        defaults = recipe.beta_1, recipe.beta_2
+        first = [d if own is None else own for own, d in zip(betas, defaults, strict=True)]
+        self.optimizers = InnerEpsilonAdam(1.0, *first), InnerEpsilonAdam(1.0, *defaults)
+        trained = self.generator.trainable_variables, self.discriminator.trainable_variables
+        for optimizer, variables in zip(self.optimizers, trained, strict=True):
+            optimizer.build(variables)
+        self.averages = [keras.Variable(np.zeros(v.shape, "float32")) for v in trained[1]]
+        self.average_steps = keras.Variable(0, dtype="int32")
+
+    @property
+    def groups(self) -> dict[str, list[Any]]:
+        """The variables by what they are of."""
+        states = [*self.generator.non_trainable_variables]
+        states += [*self.discriminator.non_trainable_variables, self.seeds.state]
+        return {
+            "generator": self.generator.trainable_variables,
+            "discriminator": self.discriminator.trainable_variables,
+            "states": states,
+            "generator_optimizer": self.optimizers[0].variables,
+            "discriminator_optimizer": self.optimizers[1].variables,
+            "averages": [*self.averages, self.average_steps],
+        }
+
+    def values(self) -> dict[str, list[Any]]:
+        """The values of the variables, by the same names."""
+        return {key: [jnp.asarray(v.value) for v in found] for key, found in self.groups.items()}
+
+
+class Step:
+    """A training step of `models.SemiSupervisedGAN`, as a function of values.
+
+    Args:
+        made: The networks and optimizers of some run; their values are not used.
+        recipe: The recipe of all runs.
+    """
+
+    def __init__(self, made: Players, recipe: Any):
+        self.made = made
+        self.entropy, self.transformed = recipe.conditional_entropy, recipe.transformed
+        self.rate, self.average_start = recipe.average_rate, recipe.average_start
+        self.distance = recipe.feature_distance
+
+    def __call__(self, values: Any, options: Any, batch: Any) -> tuple[Any, dict[str, Any]]:
+        """Returns the values after the step, and the losses and the error before it.
+
+        Args:
+            values: As `Players.values`.
+            options: The run's numbers, by the names of `VARYING`.
+            batch: Images and classes as `SemiSupervisedGAN.fit` takes them.
+        """
+        made = self.made
+        slopes, (states, report) = jax.grad(self._discriminator_loss, has_aux=True)(
+            values["discriminator"], values, options, batch
+        )
+        averages = self._averaged(values)
+        trained, optimizer = made.optimizers[1].stateless_apply(
+            values["discriminator_optimizer"], slopes, values["discriminator"]
+        )
+        values = values | {
+            "states": states,
+            "averages": averages,
+            "discriminator": trained,
+            "discriminator_optimizer": optimizer,
+        }
+        (loss, states), slopes = jax.value_and_grad(self._generator_loss, has_aux=True)(
+            values["generator"], values, batch
+        )
+        trained, optimizer = made.optimizers[0].stateless_apply(
+            values["generator_optimizer"], slopes, values["generator"]
+        )
+        values |= {"states": states, "generator": trained, "generator_optimizer": optimizer}
+        return values, report | {"generator_loss": loss}
+
+    def _scope(self, values: Any, names: Sequence[str] = ()) -> keras.StatelessScope:
+        groups = self.made.groups
+        pairs = [
+            pair
+            for key in names or ("generator", "discriminator", "states")
+            for pair in zip(groups[key], values[key], strict=True)
+        ]
+        return keras.StatelessScope(state_mapping=pairs)
+
+    def _states(self, scope: keras.StatelessScope) -> list[Any]:
+        return [scope.get_current_value(v) for v in self.made.groups["states"]]
+
+    def _discriminator_loss(self, trained, values, options, batch):
+        made, (x, y), u = self.made, batch["labeled"], batch["unlabeled"]
+        report = {}
+
+        def discriminator(images):
+            return made.discriminator(images, training=True)
+
+        with self._scope(values | {"discriminator": trained}) as scope:
+            latents = random.uniform((len(u), *made.latent_shape), made.seeds)
+            fake = jax.lax.stop_gradient(made.generator(latents, training=True))
+            logits = discriminator(jnp.concatenate([x, u, fake]))
+            logits, logits_unlabeled, logits_fake = jnp.split(logits, [len(x), len(x) + len(u)])
+            report["supervised_loss"] = losses.supervised(y, logits)
+            report["unsupervised_loss"] = losses.unsupervised(logits_unlabeled, logits_fake)
+            loss = report["supervised_loss"]
+            loss += options["unlabeled_weight"] * report["unsupervised_loss"]
+            terms = []
+            if self.entropy:
+                weight = options["conditional_entropy"]
+                terms.append(weight * losses.conditional_entropy(logits_unlabeled))
+            if self.transformed:
+                averaged = jax.lax.stop_gradient(self.classified(values, u))
+                chosen = ("shift", "zoom", "shear", "threshold")
+                found = smoothness.transformed(
+                    y,
+                    x,
+                    u,
+                    lambda images: averaged,
+                    discriminator,
+                    made.seeds,
+                    **{name: options[f"transformed_{name}"] for name in chosen},
+                )
+                terms.append(options["transformed"] * found)
+            if terms:
+                report["additional_loss"] = sum(terms)
+                loss += report["additional_loss"]
+            states = self._states(scope)
+        report["error"] = losses.error_rate(y, logits)
+        return loss, (states, report)
+
+    def _generator_loss(self, trained, values, batch):
+        made, v = self.made, batch["unlabeled_generator"]
+        with self._scope(values | {"generator": trained}) as scope:
+            real = made.features(v, training=True)
+            latents = random.uniform((len(v), *made.latent_shape), made.seeds)
+            fake = made.features(made.generator(latents, training=True), training=True)
+            return losses.feature_matching(real, fake, self.distance), self._states(scope)
+
+    def _averaged(self, values):
+        made, (*before, steps) = self.made, values["averages"]
+        if not self.average_start:
+            begun = True
+        else:
+            (index,) = [
+                i
+                for i, v in enumerate(made.optimizers[1].variables)
+                if v is made.optimizers[1].iterations
+            ]
+            begun = values["discriminator_optimizer"][index] >= self.average_start
+        with self._scope(values, ("averages", "discriminator")) as scope:
+            update_average(made.averages, made.discriminator.trainable_variables, self.rate)
+            after = [scope.get_current_value(v) for v in made.averages]
+        found = [jnp.where(begun, a, b) for a, b in zip(after, before, strict=True)]
+        return [*found, steps + jnp.where(begun, 1, 0)]
+
+    def classified(self, values: Any, images: Any, averaged: bool = True) -> Any:
+        """Returns the logits of images by the averaged or the current parameters."""
+        made, (*averages, steps) = self.made, values["averages"]
+        trained = values["discriminator"]
+        if averaged:
+            trained = debiased(averages, trained, self.rate, steps)
+        with self._scope(values | {"discriminator": trained}):
+            return made.discriminator(images, training=False)
+
+
+class Program:
+    """The runs' compiled functions, which map over their first axis.
+
+    Args:
+        step: The step of one run.
+        data: Of the runs; all have these training images.
+    """
+
+    def __init__(self, step: Step, data: Any):
+        self.step, self.data = step, data
+        self._images, self._labels = jnp.asarray(data.train_images), jnp.asarray(data.train_labels)
+        tested = jnp.asarray(data.test_images)
+        size = next(n for n in range(500, 0, -1) if len(tested) % n == 0)
+        self._tested = tested.reshape(-1, size, *tested.shape[1:])
+        self.epoch = jax.jit(jax.vmap(self._epoch), donate_argnums=0)
+        self.test = jax.jit(jax.vmap(self._test))
+
+    def _epoch(self, values, options, rows):
+        def images(places):
+            return self._scaled(self._images[places])
+
+        def one(values, rows):
+            labeled, unlabeled, unlabeled_generator = rows
+            batch = {
+                "labeled": (images(labeled), self._labels[labeled]),
+                "unlabeled": images(unlabeled),
+                "unlabeled_generator": images(unlabeled_generator),
+            }
+            return self.step(values, options, batch)
+
+        values, reports = jax.lax.scan(one, values, rows)
+        return values, {key: found.mean() for key, found in reports.items()}
+
+    def _scaled(self, images):
+        return self.data.scaling.apply(images.astype("float32"))
+
+    def _test(self, values):
+        def probabilities(images):
+            images = self._scaled(images)
+            with jax.default_matmul_precision("highest"):
+                logits = [self.step.classified(values, images, a) for a in (True, False)]
+            return jnp.stack([jax.nn.softmax(each) for each in logits])
+
+        found = jax.lax.map(probabilities, self._tested)
+        return jnp.moveaxis(found, 0, 1).reshape(2, -1, found.shape[-1])
+
+
+def check(all_recipes: Sequence[Any]) -> None:
+    """Raises a `UserError` where recipes cannot be trained together, or here."""
+    first = dataclasses.asdict(all_recipes[0])
+    for recipe in all_recipes:
+        values = dataclasses.asdict(recipe)
+        for name in values:
+            if name not in (*VARYING, *_PER_RUN) and values[name] != first[name]:
+                raise UserError(f"runs that are trained together have the same {name}")
+        for name in ("conditional_entropy", "transformed"):
+            if bool(values[name]) != bool(first[name]):
+                raise UserError(f"{name} must be 0 in all runs or in none")
+        others = ("consistency", "virtual_adversarial", "pull_away", "encoder_weight")
+        others += ("historical_averaging", "initialize_generator")
+        given = [name for name in others if values[name]]
+        expected = {
+            "kind": "semi_supervised",
+            "objective": "feature_matching",
+            "generator_steps": 1,
+            "learning_rate_schedule": "linear",
+            "mixed_precision": "none",
+        }
+        given += [name for name, only in expected.items() if values.get(name, recipe.kind) != only]
+        if given:
+            raise UserError(
+                f"{recipe.name}: {', '.join(given)} is not supported here; train it with "
+                "improved-gan train"
+            )
+
+
+def rates(recipe: Any, steps_per_epoch: int) -> list[list[float]]:
+    """Returns the learning rates of the generator and of the discriminator in each epoch."""
+    found = []
+    for optimizer in building.experiment(recipe).optimizers(steps_per_epoch):
+        rate = optimizer._learning_rate  # a schedule, or a variable
+        steps = [epoch * steps_per_epoch for epoch in range(recipe.epochs)]
+        schedule = rate if callable(rate) else lambda step, rate=rate: rate
+        found.append([float(schedule(step)) for step in steps])
+    return found
+
+
+def stacked(each: Sequence[Any]) -> Any:
+    """Returns one tree of arrays, of all runs along a new first axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+
+
+def _initial(recipe: Any) -> tuple[int, int]:
+    """What the initial parameters of a run depend on, among runs that are trained together."""
+    return recipe.seed, recipe.seed_data
+
+
+class Together:
+    """Trains runs of the same kind; see `check`.
+
+    Args:
+        all_recipes: A recipe for each run.
+        all_data: The data of each run, with the same training and test images.
+
+    Attributes:
+        epochs: How many epochs are done.
+        logs: For each run, a list of the losses and errors of each epoch.
+        probabilities: Of the test images' classes, (runs, 2, N, K) by averaged and by current
+            parameters, after the last epoch.
+    """
+
+    def __init__(self, all_recipes: Sequence[Any], all_data: Sequence[Any]):
+        check(all_recipes)
+        self.recipes, self.data = list(all_recipes), list(all_data)
+        made: dict[tuple[int, int], Players] = {}
+        for recipe, data in zip(self.recipes, self.data, strict=True):
+            if _initial(recipe) not in made:
+                made[_initial(recipe)] = Players(recipe, data)
+        self.made = made[_initial(self.recipes[0])]
+        self.values = stacked([made[_initial(recipe)].values() for recipe in self.recipes])
+        self.program = Program(Step(self.made, self.recipes[0]), self.data[0])
+        numbers = [{name: getattr(recipe, name) for name in VARYING} for recipe in self.recipes]
+        self.options = stacked([{k: np.float32(v) for k, v in each.items()} for each in numbers])
+        steps = self.data[0].steps_per_epoch
+        self.rates = np.array([rates(recipe, steps) for recipe in self.recipes], "float32")
+        self.epochs = 0
+        self._rows = self._next_rows()
+        self.logs: list[list[dict[str, float]]] = [[] for _ in self.recipes]
+        self.probabilities = np.zeros(0)
+
+    def _set_rates(self) -> None:
+        for i, (name, optimizer) in enumerate(
+            zip(("generator", "discriminator"), self.made.optimizers, strict=True)
+        ):
+            found = [v is optimizer._learning_rate for v in optimizer.variables].index(True)
+            now = jnp.asarray(self.rates[:, i, self.epochs])
+            self.values[f"{name}_optimizer"][found] = now
+
+    def _next_rows(self) -> tuple[np.ndarray, ...]:
+        rows = [data.next_epoch() for data in self.data]
+        return tuple(np.stack(each) for each in zip(*rows, strict=True))
+
+    def epoch(self, tested: bool = True) -> dict[str, np.ndarray]:
+        """Trains an epoch; returns what is logged of it, arrays of a number for each run.
+
+        Args:
+            tested: Whether the runs are tested after it.
+        """
+        self._set_rates()
+        self.values, report = self.program.epoch(self.values, self.options, self._rows)
+        self.epochs += 1
+        self._rows = self._next_rows()  # while the device is at work
+        if tested:
+            found = np.asarray(self.program.test(self.values))
+            wrong = found.argmax(-1) != np.stack([data.test_labels for data in self.data])[:, None]
+            names = "val_error", "val_error_current"
+            report = {**report, **dict(zip(names, wrong.mean(-1).T, strict=True))}
+            self.probabilities = found
+        report = {key: np.asarray(found) for key, found in report.items()}
+        for i, log in enumerate(self.logs):
+            row = {key: round(float(found[i]), 6) for key, found in report.items()}
+            log.append({"epoch": self.epochs, **row})
+        return report
+
+
+def ensemble(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Returns the errors of the mean probabilities of several runs, (runs, 2, N, K)."""
+    wrong = probabilities.astype("float64").mean(0).argmax(-1) != labels
+    return dict(zip(("test_error", "test_error_current"), wrong.mean(-1).tolist(), strict=True))
+
+
+def results(trained: Together, seconds: float) -> dict[str, Any]:
+    """Returns the content of the output file."""
+    first = trained.recipes[0]
+    runs, rows = [], {}
+    for i, (recipe, data) in enumerate(zip(trained.recipes, trained.data, strict=True)):
+        last = trained.logs[i][-1]
+        labels = len(data.labeled_indices)
+        rows.setdefault(labels, []).append(i)
+        varying = {name: getattr(recipe, name) for name in (*_PER_RUN, *VARYING)}
+        errors = {key.replace("val", "test"): last[key] for key in last if key.startswith("val_")}
+        runs.append({"labels": labels, **varying, **errors, "log": trained.logs[i]})
+    found = {}
+    for labels, places in rows.items():
+        tested = trained.data[places[0]].test_labels
+        found[str(labels)] = {"runs": len(places)} | ensemble(tested, trained.probabilities[places])
+    return {
+        "recipe": first.name,
+        "values": recipes.to_config(first)["overrides"],
+        "steps_per_epoch": trained.data[0].steps_per_epoch,
+        "test_images": len(trained.data[0].test_labels),
+        "seconds": round(seconds, 1),
+        "device": jax.devices()[0].device_kind,
+        "software": {name: module.__version__ for name, module in _MODULES.items()},
+        "runs": runs,
+        "ensembles": found,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the tool."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("recipe", help="the recipe, such as mnist-fast")
+    parser.add_argument("--data", help="the data, in place of the recipe's")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1], metavar="N", help="default: 1")
+    per_class = "labels per class; several for several tables' rows (default: the recipe's)"
+    parser.add_argument("--labels-per-class", type=int, nargs="+", metavar="N", help=per_class)
+    value = "another value of the recipe, in JSON"
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=value)
+    every = "epochs from one test to the next (default: 1)"
+    parser.add_argument("--test-every", type=int, default=1, metavar="N", help=every)
+    parser.add_argument("--out", required=True, metavar="FILE", help="the JSON file to write")
+    options = parser.parse_args(arguments)
+    try:
+        run(options)
+    except UserError as error:
+        parser.error(str(error))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Trains what the command line asks for, and writes the file."""
+    chosen = recipes.get(options.recipe)
+    for text in options.set:
+        name, _, value = text.partition("=")
+        chosen = override(chosen, **nested(name, value))
+    counts = options.labels_per_class or [chosen.labels_per_class]
+    if not os.access(Path(options.out).parent, os.W_OK):
+        raise UserError(f"{options.out}: cannot be written; name a file in an existing folder")
+    all_recipes = [
+        override(chosen, labels_per_class=count, seed=seed, seed_data=seed)
+        for count in counts
+        for seed in options.seeds
+    ]
+    check(all_recipes)
+    began = time.monotonic()
+    source = data_sets.open(options.data or chosen.data)
+    data = [building.experiment(each).load_data(data=source) for each in all_recipes]
+    trained = Together(all_recipes, data)
+    print(f"{len(data)} runs; made in {time.monotonic() - began:.0f} s", flush=True)
+    for epoch in range(1, chosen.epochs + 1):
+        tested = epoch % options.test_every == 0 or epoch == chosen.epochs
+        report = trained.epoch(tested)
+        shown = ", ".join(f"{key} {found.mean():.4g}" for key, found in report.items())
+        passed = time.monotonic() - began
+        print(f"epoch {epoch}/{chosen.epochs}, {passed:.0f} s: {shown}", flush=True)
+    write_json(options.out, results(trained, time.monotonic() - began))
+
+
+def nested(name: str, text: str) -> dict[str, Any]:
+    """Returns {"a": {"b": value}} for "a.b" and a value in JSON."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--set {name}={text}: expected a value in JSON") from error
+    first, _, rest = name.partition(".")
+    return {first: {rest: value} if rest else value}
+
+
+if __name__ == "__main__":
+    main()

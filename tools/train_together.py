@@ -2,7 +2,7 @@
 
     pip install keras jax  # jax[cuda13] for a GPU; TensorFlow is not needed
     python tools/train_together.py mnist-fast --data npz:mnist.npz --labels-per-class 2 5 10 20 \\
-        --seeds 1 2 3 4 5 6 7 8 9 10 --out runs.json
+        --seeds 1 2 3 4 5 6 7 8 9 10 --out RUNS
 
 A run of such small networks uses a small part of a GPU. Here `jax.vmap` makes one program of all
 runs, whose networks, optimizers, averages and random states are stacked. The networks, losses,
@@ -10,12 +10,13 @@ optimizers, batches and random draws are those of `improved-gan train`; only the
 are drawn by another generator. tests/tools/test_train_together.py compares the training steps with
 those of `models.SemiSupervisedGAN`.
 
-The output, one JSON file, has the values of the recipe, the losses and errors of every epoch of
-every run, the test errors after the last epoch and, for each number of labels, those of the
-ensemble of all seeds.
+RUNS/results.json has the test errors after the last epoch, of each run, their mean and spread and
+the ensemble's, for each number of labels; RUNS/log.csv has the losses and errors of every epoch of
+every run. Both are written after every test.
 """
 
 import argparse
+import csv
 import dataclasses
 import json
 import os
@@ -36,7 +37,7 @@ from improved_gan_tf import losses, random, smoothness
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import building, recipes
 from improved_gan_tf.experiments.recipe import override
-from improved_gan_tf.files import write_json
+from improved_gan_tf.files import temporary, write_json
 from improved_gan_tf.layers import initialize_from_data
 from improved_gan_tf.networks import players
 from improved_gan_tf.optimizers import InnerEpsilonAdam, debiased, update_average
@@ -395,38 +396,54 @@ class Together:
         return report
 
 
-def ensemble(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Returns the errors of the mean probabilities of several runs, (runs, 2, N, K)."""
-    wrong = probabilities.astype("float64").mean(0).argmax(-1) != labels
-    return dict(zip(("test_error", "test_error_current"), wrong.mean(-1).tolist(), strict=True))
+def summary(trained: Together, seconds: float) -> dict[str, Any]:
+    """Returns the content of results.json, of the epochs that are done.
 
-
-def results(trained: Together, seconds: float) -> dict[str, Any]:
-    """Returns the content of the output file."""
-    first = trained.recipes[0]
-    runs, rows = [], {}
-    for i, (recipe, data) in enumerate(zip(trained.recipes, trained.data, strict=True)):
-        last = trained.logs[i][-1]
-        labels = len(data.labeled_indices)
-        rows.setdefault(labels, []).append(i)
-        varying = {name: getattr(recipe, name) for name in (*_PER_RUN, *VARYING)}
-        errors = {key.replace("val", "test"): last[key] for key in last if key.startswith("val_")}
-        runs.append({"labels": labels, **varying, **errors, "log": trained.logs[i]})
-    found = {}
+    A row is all runs with the same number of labels; its ensemble has the mean of their
+    probabilities. Standard deviations are of a sample.
+    """
+    first, data = trained.recipes[0], trained.data[0]
+    rows: dict[int, list[int]] = {}
+    for i, each in enumerate(trained.data):
+        rows.setdefault(len(each.labeled_indices), []).append(i)
+    tested = data.test_labels
+    wrong = trained.probabilities.argmax(-1) != tested
+    found = []
     for labels, places in rows.items():
-        tested = trained.data[places[0]].test_labels
-        found[str(labels)] = {"runs": len(places)} | ensemble(tested, trained.probabilities[places])
+        together = trained.probabilities[places].astype("float64").mean(0).argmax(-1) != tested
+        row: dict[str, Any] = {"labels": labels, "runs": len(places)}
+        for which, key in enumerate(("test_error", "test_error_current")):
+            errors = wrong[places, which].mean(-1)
+            row[key] = {
+                "mean": float(errors.mean()),
+                "std": float(errors.std(ddof=1)) if len(places) > 1 else None,
+                "median": float(np.median(errors)),
+                "by_seed": {trained.recipes[i].seed: e for i, e in zip(places, errors.tolist())},
+                "ensemble": float(together[which].mean()),
+            }
+        found.append(row)
     return {
         "recipe": first.name,
         "values": recipes.to_config(first)["overrides"],
-        "steps_per_epoch": trained.data[0].steps_per_epoch,
-        "test_images": len(trained.data[0].test_labels),
+        "epochs": trained.epochs,
+        "steps": trained.epochs * data.steps_per_epoch,
+        "test_images": len(tested),
         "seconds": round(seconds, 1),
         "device": jax.devices()[0].device_kind,
         "software": {name: module.__version__ for name, module in _MODULES.items()},
-        "runs": runs,
-        "ensembles": found,
+        "rows": found,
     }
+
+
+def write_log(trained: Together, path: Path) -> None:
+    """Writes log.csv: a line for each run and epoch."""
+    names = list(dict.fromkeys(key for log in trained.logs for row in log for key in row))
+    with temporary(path) as made, open(made, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["labels", "seed", *names])
+        for recipe, data, log in zip(trained.recipes, trained.data, trained.logs, strict=True):
+            run = len(data.labeled_indices), recipe.seed
+            writer.writerows([*run, *(row.get(name, "") for name in names)] for row in log)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -443,7 +460,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=value)
     every = "epochs from one test to the next (default: 1)"
     parser.add_argument("--test-every", type=int, default=1, metavar="N", help=every)
-    parser.add_argument("--out", required=True, metavar="FILE", help="the JSON file to write")
+    parser.add_argument("--out", required=True, metavar="DIR", help="the folder of the results")
     options = parser.parse_args(arguments)
     try:
         run(options)
@@ -458,14 +475,16 @@ def run(options: argparse.Namespace) -> None:
         name, _, value = text.partition("=")
         chosen = override(chosen, **nested(name, value))
     counts = options.labels_per_class or [chosen.labels_per_class]
-    if not os.access(Path(options.out).parent, os.W_OK):
-        raise UserError(f"{options.out}: cannot be written; name a file in an existing folder")
+    out = Path(options.out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} exists already; name another folder")
     all_recipes = [
         override(chosen, labels_per_class=count, seed=seed, seed_data=seed)
         for count in counts
         for seed in options.seeds
     ]
     check(all_recipes)
+    out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     source = data_sets.open(options.data or chosen.data)
     data = [building.experiment(each).load_data(data=source) for each in all_recipes]
@@ -477,7 +496,14 @@ def run(options: argparse.Namespace) -> None:
         shown = ", ".join(f"{key} {found.mean():.4g}" for key, found in report.items())
         passed = time.monotonic() - began
         print(f"epoch {epoch}/{chosen.epochs}, {passed:.0f} s: {shown}", flush=True)
-    write_json(options.out, results(trained, time.monotonic() - began))
+        if tested:
+            write_log(trained, out / "log.csv")
+            write_json(out / "results.json", summary(trained, passed))
+    for row in summary(trained, passed)["rows"]:
+        errors = row["test_error"]
+        spread = "" if errors["std"] is None else f" +- {100 * errors['std']:.2f}"
+        together = f", ensemble {100 * errors['ensemble']:.2f} %" if row["runs"] > 1 else ""
+        print(f"{row['labels']} labels: {100 * errors['mean']:.2f}{spread} %{together}")
 
 
 def nested(name: str, text: str) -> dict[str, Any]:

@@ -77,6 +77,24 @@ MNIST_FAST = dataclasses.replace(
     epochs=45,
 )
 
+# The affine transformations of `transformed` take the place of the conditional entropy, which fixes
+# wrong classes early where there are few labels. With less noise on the images than 0.4 the
+# discriminator wins.
+MNIST_BEST = dataclasses.replace(
+    MNIST_FAST,
+    name="mnist-best",
+    summary="MNIST, 10 labels per class, in 50 epochs: consistency under affine transformations",
+    expected="about 18 minutes; test error 1.11 % (10 seeds, 0.8 to 2.8; median 0.90)",
+    discriminator={**MNIST_FAST.discriminator, "input_noise": 0.4},
+    conditional_entropy=0.0,
+    transformed=1.0,
+    transformed_zoom=0.2,
+    transformed_shear=0.25,
+    learning_rate=0.003,
+    learning_rate_decay=0.4,
+    epochs=50,
+)
+
 MNIST_LABELS = dataclasses.replace(
     MNIST,
     name="mnist-custom-labels",
@@ -249,7 +267,7 @@ CIFAR10_SAMPLES = dataclasses.replace(
 )
 
 _SEMI_SUPERVISED = (
-    *(DIGITS, DIGITS_MBD, MNIST, MNIST_FAST, MNIST_LABELS, MNIST_MBD),
+    *(DIGITS, DIGITS_MBD, MNIST, MNIST_FAST, MNIST_BEST, MNIST_LABELS, MNIST_MBD),
     *(CIFAR10, CIFAR10_MBD, CIFAR10_BETTER, SVHN, SVHN_MBD, SVHN_BETTER),
 )
 ALL: tuple[Recipe, ...] = (*_SEMI_SUPERVISED, IMAGENET, CIFAR10_SAMPLES)

@@ -31,204 +31,22 @@ import jax
 import keras
 import numpy as np
 from jax import numpy as jnp
+from jax_step import Players, Step
 
 from improved_gan_tf import data as data_sets
-from improved_gan_tf import losses, random, smoothness
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import building, recipes
 from improved_gan_tf.experiments.recipe import override
 from improved_gan_tf.files import temporary, write_json
-from improved_gan_tf.layers import initialize_from_data
-from improved_gan_tf.networks import players
-from improved_gan_tf.optimizers import InnerEpsilonAdam, debiased, update_average
 
 # The values in which the runs of one program may differ: numbers that it takes as arguments.
 VARYING = (
     *("unlabeled_weight", "conditional_entropy", "transformed"),
     *(f"transformed_{name}" for name in ("shift", "zoom", "shear", "threshold")),
 )
-_PER_RUN = ("seed", "seed_data", "labels_per_class", "learning_rate", "learning_rate_decay")
-_PER_RUN += ("generator_learning_rate",)
+_SEEDS = ("seed", "seed_data", "labels_per_class")
+_PER_RUN = (*_SEEDS, "learning_rate", "learning_rate_decay", "generator_learning_rate")
 _MODULES = {"jax": jax, "keras": keras, "numpy": np}
-
-
-class Players:
-    """Two networks, their optimizers and the averages: the variables of one run, in a fixed order.
-
-    Args:
-        recipe: The recipe; its seed initializes the networks.
-        data: The run's data.
-    """
-
-    def __init__(self, recipe: Any, data: Any):
-        keras.utils.set_random_seed(recipe.seed)
-        chosen = building.experiment(recipe)
-        self.generator, self.discriminator = chosen.networks(data.image_shape, data.num_classes)
-        self.features = players.features(self.discriminator, "features")
-        if recipe.initialization != "none":
-            initialize_from_data(self.discriminator, data.initialization_images)
-        self.latent_shape = players.inputs(self.generator)[0].shape[1:]
-        self.seeds = keras.random.SeedGenerator(recipe.seed)
-        # The rates are variables that are set before every epoch.
-        betas = recipe.generator_beta_1, recipe.generator_beta_2
-        defaults = recipe.beta_1, recipe.beta_2
-        first = [d if own is None else own for own, d in zip(betas, defaults, strict=True)]
-        self.optimizers = InnerEpsilonAdam(1.0, *first), InnerEpsilonAdam(1.0, *defaults)
-        trained = self.generator.trainable_variables, self.discriminator.trainable_variables
-        for optimizer, variables in zip(self.optimizers, trained, strict=True):
-            optimizer.build(variables)
-        self.averages = [keras.Variable(np.zeros(v.shape, "float32")) for v in trained[1]]
-        self.average_steps = keras.Variable(0, dtype="int32")
-
-    @property
-    def groups(self) -> dict[str, list[Any]]:
-        """The variables by what they are of."""
-        states = [*self.generator.non_trainable_variables]
-        states += [*self.discriminator.non_trainable_variables, self.seeds.state]
-        return {
-            "generator": self.generator.trainable_variables,
-            "discriminator": self.discriminator.trainable_variables,
-            "states": states,
-            "generator_optimizer": self.optimizers[0].variables,
-            "discriminator_optimizer": self.optimizers[1].variables,
-            "averages": [*self.averages, self.average_steps],
-        }
-
-    def values(self) -> dict[str, list[Any]]:
-        """The values of the variables, by the same names."""
-        return {key: [jnp.asarray(v.value) for v in found] for key, found in self.groups.items()}
-
-
-class Step:
-    """A training step of `models.SemiSupervisedGAN`, as a function of values.
-
-    Args:
-        made: The networks and optimizers of some run; their values are not used.
-        recipe: The recipe of all runs.
-    """
-
-    def __init__(self, made: Players, recipe: Any):
-        self.made = made
-        self.entropy, self.transformed = recipe.conditional_entropy, recipe.transformed
-        self.rate, self.average_start = recipe.average_rate, recipe.average_start
-        self.distance = recipe.feature_distance
-
-    def __call__(self, values: Any, options: Any, batch: Any) -> tuple[Any, dict[str, Any]]:
-        """Returns the values after the step, and the losses and the error before it.
-
-        Args:
-            values: As `Players.values`.
-            options: The run's numbers, by the names of `VARYING`.
-            batch: Images and classes as `SemiSupervisedGAN.fit` takes them.
-        """
-        made = self.made
-        slopes, (states, report) = jax.grad(self._discriminator_loss, has_aux=True)(
-            values["discriminator"], values, options, batch
-        )
-        averages = self._averaged(values)
-        trained, optimizer = made.optimizers[1].stateless_apply(
-            values["discriminator_optimizer"], slopes, values["discriminator"]
-        )
-        values = values | {
-            "states": states,
-            "averages": averages,
-            "discriminator": trained,
-            "discriminator_optimizer": optimizer,
-        }
-        (loss, states), slopes = jax.value_and_grad(self._generator_loss, has_aux=True)(
-            values["generator"], values, batch
-        )
-        trained, optimizer = made.optimizers[0].stateless_apply(
-            values["generator_optimizer"], slopes, values["generator"]
-        )
-        values |= {"states": states, "generator": trained, "generator_optimizer": optimizer}
-        return values, report | {"generator_loss": loss}
-
-    def _scope(self, values: Any, names: Sequence[str] = ()) -> keras.StatelessScope:
-        groups = self.made.groups
-        pairs = [
-            pair
-            for key in names or ("generator", "discriminator", "states")
-            for pair in zip(groups[key], values[key], strict=True)
-        ]
-        return keras.StatelessScope(state_mapping=pairs)
-
-    def _states(self, scope: keras.StatelessScope) -> list[Any]:
-        return [scope.get_current_value(v) for v in self.made.groups["states"]]
-
-    def _discriminator_loss(self, trained, values, options, batch):
-        made, (x, y), u = self.made, batch["labeled"], batch["unlabeled"]
-        report = {}
-
-        def discriminator(images):
-            return made.discriminator(images, training=True)
-
-        with self._scope(values | {"discriminator": trained}) as scope:
-            latents = random.uniform((len(u), *made.latent_shape), made.seeds)
-            fake = jax.lax.stop_gradient(made.generator(latents, training=True))
-            logits = discriminator(jnp.concatenate([x, u, fake]))
-            logits, logits_unlabeled, logits_fake = jnp.split(logits, [len(x), len(x) + len(u)])
-            report["supervised_loss"] = losses.supervised(y, logits)
-            report["unsupervised_loss"] = losses.unsupervised(logits_unlabeled, logits_fake)
-            loss = report["supervised_loss"]
-            loss += options["unlabeled_weight"] * report["unsupervised_loss"]
-            terms = []
-            if self.entropy:
-                weight = options["conditional_entropy"]
-                terms.append(weight * losses.conditional_entropy(logits_unlabeled))
-            if self.transformed:
-                averaged = jax.lax.stop_gradient(self.classified(values, u))
-                chosen = ("shift", "zoom", "shear", "threshold")
-                found = smoothness.transformed(
-                    y,
-                    x,
-                    u,
-                    lambda images: averaged,
-                    discriminator,
-                    made.seeds,
-                    **{name: options[f"transformed_{name}"] for name in chosen},
-                )
-                terms.append(options["transformed"] * found)
-            if terms:
-                report["additional_loss"] = sum(terms)
-                loss += report["additional_loss"]
-            states = self._states(scope)
-        report["error"] = losses.error_rate(y, logits)
-        return loss, (states, report)
-
-    def _generator_loss(self, trained, values, batch):
-        made, v = self.made, batch["unlabeled_generator"]
-        with self._scope(values | {"generator": trained}) as scope:
-            real = made.features(v, training=True)
-            latents = random.uniform((len(v), *made.latent_shape), made.seeds)
-            fake = made.features(made.generator(latents, training=True), training=True)
-            return losses.feature_matching(real, fake, self.distance), self._states(scope)
-
-    def _averaged(self, values):
-        made, (*before, steps) = self.made, values["averages"]
-        if not self.average_start:
-            begun = True
-        else:
-            (index,) = [
-                i
-                for i, v in enumerate(made.optimizers[1].variables)
-                if v is made.optimizers[1].iterations
-            ]
-            begun = values["discriminator_optimizer"][index] >= self.average_start
-        with self._scope(values, ("averages", "discriminator")) as scope:
-            update_average(made.averages, made.discriminator.trainable_variables, self.rate)
-            after = [scope.get_current_value(v) for v in made.averages]
-        found = [jnp.where(begun, a, b) for a, b in zip(after, before, strict=True)]
-        return [*found, steps + jnp.where(begun, 1, 0)]
-
-    def classified(self, values: Any, images: Any, averaged: bool = True) -> Any:
-        """Returns the logits of images by the averaged or the current parameters."""
-        made, (*averages, steps) = self.made, values["averages"]
-        trained = values["discriminator"]
-        if averaged:
-            trained = debiased(averages, trained, self.rate, steps)
-        with self._scope(values | {"discriminator": trained}):
-            return made.discriminator(images, training=False)
 
 
 class Program:
@@ -300,6 +118,7 @@ def check(all_recipes: Sequence[Any]) -> None:
             "mixed_precision": "none",
         }
         given += [name for name, only in expected.items() if values.get(name, recipe.kind) != only]
+        given += ["losses()"] if recipe.code and "losses" in recipe.code.functions else []
         if given:
             raise UserError(
                 f"{recipe.name}: {', '.join(given)} is not supported here; train it with "
@@ -403,6 +222,7 @@ def summary(trained: Together, seconds: float) -> dict[str, Any]:
     probabilities. Standard deviations are of a sample.
     """
     first, data = trained.recipes[0], trained.data[0]
+    overrides = recipes.to_config(first)["overrides"]
     rows: dict[int, list[int]] = {}
     for i, each in enumerate(trained.data):
         rows.setdefault(len(each.labeled_indices), []).append(i)
@@ -418,13 +238,15 @@ def summary(trained: Together, seconds: float) -> dict[str, Any]:
                 "mean": float(errors.mean()),
                 "std": float(errors.std(ddof=1)) if len(places) > 1 else None,
                 "median": float(np.median(errors)),
-                "by_seed": {trained.recipes[i].seed: e for i, e in zip(places, errors.tolist())},
+                "by_seed": {
+                    trained.recipes[i].seed: e for i, e in zip(places, errors.tolist(), strict=True)
+                },
                 "ensemble": float(together[which].mean()),
             }
         found.append(row)
     return {
         "recipe": first.name,
-        "values": recipes.to_config(first)["overrides"],
+        "values": {k: v for k, v in overrides.items() if k not in _SEEDS},
         "epochs": trained.epochs,
         "steps": trained.epochs * data.steps_per_epoch,
         "test_images": len(tested),
@@ -452,7 +274,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("recipe", help="the recipe, such as mnist-fast")
-    parser.add_argument("--data", help="the data, in place of the recipe's")
+    parser.add_argument("--data", help="the data, such as npz:FILE (default: the recipe's)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], metavar="N", help="default: 1")
     per_class = "labels per class; several for several tables' rows (default: the recipe's)"
     parser.add_argument("--labels-per-class", type=int, nargs="+", metavar="N", help=per_class)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
-from tools import train_together as tool
+import train_together as tool
 
 
 def main(before: str, after: str, steps: str) -> None:

@@ -1,5 +1,6 @@
 """The training of many runs at once with JAX: the same steps as those of the model."""
 
+import csv
 import json
 import os
 import subprocess
@@ -11,9 +12,10 @@ import pytest
 from improved_gan_tf import experiments
 from improved_gan_tf.experiments import recipes
 from improved_gan_tf.experiments.recipe import override
-from tests.helpers.paths import ROOT
+from tests.helpers.paths import ROOT, TOOLS
 
 pytest.importorskip("jax")
+pytestmark = pytest.mark.long  # JAX compiles for half a minute
 
 STEPS = 3
 VALUES = {
@@ -58,7 +60,7 @@ def test_steps_of_the_model(tmp_path):
 
     for _, batch in zip(range(STEPS), data.train, strict=False):
         logs = gan.train_step(batch)
-    for key in ("supervised_loss", "unsupervised_loss", "additional_loss", "generator_loss", "error"):
+    for key in (*gan.reported[:4], "error"):
         np.testing.assert_allclose(found[key], logs[key], rtol=1e-5, err_msg=key)
     for key in before:
         player, i = key.rsplit("_", 1)
@@ -74,3 +76,32 @@ def test_steps_of_the_model(tmp_path):
         exact = np.exp(np.array(logits, "float64"))
         exact /= exact.sum(axis=1, keepdims=True)
         np.testing.assert_allclose(probabilities, exact, atol=1e-4)
+
+
+def test_rows_of_a_table(tmp_path):
+    out, tool = tmp_path / "runs", TOOLS / "train_together.py"
+    options = "--seeds 1 2 --labels-per-class 5 10 --set epochs=2 --set baseline=false".split()
+    done = run(tool, "digits", *options, "--test-every", 2, "--out", out)
+    assert done.returncode == 0, done.stderr[-4000:]
+    found = json.loads((out / "results.json").read_text())
+    assert found["values"] == {"epochs": 2, "baseline": False} and found["steps"] == 50
+    assert [(row["labels"], row["runs"]) for row in found["rows"]] == [(50, 2), (100, 2)]
+    with open(out / "log.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["val_error"] == "" for row in rows] == [True, False] * 4
+    for row in found["rows"]:
+        errors = row["test_error"]
+        logged = [
+            float(each["val_error"])
+            for each in rows
+            if each["labels"] == str(row["labels"]) and each["val_error"]
+        ]
+        np.testing.assert_allclose(list(errors["by_seed"].values()), logged)
+        np.testing.assert_allclose(errors["mean"], np.mean(logged))
+        assert errors["ensemble"] < 0.5 and f"{row['labels']} labels: " in done.stdout
+
+    again = run(tool, "digits", *options, "--out", out)
+    assert again.returncode == 2 and "exists already" in again.stderr
+    other = run(tool, "digits-minibatch-discrimination", "--out", tmp_path / "other")
+    assert other.returncode == 2 and "improved-gan train" in other.stderr
+    assert not (tmp_path / "other").exists()

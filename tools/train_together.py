@@ -10,8 +10,8 @@ optimizers, batches and random draws are those of `improved-gan train`; only the
 are drawn by another generator. tests/tools/test_train_together.py compares the training steps with
 those of `models.SemiSupervisedGAN`.
 
-RUNS/results.json has the test errors after the last epoch, of each run, their mean and spread and
-the ensemble's, for each number of labels; RUNS/log.csv has the losses and errors of every epoch of
+RUNS/errors.json has the test errors after the last epoch, of each run, their mean and spread and
+the ensemble's, for each number of labels; RUNS/epochs.csv has the losses and errors of every epoch of
 every run. Both are written after every test.
 """
 
@@ -216,7 +216,7 @@ class Together:
 
 
 def summary(trained: Together, seconds: float) -> dict[str, Any]:
-    """Returns the content of results.json, of the epochs that are done.
+    """Returns the content of errors.json, of the epochs that are done.
 
     A row is all runs with the same number of labels; its ensemble has the mean of their
     probabilities. Standard deviations are of a sample.
@@ -258,7 +258,7 @@ def summary(trained: Together, seconds: float) -> dict[str, Any]:
 
 
 def write_log(trained: Together, path: Path) -> None:
-    """Writes log.csv: a line for each run and epoch."""
+    """Writes epochs.csv: a line for each run and epoch."""
     names = list(dict.fromkeys(key for log in trained.logs for row in log for key in row))
     with temporary(path) as made, open(made, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -319,8 +319,8 @@ def run(options: argparse.Namespace) -> None:
         passed = time.monotonic() - began
         print(f"epoch {epoch}/{chosen.epochs}, {passed:.0f} s: {shown}", flush=True)
         if tested:
-            write_log(trained, out / "log.csv")
-            write_json(out / "results.json", summary(trained, passed))
+            write_log(trained, out / "epochs.csv")
+            write_json(out / "errors.json", summary(trained, passed))
     for row in summary(trained, passed)["rows"]:
         errors = row["test_error"]
         spread = "" if errors["std"] is None else f" +- {100 * errors['std']:.2f}"

@@ -83,10 +83,10 @@ def test_rows_of_a_table(tmp_path):
     options = "--seeds 1 2 --labels-per-class 5 10 --set epochs=2 --set baseline=false".split()
     done = run(tool, "digits", *options, "--test-every", 2, "--out", out)
     assert done.returncode == 0, done.stderr[-4000:]
-    found = json.loads((out / "results.json").read_text())
+    found = json.loads((out / "errors.json").read_text())
     assert found["values"] == {"epochs": 2, "baseline": False} and found["steps"] == 50
     assert [(row["labels"], row["runs"]) for row in found["rows"]] == [(50, 2), (100, 2)]
-    with open(out / "log.csv", newline="") as file:
+    with open(out / "epochs.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["val_error"] == "" for row in rows] == [True, False] * 4
     for row in found["rows"]:

@@ -18,8 +18,8 @@ class InMemory:
         image_range: The scaled values of a black and of a full pixel.
         num_classes: The number of classes.
         scaling: Has `apply`, which scales float32 pixels of an array or of a tensor.
-        batch_size: Unlabelled images of each stream per step.
-        labeled_batch_size: Labelled images per step.
+        batch_size: Unlabeled images of each stream per step.
+        labeled_batch_size: Labeled images per step.
         steps_per_epoch: Steps per epoch.
         test_batch_size: Images per batch of `test`.
         start_epoch: The epoch, from 0, that comes next.

@@ -58,7 +58,7 @@ def supervised(labels: Any, logits: Any) -> Any:
     Args:
         labels: y, an integer tensor (N,) of classes in 0..K-1. Another number makes the loss NaN:
             compiled, it would otherwise count as some class without an error.
-        logits: l(x) of the labelled images.
+        logits: l(x) of the labeled images.
     """
     logits = ops.convert_to_tensor(logits)
     logits = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
@@ -76,7 +76,7 @@ def unsupervised(logits_unlabeled: Any, logits_fake: Any) -> Any:
     With -log D = softplus(-log Z), -log(1 - D) = softplus(log Z), and the original's 1/2.
 
     Args:
-        logits_unlabeled: l(x) of the unlabelled images.
+        logits_unlabeled: l(x) of the unlabeled images.
         logits_fake: l(G(z)), of as many images or others.
     """
     real = log_sum_exp(logits_unlabeled)
@@ -107,7 +107,7 @@ def feature_matching(features_real: Any, features_fake: Any, distance: str = "sq
 def minibatch_generator(logits_fake: Any) -> Any:
     """-mean softplus(log Z(G(z))), the generator's loss with minibatch discrimination.
 
-    It maximises -log(1 - D(G(z))), the non-saturating direction in which D is fooled
+    It maximizes -log(1 - D(G(z))), the non-saturating direction in which D is fooled
     (train_cifar_minibatch_discrimination.py).
 
     Args:
@@ -121,10 +121,10 @@ def conditional_entropy(logits_unlabeled: Any) -> Any:
     """mean H(p(y | x, y <= K)) = -mean sum_k p_k log p_k: how uncertain the classifier is.
 
     As a term of the discriminator's loss it keeps the classes' boundaries out of places where there
-    are unlabelled images; the published weight is 0.1.
+    are unlabeled images; the published weight is 0.1.
 
     Args:
-        logits_unlabeled: l(x) of the unlabelled images.
+        logits_unlabeled: l(x) of the unlabeled images.
 
     Source: Dai et al. (2017), Good Semi-supervised Learning that Requires a Bad GAN, section 4.
     """

@@ -108,7 +108,7 @@ QUANTITIES = tuple(
         ("epoch", "epoch", "epoch", "count"),
         ("epochs", "epochs", "epochs", "count"),
         ("steps", "steps", "steps", "count"),
-        ("labels", "labelled images", "labels", "count"),
+        ("labels", "labeled images", "labels", "count"),
         ("train_images", "training images", "train", "count"),
         ("test_images", "test images", "images", "count"),
         ("seconds", "training time", "time", "duration"),

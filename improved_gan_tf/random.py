@@ -3,11 +3,11 @@
 `keras.random` draws by TensorFlow's Philox generator. Compiled by XLA for a CPU that generator is
 an order of magnitude slower than the rest of the MNIST recipe's training step, which needs 1.5
 million normals, and it then draws other numbers than without XLA. These functions are elementwise
-integer and float arithmetic in `keras.ops`: XLA fuses and vectorises them, and the numbers are the
+integer and float arithmetic in `keras.ops`: XLA fuses and vectorizes them, and the numbers are the
 same with and without it, and on every backend up to the rounding of `log`. They are meant for
 noise and latent vectors, not for cryptography, and are other numbers than the original's (D9).
 
-The hash is a 32-bit finaliser (shift, xor, multiply) with the constants that C. Wellons' search
+The hash is a 32-bit finalizer (shift, xor, multiply) with the constants that C. Wellons' search
 for low-bias permutations found, applied twice, each time with 32 bits of a 64-bit key of the draw.
 The key is a permutation of (seed, step), four rounds of a Feistel network, so that no two draws of
 a run have the same one. Arithmetic is in int32, which wraps around; PyTorch has no uint32

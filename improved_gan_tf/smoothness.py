@@ -113,12 +113,12 @@ def transformed(
 ) -> Any:
     """Consistency of the classes under random affine transformations T (`random_affine`).
 
-        L_supervised(T(x), y) of the labelled images
-        + mean [max_k p_k > threshold] KL(p || p(y | T(x))) of the unlabelled ones
+        L_supervised(T(x), y) of the labeled images
+        + mean [max_k p_k > threshold] KL(p || p(y | T(x))) of the unlabeled ones
 
     p are the class probabilities of the untransformed x, computed with the averaged parameters and
     without noise; no gradient flows through them. The averaged classifier acts as a teacher because
-    it is more accurate than the current one. Unlabelled images whose largest probability is not
+    it is more accurate than the current one. Unlabeled images whose largest probability is not
     above the threshold contribute 0, but still count in the mean.
 
     Args:

@@ -24,7 +24,7 @@ def _elsewhere(tmp_path, monkeypatch):
 def test_own_arrays(capsys):
     errors = own_arrays.main(["--quick"])
     assert set(errors) == {"GAN", "supervised-only"} and all(0 <= e < 1 for e in errors.values())
-    assert "mine: 100 labelled images (10 of each of 10 classes)" in capsys.readouterr().out
+    assert "mine: 100 labeled images (10 of each of 10 classes)" in capsys.readouterr().out
 
 
 @pytest.mark.long

@@ -254,7 +254,7 @@ DATA = np.array([8, 6, 4, 2, 0])
 MODEL = np.array([1, 3, 4, 5, 7])
 
 
-def minimised(loss):
+def minimized(loss):
     """D at the least loss, by Newton's method: an image's logit is a parameter of its own."""
     logits = tf.Variable(np.zeros(5))
     for _ in range(60):
@@ -269,7 +269,7 @@ def minimised(loss):
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.25])
 def test_the_best_discriminator_is_the_papers(smoothing):
-    found = minimised(lambda real, fake: losses.one_sided_discriminator(real, fake, smoothing))
+    found = minimized(lambda real, fake: losses.one_sided_discriminator(real, fake, smoothing))
     expected = (1 - smoothing) * DATA / (DATA + MODEL)
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
@@ -283,5 +283,5 @@ def test_why_one_side_alone_is_smoothed(alpha, beta):
         return tf.reduce_mean(kl(real, alpha)) + tf.reduce_mean(kl(fake, beta))
 
     expected = (alpha * DATA + beta * MODEL) / (DATA + MODEL)
-    np.testing.assert_allclose(minimised(loss), expected, rtol=1e-9)
+    np.testing.assert_allclose(minimized(loss), expected, rtol=1e-9)
     assert expected[-1] == pytest.approx(beta)

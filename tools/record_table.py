@@ -3,7 +3,7 @@
     python tools/record_table.py runs/table-1 --out reference/results/table-1
 
 Of every finished run it keeps the configuration, the results, the log, and where there are such the
-labelled images' places, the classifier's probabilities and the scores; of the table, table.json and
+labeled images' places, the classifier's probabilities and the scores; of the table, table.json and
 table.md. Checkpoints and networks stay behind. Absolute paths are reduced to their last part. A run
 that is recorded already is left as it is, since a copy of it may have been trained on.
 

@@ -46,7 +46,7 @@ def search(options):
     if missing := [name for name in _PLAN if name not in plan]:
         raise UserError(f"{options.plan}: lacks {', '.join(missing)}; see --help")
     recipe = recipes.get(plan["recipe"])
-    # A table's seeds choose the labelled images too where its rows say how many.
+    # A table's seeds choose the labeled images too where its rows say how many.
     labels = {"labels_per_class": getattr(recipe, "labels_per_class", None)}
     rows = []
     for name, values in plan["variants"].items():

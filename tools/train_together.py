@@ -11,8 +11,8 @@ are drawn by another generator. tests/tools/test_train_together.py compares the 
 those of `models.SemiSupervisedGAN`.
 
 RUNS/errors.json has the test errors after the last epoch, of each run, their mean and spread and
-the ensemble's, for each number of labels; RUNS/epochs.csv has the losses and errors of every epoch of
-every run. Both are written after every test.
+the ensemble's, for each number of labels; RUNS/epochs.csv has the losses and errors of every run
+and epoch. Both are written after every test.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""Data sets: names, labelled subsets, and the pipelines that feed training and scoring.
+"""Data sets: names, labeled subsets, and the pipelines that feed training and scoring.
 
 `open(name)` gives the `Source` that a name stands for. `load(name, ...)` prepares it for
-semi-supervised training, `load_stream(name, ...)` for training on labelled images that may be too
+semi-supervised training, `load_stream(name, ...)` for training on labeled images that may be too
 many for memory, `as_images(...)` for the metrics. README.md beside this file is the user's guide.
 
 Importing this package imports neither TensorFlow nor the libraries that read particular formats;

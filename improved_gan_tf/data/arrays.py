@@ -1,4 +1,4 @@
-"""Labelled images in memory: the user's own arrays, .npz files, scikit-learn's digits."""
+"""Labeled images in memory: the user's own arrays, .npz files, scikit-learn's digits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DIGITS_TESTED = 500
 
 
 class ArraySource(Source):
-    """Labelled images that fit into memory; `read` is called once for each split."""
+    """Labeled images that fit into memory; `read` is called once for each split."""
 
     def __init__(
         self,
@@ -87,9 +87,9 @@ def source_from_arrays(
         train_images: Training images, [N, H, W, C] or, grey, [N, H, W]; C is 1 or 3. Integers
             0..255 or floats 0..1.
         train_labels: Their class numbers, [N] or [N, 1], counting from 0; -1, None or NaN is
-            unlabelled.
+            unlabeled.
         test_images: Test images of the same height, width, channels and type. None (default): the
-            validation images test or, without them, a fifth of the labelled training images of
+            validation images test or, without them, a fifth of the labeled training images of
             each class, which are no training images then, see `labels.held_out`.
         test_labels: Their class numbers.
         name: The name of the data set, which begins every message.
@@ -120,7 +120,7 @@ def source_from_arrays(
     if validation is not None:
         given["validation"] = ("validation", *pair(validation, f"{name}: validation"))
     if unlabeled is not None:
-        given["unlabeled"] = ("unlabelled", unlabeled, None)
+        given["unlabeled"] = ("unlabeled", unlabeled, None)
     parts = {}
     for split, (what, images, labels) in given.items():
         images = _checked_images(images, f"{name}: {what} images")
@@ -139,7 +139,7 @@ def source_from_arrays(
             )
     images, labels = parts["train"]
     if labels.max() < 0:
-        raise UserError(f"{name}: no training image is labelled; give every class a label")
+        raise UserError(f"{name}: no training image is labeled; give every class a label")
     if excess := limits.CLASSES.excess(int(labels.max()) + 1):
         raise UserError(f"{name}: training labels make {excess}")
     names = tuple(class_names or map(str, range(int(labels.max()) + 1)))
@@ -272,6 +272,6 @@ def _checked_labels(labels, count, what, partly):
     lowest = -1 if partly else 0
     if labels.min() < lowest or labels.max() >= 2**31:
         wrong = labels.min() if labels.min() < lowest else labels.max()
-        note = ", -1 is unlabelled" if partly else ", and every image needs one here"
+        note = ", -1 is unlabeled" if partly else ", and every image needs one here"
         raise UserError(f"{what} hold {wrong}; classes count from 0 without gaps{note}")
     return labels.astype(np.int32)

@@ -19,7 +19,7 @@ class DatasetStreams:
 
     Attributes:
         train: A `tf.data.Dataset` of {"labeled": (x [B, H, W, C] float32, y [B] int32),
-            "unlabeled": x, "unlabeled_generator": x}; an epoch is one pass of the unlabelled
+            "unlabeled": x, "unlabeled_generator": x}; an epoch is one pass of the unlabeled
             images, of which those that fill no batch are left out.
         validation: A `tf.data.Dataset` of (x float32, y int32) batches, or None.
         image_shape: (height, width, channels).
@@ -47,8 +47,8 @@ def from_datasets(
     """Makes the streams of semi-supervised training from the user's own pipelines.
 
     Each is a `tf.data.Dataset` or a `keras.utils.PyDataset`, of single images or of batches of any
-    size; batches are made anew. The labelled images are repeated as long as there are unlabelled
-    ones. To use the labelled images without their labels too, as the original does, add them to
+    size; batches are made anew. The labeled images are repeated as long as there are unlabeled
+    ones. To use the labeled images without their labels too, as the original does, add them to
     `unlabeled`. The number of steps per epoch is known in advance only if `unlabeled` yields single
     images; otherwise Keras prints a warning after the first epoch, which can be ignored.
 
@@ -212,7 +212,7 @@ def _check_values(part, what, scaling, count):
     """Refuses a pipeline without `count` images, and floats that look like pixels."""
     first = next(iter(part.batch(count, drop_remainder=True).take(1)), None)
     if first is None:
-        needed = "no labelled image" if count == 1 else f"fewer images than a batch, {count}"
+        needed = "no labeled image" if count == 1 else f"fewer images than a batch, {count}"
         raise UserError(f"{what} has {needed}; give more" + (", or smaller batches" * (count > 1)))
     images = (first[0] if isinstance(first, tuple) else first).numpy()
     low, high = images.min(), images.max()

@@ -31,7 +31,7 @@ _BEGINNINGS = tuple(b"\xff\xd8\xff \x89PNG GIF8 BM RIFF II MM P4 P5 P6".split())
 
 
 class Pictures(NamedTuple):
-    """Picture files and their class numbers, int32 [N]; -1 is unlabelled."""
+    """Picture files and their class numbers, int32 [N]; -1 is unlabeled."""
 
     paths: Sequence[str]
     labels: np.ndarray
@@ -95,7 +95,7 @@ def _all_pictures(folder):
 
 
 class FolderSource(Source):
-    """Labelled picture files: those of each split, "train" first, then the one that tests.
+    """Labeled picture files: those of each split, "train" first, then the one that tests.
 
     With `skip`, unreadable ones are left out; for training that decodes every picture once.
     """

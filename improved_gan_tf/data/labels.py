@@ -50,12 +50,12 @@ def class_numbers(labels: Any, what: str) -> np.ndarray:
         labels = np.where(np.isnan(labels), -1, labels)
         wrong = labels[(labels != np.rint(labels)) | (np.abs(labels) >= 2**31)]
         if wrong.size:
-            raise UserError(f"{what} hold {wrong[0]:g}; expected class numbers, -1 for unlabelled")
+            raise UserError(f"{what} hold {wrong[0]:g}; expected class numbers, -1 for unlabeled")
         labels = labels.astype(np.int64)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise UserError(
             f"{what} have shape {labels.shape} and type {labels.dtype}; expected [N] integers, "
-            f"one class number per image, -1 for unlabelled"
+            f"one class number per image, -1 for unlabeled"
         )
     return labels
 
@@ -63,11 +63,11 @@ def class_numbers(labels: Any, what: str) -> np.ndarray:
 def held_out(labels: np.ndarray, per_class: int | None = None) -> np.ndarray:
     """Which examples are held out to test on, [M] int64, in order.
 
-    Of each class's n labelled examples these are the ones that come first in
+    Of each class's n labeled examples these are the ones that come first in
     `RandomState(class number).permutation(n)`.
 
     Args:
-        labels: The class number of each example, -1 is unlabelled.
+        labels: The class number of each example, -1 is unlabeled.
         per_class: How many; None (default) for round(0.2 n).
     """
     chosen = [np.zeros(0, np.int64)]
@@ -85,19 +85,19 @@ def validation_split(
     """The images and labels to train on, and those to choose a recipe's values by.
 
     Args:
-        images, labels: The training set; the label -1 is unlabelled.
+        images, labels: The training set; the label -1 is unlabeled.
         per_class: How many images of each class are held out, see `held_out`.
         num_classes: The number of classes.
         name: What the data set is called.
 
     Raises:
-        UserError: Some class has no more labelled images than that, or it is below 1.
+        UserError: Some class has no more labeled images than that, or it is below 1.
     """
     rarest = np.bincount(labels[labels >= 0], minlength=num_classes).min()
     if not 0 < per_class < rarest:
         raise UserError(
             f"{name}: {per_class} validation images per class given; expected 1 to {rarest - 1}, "
-            f"since the rarest class has {rarest} labelled images"
+            f"since the rarest class has {rarest} labeled images"
         )
     tested = held_out(labels, per_class)
     trained = np.setdiff1d(np.arange(len(labels)), tested)
@@ -111,7 +111,7 @@ def labeled_indices(
     num_classes: int | None = None,
     class_names: Sequence[str] = (),
 ) -> np.ndarray:
-    """Chooses the labelled subset as the original scripts do (paper, section 5).
+    """Chooses the labeled subset as the original scripts do (paper, section 5).
 
     The images are permuted by `numpy.random.RandomState(seed).permutation(N)`; the first
     `labels_per_class` of each class in that order are taken, class after class. Where the images
@@ -119,14 +119,14 @@ def labeled_indices(
 
     Args:
         labels: The class number of each training image, [N] integers, label < num_classes; -1 is
-            unlabelled.
+            unlabeled.
         labels_per_class: The number of labels for each class, at least 1; None for all labels.
         seed: The original's `--seed_data`, 0 <= seed < 2**32, by default 1.
         num_classes: The number of classes; by default the largest label plus one.
         class_names: One name per class, for messages; none by default.
 
     Returns:
-        The places of the labelled images, [num_classes * labels_per_class] int64.
+        The places of the labeled images, [num_classes * labels_per_class] int64.
 
     Raises:
         UserError: Fewer than one label per class, more than some class has, no label, a class
@@ -144,7 +144,7 @@ def labeled_indices(
     permuted = permutation(len(labels), seed)
     permuted = permuted[labels[permuted] != -1]
     if len(permuted) == 0:
-        raise UserError("no image is labelled; give every class at least one label")
+        raise UserError("no image is labeled; give every class at least one label")
     classes = int(labels.max()) + 1 if num_classes is None else num_classes
     count = 1 if labels_per_class is None else labels_per_class
     balanced = _first_of_each_class(permuted, labels, count, classes, class_names)
@@ -160,16 +160,16 @@ def custom_labeled_indices(
     true_labels: Any = None,
     class_names: Sequence[str] = (),
 ) -> np.ndarray:
-    """Chooses the labelled images when the labels come from a file, -1 meaning unlabelled.
+    """Chooses the labeled images when the labels come from a file, -1 meaning unlabeled.
 
     Args:
         labels: The file's labels, [N] integers, -1 <= label < num_classes.
         labels_per_class: The number of labels for each class; None for as many as the rarest class
-            has (all labelled images where `balance` is False).
+            has (all labeled images where `balance` is False).
         seed: As for `labeled_indices`.
         num_classes: As for `labeled_indices`.
         balance: True for the same number of each class, by the file's labels, as
-            `labeled_indices`; False for the first labels_per_class * num_classes labelled images
+            `labeled_indices`; False for the first labels_per_class * num_classes labeled images
             in permuted order, whatever their class (fewer if there are not as many); "original"
             for what the original script does when asked to balance. That one permutes images and
             labels but not the true labels by which it balances, so that it takes random images,
@@ -178,11 +178,11 @@ def custom_labeled_indices(
         class_names: As for `labeled_indices`.
 
     Returns:
-        The places of the labelled images, [L] int64.
+        The places of the labeled images, [L] int64.
 
     Raises:
-        UserError: As `labeled_indices`; no labelled image at all; unknown `balance`; "original"
-            with unlabelled images.
+        UserError: As `labeled_indices`; no labeled image at all; unknown `balance`; "original"
+            with unlabeled images.
 
     Source: train_mnist_fm_custom_labels.py, "select labeled data". Our True deviates from it on
     purpose (D15); False and "original" give its images.
@@ -191,7 +191,7 @@ def custom_labeled_indices(
     permuted = permutation(len(labels), seed)
     labeled = permuted[labels[permuted] >= 0]
     if len(labeled) == 0:
-        raise UserError("the labels file marks every image as unlabelled (-1); label at least one")
+        raise UserError("the labels file marks every image as unlabeled (-1); label at least one")
     classes = int(labels.max()) + 1 if num_classes is None else num_classes
     if balance == "original":
         if true_labels is None or labels_per_class is None:
@@ -227,10 +227,10 @@ def labels_from_file(
 
     Args:
         path: A .npy file of class numbers, or a text file of one per line; -1, NaN and, in text,
-            none are unlabelled. For picture files also a text file of lines `name,label`, where
+            none are unlabeled. For picture files also a text file of lines `name,label`, where
             the label may be a class's name (which goes before its number), and the name is the
             file's, or its path where several have that name. Pictures that it does not name are
-            unlabelled.
+            unlabeled.
         n: How many labels are needed.
         num_classes: The number of classes; labels must be below it.
         total: Another length that will do, the first `n` labels being used: that of the whole set
@@ -269,7 +269,7 @@ def labels_from_file(
     if len(wrong):
         raise UserError(
             f"{what}: label {labels[wrong[0]]} of image {wrong[0]} (from 0) is out of range; "
-            f"expected 0 to {num_classes - 1}, or -1 for unlabelled"
+            f"expected 0 to {num_classes - 1}, or -1 for unlabeled"
         )
     return labels.astype(np.int32)
 
@@ -292,14 +292,14 @@ def _first_of_each_class(rows, labels, labels_per_class, num_classes, class_name
     called = f"class {rarest}" if name == str(rarest) else f"class {rarest} ({name})"
     if counts[rarest] == 0:
         raise UserError(
-            f"{called} of {num_classes} has no labelled example; every class needs at least "
+            f"{called} of {num_classes} has no labeled example; every class needs at least "
             f"one: label one, or leave the class out (classes count from 0; labels that count from "
             f"1 must be shifted)"
         )
     if labels_per_class > counts[rarest]:
         raise UserError(
             f"{labels_per_class} labels per class asked for, but {called} has only "
-            f"{counts[rarest]} labelled examples; ask for at most {counts[rarest]}"
+            f"{counts[rarest]} labeled examples; ask for at most {counts[rarest]}"
         )
     return np.concatenate([rows[classes == j][:labels_per_class] for j in range(num_classes)])
 
@@ -331,7 +331,7 @@ def _numbers(lines, what):
         except (ValueError, OverflowError):
             raise UserError(
                 f"{what}, line {number + 1}: {line.strip()[:40]!r} is not an integer; "
-                f"expected one integer per line, -1 for unlabelled"
+                f"expected one integer per line, -1 for unlabeled"
             ) from None
     return labels
 

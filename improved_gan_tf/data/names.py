@@ -48,7 +48,7 @@ def open(
 
             * `digits`: scikit-learn's 8x8 digits, which need no network.
             * `npz:FILE`: a .npz file with the arrays `x_train`, `y_train`, `x_test`, `y_test`, and
-              `x_unlabeled` if wanted; -1 in `y_train` is unlabelled.
+              `x_unlabeled` if wanted; -1 in `y_train` is unlabeled.
             * `folder:DIR`: picture files in DIR/train/CLASS and DIR/test/CLASS or DIR/val/CLASS; or
               in DIR/CLASS. Those in DIR/unlabeled or DIR/train/unlabeled carry no label.
 

@@ -34,7 +34,7 @@ def checked_seed(seed: int, what: str = "seed") -> int:
 class Epoch(NamedTuple):
     """The images of one epoch by their places, int32 arrays of a row for each step.
 
-    `labeled` counts within the labelled subset, the other two within the unlabelled images.
+    `labeled` counts within the labeled subset, the other two within the unlabeled images.
     """
 
     labeled: np.ndarray
@@ -49,12 +49,12 @@ class EpochOrder:
     Theano and Lasagne with them; they are drawn here only to stay in step). Then every epoch
     draws, in this order,
 
-    * permutations of the labelled images, joined until they fill the batches of all steps,
-    * a permutation of the unlabelled images for the discriminator's stream,
+    * permutations of the labeled images, joined until they fill the batches of all steps,
+    * a permutation of the unlabeled images for the discriminator's stream,
     * another one for the generator's stream, whether or not the recipe has one (D12).
 
     The last two are applied to the order left by the epoch before, so they compose, starting
-    from the order of the files. An epoch is floor(num_unlabeled / batch_size) steps; labelled
+    from the order of the files. An epoch is floor(num_unlabeled / batch_size) steps; labeled
     images that do not fit are dropped.
 
     Epoch e therefore depends on all epochs before it. Going forward costs one epoch's draws;
@@ -62,18 +62,18 @@ class EpochOrder:
     what makes a resumed run see what the uninterrupted one would have seen.
 
     Args:
-        num_unlabeled: The number of unlabelled images, at least `batch_size`.
-        num_labeled: The number of labelled images, at least 1.
+        num_unlabeled: The number of unlabeled images, at least `batch_size`.
+        num_labeled: The number of labeled images, at least 1.
         batch_size: Images per step of each stream, at least 1.
         seed: The seed of the RandomState, 0 <= seed < 2**32, by default 1.
-        labeled_batch_size: Labelled images per step; None (default) for `batch_size`.
+        labeled_batch_size: Labeled images per step; None (default) for `batch_size`.
 
     Raises:
         UserError: A count or the seed is out of its range.
 
     Source: train_mnist_feature_matching.py and the train_*.py of mnist_svhn_cifar10, the loops
-    "construct randomly permuted minibatches". MNIST's script repeats the labelled images
-    floor(N / labelled) times, the others ceil(N / labelled); the two agree wherever the division
+    "construct randomly permuted minibatches". MNIST's script repeats the labeled images
+    floor(N / labeled) times, the others ceil(N / labeled); the two agree wherever the division
     is exact, and otherwise only the latter fills the last batch, so it is used throughout (D13).
     """
 
@@ -86,7 +86,7 @@ class EpochOrder:
         labeled_batch_size: int | None = None,
     ):
         if num_labeled < 1:
-            raise UserError("no image is labelled; give at least one label")
+            raise UserError("no image is labeled; give at least one label")
         self.num_unlabeled = int(num_unlabeled)
         self.num_labeled = int(num_labeled)
         self.batch_size = checked_batch_size(batch_size, num_unlabeled)

@@ -35,15 +35,15 @@ class SemiSupervisedData(TrainingData, InMemory):
     """Streams for semi-supervised training and batches for testing, from images in memory.
 
     `load` and `from_arrays` make it, of a source with the splits "train", "test" and perhaps
-    "validation". Indices are places in the training set; `order` counts labelled images within
+    "validation". Indices are places in the training set; `order` counts labeled images within
     `labeled_indices`.
 
     Attributes:
         train_images: [N, H, W, C] uint8 or float32 in 0..maximum, as stored.
-        train_labels: [N] int32; -1 is unlabelled.
+        train_labels: [N] int32; -1 is unlabeled.
         test_images: [M, H, W, C], as stored.
         test_labels: [M] int32.
-        unlabeled_indices: The images of the unlabelled streams, [U] integers; None: all.
+        unlabeled_indices: The images of the unlabeled streams, [U] integers; None: all.
         validation_per_class: How many images of each class of the training set `test` consists of,
             in place of the test set; 0: none.
 
@@ -94,13 +94,13 @@ class SemiSupervisedData(TrainingData, InMemory):
 
     @cached_property
     def labeled(self) -> tuple[np.ndarray, np.ndarray]:
-        """The labelled subset, scaled: x [L, H, W, C] float32, y [L] int32."""
+        """The labeled subset, scaled: x [L, H, W, C] float32, y [L] int32."""
         chosen = self.labeled_indices
         return self.scaling.scale(self.train_images[chosen]), self.train_labels[chosen]
 
     @cached_property
     def initialization_images(self) -> np.ndarray:
-        """Scaled float32 images for the data-dependent initialisation."""
+        """Scaled float32 images for the data-dependent initialization."""
         return self.scaling.scale(self.train_images[self._initialization_indices])
 
     def next_epoch(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -171,10 +171,10 @@ class SemiSupervisedData(TrainingData, InMemory):
             classes = ", ".join(f"class {name}: {count:,}" for name, count in pairs)
         else:
             classes = f"{counts.min():,} to {counts.max():,} of each of {self.num_classes} classes"
-        text = f"{self.name}: {len(chosen):,} labelled images ({classes}), "
+        text = f"{self.name}: {len(chosen):,} labeled images ({classes}), "
         text += f"{self.num_train - len(chosen):,} without a label, {self.num_test:,} test images"
         if self.source.held_out is not None:
-            text += f" (held out: {100 * self.source.held_out:g} % of each class's labelled images)"
+            text += f" (held out: {100 * self.source.held_out:g} % of each class's labeled images)"
         if self.validation_per_class:
             text += f" (validation: {self.validation_per_class:,} of each class's training images)"
         return text
@@ -202,20 +202,20 @@ def load(
     """Reads a data set and prepares the streams of semi-supervised training.
 
     Args:
-        name: The name of a labelled data set, see `open`; a labelled `Source`; or arrays,
+        name: The name of a labeled data set, see `open`; a labeled `Source`; or arrays,
             (x, y) or ((x, y), (x_test, y_test)), see `from_arrays`. All training images feed the
-            unlabelled streams, whether they carry a label or not (but see `exclude_labeled`).
+            unlabeled streams, whether they carry a label or not (but see `exclude_labeled`).
         labels_per_class: The number of labels for each class, by default 10; None for all there
             are (with a labels file and `balance`, as many as its rarest class has).
         seed: The seed of the streams' order, see `EpochOrder`; the original's `--seed`.
-        seed_data: The seed of the labelled subset; the original's `--seed_data`.
+        seed_data: The seed of the labeled subset; the original's `--seed_data`.
         batch_size: Images per step of each stream.
         scaling: "unit" [0, 1], "cifar10" (x - 127.5) / 128, "symmetric" (also "svhn")
             (x - 127.5) / 127.5. By default "unit" for grey images, "cifar10" for CIFAR, otherwise
             "symmetric".
-        initialization: The images of the data-dependent initialisation: "training_set", the first
+        initialization: The images of the data-dependent initialization: "training_set", the first
             of the training set permuted by `seed_data` (MNIST's scripts), or "labeled", the first
-            of epoch 0's labelled stream (CIFAR-10's and SVHN's).
+            of epoch 0's labeled stream (CIFAR-10's and SVHN's).
         initialization_size: How many of them, or all if there are fewer.
         labels_file: A file of labels to train with in place of the data's own, see
             `labels_from_file`.
@@ -224,13 +224,13 @@ def load(
             MNIST's 10,000), which are then trained on, and the rest tests.
         balance: Which of the file's labels to use, see `custom_labeled_indices`.
         test_batch_size: Images per batch of `test`, whose order is `mixed_order`'s.
-        exclude_labeled: Whether the images of the labelled subset are left out of the unlabelled
+        exclude_labeled: Whether the images of the labeled subset are left out of the unlabeled
             streams, as by Dai et al. (2017, "Good Semi-supervised Learning that Requires a Bad
             GAN"); False by default, as in the original. An epoch has as many steps fewer.
         validation_per_class: The number of training images of each class that are tested on in
             place of the test set, and not trained on: always the same ones, see `labels.held_out`.
             0 (the default) for none.
-        labeled_batch_size: Labelled images per step; None (default) for `batch_size`.
+        labeled_batch_size: Labeled images per step; None (default) for `batch_size`.
         **options: Arguments of `open`, for a name: `data_dir`, `image_size`, `resize`, ...
 
     Returns:
@@ -290,13 +290,13 @@ def load(
         )
     if not len(test[1]):
         raise UserError(
-            f"{source.name}: no image is left for testing; add some, or more labelled images"
+            f"{source.name}: no image is left for testing; add some, or more labeled images"
         )
     if source.num_classes < 2:
         raise UserError(
             f"{source.name}: has only one class, {(source.class_names or ('0',))[0]!r}; a "
             "classifier needs two or more (put pictures without a label into a folder "
-            "'unlabeled' next to the class folders; in arrays, unlabelled images have label -1)"
+            "'unlabeled' next to the class folders; in arrays, unlabeled images have label -1)"
         )
     class_names, num_classes = source.class_names or (), source.num_classes
     if labels_file is None:
@@ -319,7 +319,7 @@ def load(
     unlabeled = np.setdiff1d(np.arange(len(train[1])), chosen) if exclude_labeled else None
     if unlabeled is not None and len(unlabeled) < batch_size:
         raise UserError(
-            f"{source.name}: without the labelled images {len(unlabeled)} are left, fewer than the "
+            f"{source.name}: without the labeled images {len(unlabeled)} are left, fewer than the "
             f"batch size {batch_size}; take fewer labels, or let exclude_labeled be false"
         )
     count = len(train[1]) if unlabeled is None else len(unlabeled)
@@ -361,16 +361,16 @@ def from_arrays(
     class_names: Sequence[str] | None = None,
     **options: Any,
 ) -> SemiSupervisedData:
-    """Prepares the user's own arrays, labelled in part, for semi-supervised training.
+    """Prepares the user's own arrays, labeled in part, for semi-supervised training.
 
     Args:
         x: Images, [N, H, W, C] or, grey, [N, H, W]; C is 1 or 3. Integers 0..255 or floats 0..1.
-        y: Their class numbers, [N] or [N, 1], counting from 0; -1, None or NaN is unlabelled.
-        unlabeled: More images, without labels. All images, labelled or not, feed the unlabelled
+        y: Their class numbers, [N] or [N, 1], counting from 0; -1, None or NaN is unlabeled.
+        unlabeled: More images, without labels. All images, labeled or not, feed the unlabeled
             streams.
         validation: (images, labels) for `SemiSupervisedData.validation`.
         test: (images, labels) to test on. None (default): the validation images or, without them,
-            a fifth of each class's labelled images, which are not trained on then: always the
+            a fifth of each class's labeled images, which are not trained on then: always the
             same ones, see `source_from_arrays`.
         labels_per_class: The number of labels kept for each class; None (default) for all.
         name: The name of the data set, for messages and the run's config.json.

@@ -41,7 +41,7 @@ class Images:
 
     def labels(self) -> np.ndarray | None:
         """The class number of each image, [count] integers, those included that cannot be read; -1
-        is unlabelled. None where there are no labels."""
+        is unlabeled. None where there are no labels."""
         return None if self._read_labels is None else self._read_labels()
 
     def label(self, read: Callable[[], np.ndarray], class_names: tuple[str, ...]) -> None:
@@ -125,7 +125,7 @@ class Source:
         split: The split that is trained on or looked at; "train" unless another was chosen.
         test_split: The split that tests, or None.
         num_unlabeled: How many training images carry no label; their class number is -1.
-        held_out: The fraction of each class's labelled images that was split off as the test set
+        held_out: The fraction of each class's labeled images that was split off as the test set
             because the data have none of their own; None where they have.
         maximum: The largest value of a stored pixel: 255, 16 for digits, 1 for floats.
         size: (height, width) as stored; each None where it differs or is unknown.
@@ -189,7 +189,7 @@ class Source:
         raise NotImplementedError
 
     def labels(self, split: str) -> np.ndarray:
-        """The class numbers of a split, int32 [N]; -1 is unlabelled."""
+        """The class numbers of a split, int32 [N]; -1 is unlabeled."""
         return self.arrays(split)[1]
 
     def file_names(self, split: str) -> Sequence[str]:

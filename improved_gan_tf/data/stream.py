@@ -1,4 +1,4 @@
-"""Labelled images in endless batches, however many there are: for the ImageNet model."""
+"""Labeled images in endless batches, however many there are: for the ImageNet model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def load_stream(
     """Opens a data set for training that reads as it goes.
 
     Args:
-        name: The name of a labelled data set, see `open`, or a labelled `Source`, which was opened
+        name: The name of a labeled data set, see `open`, or a labeled `Source`, which was opened
             with its own image size and options.
         image_size: The size to which images are resized, see `open`; by default 128. None keeps
             their own size, which all must share.
@@ -67,7 +67,7 @@ class ImageStream(TrainingData):
     Use `load_stream` to create it.
 
     Args:
-        source: A labelled `Source`.
+        source: A labeled `Source`.
         batch_size: The number of images per step over all workers, an integer from 1.
         seed: The seed of the order, an integer with 0 <= seed < 2**32.
         scaling: The `Scaling` from pixels to floats.

@@ -1,7 +1,7 @@
 """Data sets of TensorFlow Datasets, put back into the order of their original files.
 
 TFDS shuffles what it prepares. `arrays` gives the examples in the order of the original files, so
-that a labelled subset is made of the same images as the original scripts' (D17):
+that a labeled subset is made of the same images as the original scripts' (D17):
 
 * where each example has an `id` (cifar10's `train_00000` ...): sorted by it, runs of digits as
   numbers;
@@ -42,7 +42,7 @@ def open_tfds(
 ) -> Source:
     """Opens a TFDS data set of images.
 
-    Labelled images of one size that take at most 1 GiB are read into memory when they are used;
+    Labeled images of one size that take at most 1 GiB are read into memory when they are used;
     others are streamed from their files. The split "test" tests, or "validation" where there is
     none or where its images have no labels (imagenet2012). Labels keep TFDS' numbers.
 
@@ -88,7 +88,7 @@ def open_tfds(
         images, labels = read(split)
         if name == "mnist" and split == "train" and tuple(labels[:10]) != _MNIST_BEGINNING:
             warnings.warn(
-                "mnist: the prepared data are not in the order of the original files; the labelled "
+                "mnist: the prepared data are not in the order of the original files; the labeled "
                 "subsets will be others than the original's",
                 stacklevel=2,
             )

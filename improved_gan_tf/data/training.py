@@ -20,11 +20,11 @@ class TrainingData:
         num_classes: The number of classes.
         image_shape: (height, width, channels).
         image_range: The scaled values of a black and of a full pixel.
-        num_train: The number of training images, labelled or not.
+        num_train: The number of training images, labeled or not.
         num_test: The number of test images, 0 if there are none.
         batch_size: Images per step, over all workers.
         steps_per_epoch: floor(num_train / batch_size).
-        labeled_indices: The places of the labelled subset in the training set, [L] integers; None
+        labeled_indices: The places of the labeled subset in the training set, [L] integers; None
             where every image carries its label.
     """
 
@@ -41,7 +41,7 @@ class TrainingData:
         self.steps_per_epoch = num_train // self.batch_size
 
     def summary(self) -> str:
-        """The counts of labelled, unlabelled and test images, in one line, to show to users."""
+        """The counts of labeled, unlabeled and test images, in one line, to show to users."""
         return (
             f"{self.name}: {self.num_train:,} training images of {self.num_classes} classes, "
             f"{self.num_test:,} test images"

@@ -1,6 +1,6 @@
 """The games of section 3.3: gradient descent orbits, with historical averaging it spirals in.
 
-Two players with one parameter each, x, which minimises V(x, y), and y, which maximises it:
+Two players with one parameter each, x, which minimizes V(x, y), and y, which maximizes it:
 
     xy          V = x y                        equilibrium (0, 0)
     nonconvex   V = (f(x) - 1) (y - 1)         equilibrium (1, 1); f(x) = x for x < 0, else x^2

@@ -1,4 +1,4 @@
-"""The ImageNet experiment: all images labelled, on one device, several or several machines."""
+"""The ImageNet experiment: all images labeled, on one device, several or several machines."""
 
 import os
 from typing import Any

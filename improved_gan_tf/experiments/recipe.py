@@ -33,7 +33,7 @@ _TYPES = {
     Mapping: "an object of named values",
     types.NoneType: "null",
 }
-# supervised: no generator, the discriminator on the labelled images alone.
+# supervised: no generator, the discriminator on the labeled images alone.
 _OBJECTIVES = ("feature_matching", "minibatch_discrimination", "supervised")
 _DISTANCES = ("squared", "absolute")
 _SCHEDULES = ("linear", "cosine")
@@ -212,7 +212,7 @@ class SemiSupervisedRecipe(Recipe):
     generator_steps: int = value(1, minimum=1, help="Generator updates per discriminator update")
     unlabeled_weight: float = value(1.0, minimum=0, help="Weight of the unsupervised loss")
     conditional_entropy: float = value(
-        0.0, minimum=0, help="Weight of the entropy of unlabelled images' classes (published: 0.1)"
+        0.0, minimum=0, help="Weight of the entropy of unlabeled images' classes (published: 0.1)"
     )
     pull_away: float = value(
         0.0, minimum=0, help="Weight of the generated features' pull-away term (published: 0.8)"
@@ -247,7 +247,7 @@ class SemiSupervisedRecipe(Recipe):
         0.8,
         minimum=0,
         below=1,
-        help="Least class probability of an unlabelled image used in `transformed`",
+        help="Least class probability of an unlabeled image used in `transformed`",
     )
     # It scales with `epochs`: a run that is resumed with more epochs goes on by the longer
     # schedule, which is not what it would have done had it begun with as many.
@@ -287,10 +287,10 @@ class SemiSupervisedRecipe(Recipe):
         help="Use equally many labels per class from the file (original: see data.load)",
     )
     labeled_batch_size: int | None = value(
-        None, minimum=1, help="Labelled images per step, or null: batch_size"
+        None, minimum=1, help="Labeled images per step, or null: batch_size"
     )
     exclude_labeled: bool = value(
-        False, help="Leave the labelled images out of the unlabelled streams"
+        False, help="Leave the labeled images out of the unlabeled streams"
     )
     validation_per_class: int = value(
         0, minimum=0, help="Training images of each class to test on in place of the test set"
@@ -303,7 +303,7 @@ class SemiSupervisedRecipe(Recipe):
     initialization_size: int = value(500, minimum=2, help="Number of images for the initialization")
     initialize_generator: bool = value(False, help="Initialize the generator from data as well")
     seed_data: int = value(
-        1, minimum=0, maximum=LARGEST_SEED, help="Seed of the choice of the labelled images"
+        1, minimum=0, maximum=LARGEST_SEED, help="Seed of the choice of the labeled images"
     )
     baseline: bool = value(False, help="Train the supervised-only baseline as well")
 

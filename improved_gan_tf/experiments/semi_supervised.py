@@ -148,7 +148,7 @@ class SemiSupervisedExperiment(Experiment):
             return found
         if self.recipe.objective == "supervised":
             raise UserError(
-                f"{self.recipe.name}: the objective supervised uses labelled images alone, and "
+                f"{self.recipe.name}: the objective supervised uses labeled images alone, and "
                 f"takes no {' and no '.join(given)}"
             )
         return found | self._additional(found["objective"], given)

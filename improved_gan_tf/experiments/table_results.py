@@ -150,7 +150,7 @@ def add_ensembles(
 
 
 def _labels_in_all(out: str | os.PathLike, names: Sequence[str]) -> int | None:
-    """How many images were labelled in one run or another."""
+    """How many images were labeled in one run or another."""
     found = [RunFolder(Path(out) / name).labeled_indices() for name in names]
     return len(set().union(*(each.tolist() for each in found if each is not None)))
 
@@ -191,7 +191,7 @@ def notes(table: Mapping[str, Any]) -> list[str]:
     seen = [row for row in table["rows"] if row["ensemble"] and row["ensemble"]["labels"]]
     if any(row["ensemble"]["labels"] > row["labels"] for row in seen):
         said.append(
-            "The runs of an ensemble use different labelled images, so the ensemble has seen more "
+            "The runs of an ensemble use different labeled images, so the ensemble has seen more "
             "labels than a single run; use --seed-data to label the same images in all runs."
         )
     return said

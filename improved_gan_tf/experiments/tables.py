@@ -179,11 +179,11 @@ class Order:
         recipe: Name of the recipe; None (default) for the table's.
         values: Values to replace in it, for `override`. Default none.
         seeds: The seeds; None (default) for 1 to as many as the paper has. A seed also chooses the
-            labelled images.
+            labeled images.
         row_seeds: The seeds of some rows by names or stems, in place of `seeds`. Default none.
         labels_per_class: The rows of a table of labels; None (default) for the paper's.
         rows: Names or stems of the rows of another table; None (default) for all.
-        seed_data: The seed of the labelled images, the same ones for all runs; None (default): the
+        seed_data: The seed of the labeled images, the same ones for all runs; None (default): the
             run's seed.
         baseline: Whether to train the supervised-only baselines too. Default False.
     """
@@ -250,7 +250,7 @@ def plan(order: Order) -> Plan:
         rows = tuple(dataclasses.replace(row, paper={}) for row in rows)
     reduced, others = _differences(table, original, recipe)
     if order.seed_data is not None:
-        others.append(f"the same labelled images (seed_data {order.seed_data}) for all seeds")
+        others.append(f"the same labeled images (seed_data {order.seed_data}) for all seeds")
     fewest = min(map(len, seeds.values()))
     if fewest < table.seeds:
         reduced.append(f"{fewest} of {table.seeds} seeds")

@@ -25,7 +25,7 @@ def read(data: bytes, source: str) -> dict[str, np.ndarray]:
     The graph is parsed, never run or imported.
 
     Args:
-        data: A serialised GraphDef.
+        data: A serialized GraphDef.
         source: What to call it in messages.
 
     Returns:

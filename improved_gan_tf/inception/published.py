@@ -1,13 +1,13 @@
 """The published files of the network's weights: names, addresses, sizes and hashes.
 
-| file | bytes | recognised by |
+| file | bytes | recognized by |
 |---|---|---|
 | `classify_image_graph_def.pb` | 95,673,916 | MD5 e6bb154e... |
 | `inception-2015-12-05.tgz` | 88,931,400 | the MD5 of that graph, which it contains |
 | `pt_inception-2015-12-05-6726825d.pth` | 95,628,359 | SHA-256 6726825d... |
 | `weights-inception-2015-12-05-6726825d.pth` | the same file under another name | |
 
-All of them hold the same numbers. A file is recognised by its content, not by its name.
+All of them hold the same numbers. A file is recognized by its content, not by its name.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ LARGEST = 400_000_000  # bytes: no file of these weights comes near
 class Published(NamedTuple):
     """A published file: its address, its size in bytes and its SHA-256.
 
-    The SHA-256 is None for the archive, which is recognised by the MD5 of the graph in it.
+    The SHA-256 is None for the archive, which is recognized by the MD5 of the graph in it.
     """
 
     url: str
@@ -60,7 +60,7 @@ def file_hash(path: str | os.PathLike, kind: str = "sha256") -> str:
 
 
 def graph_hash(data: bytes) -> str:
-    """The MD5 of a serialised graph, by which the published one is known."""
+    """The MD5 of a serialized graph, by which the published one is known."""
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 

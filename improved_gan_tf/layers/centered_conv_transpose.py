@@ -10,7 +10,7 @@ from improved_gan_tf.layers.checks import check_shape
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
 class CenteredConv2DTranspose(keras.layers.Conv2DTranspose):
-    """Upsamples by exactly `strides`, the kernel centred: output[s p + a - k // 2] += x[p] w[a].
+    """Upsamples by exactly `strides`, the kernel centered: output[s p + a - k // 2] += x[p] w[a].
 
     Keras' padding="same" puts the smaller half of the padding first (for a 5x5 kernel with stride 2
     one pixel above and two below); the original pads k // 2 on both sides, which shifts the image

@@ -1,4 +1,4 @@
-"""Layers that are initialised from data, and the walk over nested layers."""
+"""Layers that are initialized from data, and the walk over nested layers."""
 
 from typing import Any
 
@@ -89,11 +89,11 @@ def couples_examples(model: keras.layers.Layer) -> bool:
 
 
 def initialize_from_data(model: keras.Model, batch: Any) -> Any:
-    """Sets scales and biases so that every layer's pre-activations are normalised on `batch`.
+    """Sets scales and biases so that every layer's pre-activations are normalized on `batch`.
 
     One pass through the model, with noise and dropout on as in the original (D4): each `WeightNorm`
     gets mean 0 and its `initial_stddev` in every channel, each `MinibatchDiscrimination` a mean
-    nearest-neighbour distance of 2 and features of mean 0, and each layer sees the *initialised*
+    nearest-neighbour distance of 2 and features of mean 0, and each layer sees the *initialized*
     outputs of those before it. Call it once, before training and eagerly; with `tf.distribute`
     under `strategy.scope()` and outside `strategy.run`, so that all replicas agree.
 
@@ -105,7 +105,7 @@ def initialize_from_data(model: keras.Model, batch: Any) -> Any:
         The output of the model on `batch`.
 
     Raises:
-        ValueError: No layer is initialised from data, or there are fewer than two examples.
+        ValueError: No layer is initialized from data, or there are fewer than two examples.
 
     Source: nn.py, the `init=True` paths of get_output_for, and `init_updates`.
 
@@ -118,11 +118,11 @@ def initialize_from_data(model: keras.Model, batch: Any) -> Any:
     found = [x for x in walk(model) if isinstance(x, DataDependent) and x.data_dependent]
     if not found:
         raise ValueError(
-            f"{model.name} has no layer that is initialised from data, such as WeightNorm (with an "
+            f"{model.name} has no layer that is initialized from data, such as WeightNorm (with an "
             "initial_stddev) or MinibatchDiscrimination"
         )
     if len(batch) < 2:
-        raise ValueError(f"initialisation needs at least 2 examples, not {len(batch)}")
+        raise ValueError(f"initialization needs at least 2 examples, not {len(batch)}")
     for layer in found:
         layer.initializing = True
     try:

@@ -11,7 +11,7 @@ from improved_gan_tf.layers.cross_batch_norm import moments
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
 class SplitBatchNorm(keras.layers.Layer):
-    """Normalises the real examples by their own statistics, the generated ones by theirs.
+    """Normalizes the real examples by their own statistics, the generated ones by theirs.
 
     For a joint batch, real examples first, with mean m_h and population variance v_h of each
     channel over half h of the examples (and over height and width):

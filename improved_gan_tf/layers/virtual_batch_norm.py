@@ -11,7 +11,7 @@ from improved_gan_tf.layers.checks import check_at_least, check_shape
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
 class VirtualBatchNorm(keras.layers.Layer):
-    """Normalises every example by itself and a fixed reference batch (section 3.5).
+    """Normalizes every example by itself and a fixed reference batch (section 3.5).
 
     The input holds the n reference examples first, the live ones after them (D20). With m0 and s0
     the means of r and of r^2 over the reference examples r (and over height and width),
@@ -166,7 +166,7 @@ class VirtualBatchNorm(keras.layers.Layer):
         return ops.cast(y[:, 0] if len(inputs.shape) == 1 else y, self.compute_dtype)
 
     def _mixed(self, means, new):
-        """The means that normalise each example: the reference's, mixed with a live one's own."""
+        """The means that normalize each example: the reference's, mixed with a live one's own."""
         reference = self._reference_means(means)
         size = self.reference_size
         fixed = ops.broadcast_to(reference, (size, *means.shape[1:]))

@@ -19,7 +19,7 @@ class Classes:
     """Labels of images.
 
     Attributes:
-        numbers: The class number of each image, int32 (N,); -1 is unlabelled.
+        numbers: The class number of each image, int32 (N,); -1 is unlabeled.
         names: One name per class; empty where classes have numbers alone.
         own: Whether the numbers are those that the images have, rather than given ones.
     """
@@ -67,7 +67,7 @@ def classes_of(side: Any, given: Any, what: str) -> Classes | None:
         )
     wrong = numbers[(numbers < -1) | (numbers >= _MOST)]
     if wrong.size:
-        raise UserError(f"{what} hold {wrong[0]}; expected class numbers, -1 for unlabelled")
+        raise UserError(f"{what} hold {wrong[0]}; expected class numbers, -1 for unlabeled")
     return Classes(np.asarray(numbers, np.int32), tuple(names), given is None)
 
 

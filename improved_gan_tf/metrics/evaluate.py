@@ -19,7 +19,7 @@ from improved_gan_tf.metrics.density_coverage import NEIGHBOURS as DENSITY_NEIGH
 from improved_gan_tf.metrics.drawn import FirstImages
 from improved_gan_tf.metrics.extraction import LogitFile, extract
 from improved_gan_tf.metrics.extractors import as_classifier
-from improved_gan_tf.metrics.figures import ALL, PER_CLASS, SCORES, Asked, Labelled, lacking, named
+from improved_gan_tf.metrics.figures import ALL, PER_CLASS, SCORES, Asked, Labeled, lacking, named
 from improved_gan_tf.metrics.inception_score import (
     best_fraction,
     image_scores_from_logits,
@@ -127,7 +127,7 @@ def evaluate(
     other = None if reference is None else open_source(reference, image_range)
     classifier = as_classifier(classifier)
     metrics = (metrics,) if isinstance(metrics, str) and metrics != ALL else metrics
-    classes: Labelled = (None, None)
+    classes: Labeled = (None, None)
     if metrics == ALL or keep_features == ALL_FEATURES or set(metrics) & set(PER_CLASS):
         classes = (
             classes_of(source, labels, "labels"),
@@ -176,7 +176,7 @@ def evaluate(
         if other is not theirs:
             extract(other, classifier, None, theirs, *settings)
         sides = (source, ours, classes[0]), (other, theirs, classes[1])
-        classes = _labelled(*sides[0], whole), _labelled(*sides[1], whole)
+        classes = _labeled(*sides[0], whole), _labeled(*sides[1], whole)
         if "inception_score" in asked.names:
             warn_if_few(n)
         figures = asked.compute(ours, theirs, logits, classes)
@@ -309,7 +309,7 @@ def open_source(what: Any, image_range: Any = None, count: int | None = None) ->
     return images if count is None else FirstImages(images, count)
 
 
-def _labelled(
+def _labeled(
     side: Any, statistics: Statistics | None, classes: Classes | None, whole: bool
 ) -> Classes | None:
     """The classes of the images that could be read, kept with the features of all."""

@@ -30,9 +30,9 @@ PER_CLASS = ("intra_fid", "inception_score_per_class")
 """The figures that need class labels."""
 _OF_ALL = ("precision", "recall", "density", "coverage", "mind", "mifid", "cmmd", "intra_fid")
 _OF_FEATURES = ("kid", *_OF_ALL)
-Labelled = tuple[Classes | None, Classes | None]
+Labeled = tuple[Classes | None, Classes | None]
 """The classes of the images and of the reference."""
-NONE: Labelled = (None, None)
+NONE: Labeled = (None, None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Asked:
         return bool(set(self.names) & set(_OF_ALL))
 
     def check(
-        self, images: Any, reference: Any, classifier: Classifier | None, classes: Labelled = NONE
+        self, images: Any, reference: Any, classifier: Classifier | None, classes: Labeled = NONE
     ) -> None:
         """Raises `UserError` for what no classifier, or not this one, could compute.
 
@@ -133,7 +133,7 @@ class Asked:
             check_neighbours(count, metric.neighbours)
 
     def compute(
-        self, ours: Any, theirs: Any, logits: Any, classes: Labelled = NONE
+        self, ours: Any, theirs: Any, logits: Any, classes: Labeled = NONE
     ) -> dict[str, Any]:
         """The figures by name, in the order in which they are asked for.
 
@@ -201,7 +201,7 @@ def named(
     images: Any,
     reference: Any,
     classifier: Classifier | None,
-    classes: Labelled = NONE,
+    classes: Labeled = NONE,
 ) -> tuple[str, ...]:
     """The names of figures; of "all", a warning names what is left out. As `Asked.check`."""
     if metrics != ALL:
@@ -217,7 +217,7 @@ def named(
 
 
 def lacking(
-    name: str, images: Any, reference: Any, classifier: Classifier | None, classes: Labelled
+    name: str, images: Any, reference: Any, classifier: Classifier | None, classes: Labeled
 ) -> str:
     """Why a figure cannot be computed from what is given; empty where it can."""
     if name in SCORES and isinstance(images, Statistics) and images.logits is None:
@@ -229,7 +229,7 @@ def lacking(
         if classes[0] is None:
             return f"{name} needs the images' class labels; give labels (labels, --labels)"
         if (classes[0].numbers < 0).all():
-            return f"{name} needs labelled images, and every label is -1; label some of each class"
+            return f"{name} needs labeled images, and every label is -1; label some of each class"
     if name in SCORES:
         if not isinstance(images, Statistics) and classifier and not classifier.classifies:
             return (
@@ -262,6 +262,6 @@ def lacking(
     return ""
 
 
-def _names(classes: Labelled) -> dict[int, str]:
+def _names(classes: Labeled) -> dict[int, str]:
     """The name of each class: the reference's where it has one."""
     return {k: v for each in classes if each is not None for k, v in enumerate(each.names)}

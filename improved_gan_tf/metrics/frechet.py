@@ -72,9 +72,9 @@ def frechet_distance_of_features(features_1: Any, features_2: Any) -> float:
         if len(features) < 2:
             raise UserError(f"{len(features)} images have no covariance; give 2 or more")
         mean = features.mean(axis=0, dtype=np.float64)
-        centred = (features - mean) / np.sqrt(len(features) - 1)
+        centered = (features - mean) / np.sqrt(len(features) - 1)
         few = len(features) <= features.shape[1]  # (N - 1) C = A^T A: A^T is a root
-        moments += [mean, centred.T if few else _root(centred.T @ centred)]
+        moments += [mean, centered.T if few else _root(centered.T @ centered)]
     return _distance(*moments)
 
 

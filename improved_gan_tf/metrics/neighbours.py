@@ -67,7 +67,7 @@ def count_memberships(generated: Any, real: Any, metrics: Sequence[Counted]) -> 
         UserError: Features of different sizes, fewer images than k + 1, or values that are not
             finite.
     """
-    generated, real = _centred(generated, real)
+    generated, real = _centered(generated, real)
     wanted = {metric.neighbours for metric in metrics}
     for k in wanted:
         check_neighbours(min(len(generated), len(real)), k)
@@ -159,7 +159,7 @@ def check_neighbours(images: int, neighbours: int) -> None:
         )
 
 
-def _centred(generated: Any, real: Any) -> tuple[np.ndarray, np.ndarray]:
+def _centered(generated: Any, real: Any) -> tuple[np.ndarray, np.ndarray]:
     """Both as float32 about the real images' mean, where their squares round least."""
     generated, real = comparable(generated, real)
     mean = real.mean(axis=0, dtype=np.float64)

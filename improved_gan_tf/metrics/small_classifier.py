@@ -39,7 +39,7 @@ def train_classifier(
     `out` until the end, when it is started again with the same arguments.
 
     Args:
-        data_name: Name of labelled data with a test set, as in `data.open`: digits, npz:FILE, ...
+        data_name: Name of labeled data with a test set, as in `data.open`: digits, npz:FILE, ...
         out: The .keras file; it replaces one that is there.
         epochs: Integer. None (default): 20 of the residual network; of the convolutional one as
             many as make about 3,000 steps, at most 40.

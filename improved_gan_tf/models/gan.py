@@ -131,7 +131,7 @@ class GAN(keras.Model):
                 state. The penalty is added to the loss that is minimized, but not to the reported
                 losses.
             metrics: Keras metrics, as `keras.Model.compile` takes them, or None (the default). They
-                receive the labels and the logits of the K classes: of the labelled images in
+                receive the labels and the logits of the K classes: of the labeled images in
                 training, and of the evaluated images, with the parameters that `call` uses, in
                 `evaluate` and validation.
             **kwargs: Arguments of `keras.Model.compile`. `jit_compile` is "auto" by default, with
@@ -223,13 +223,13 @@ class GAN(keras.Model):
         given = [x for x in super().metrics if x.name == "compile_metrics"]
         return [*self.own_metrics(), *(given if self.compiled and self.has_metrics else [])]
 
-    def labelled(self, labels: Any, logits: Any) -> dict[str, Any]:
+    def labeled(self, labels: Any, logits: Any) -> dict[str, Any]:
         """Updates the metrics of `compile`; returns their results by name."""
         if self.has_metrics:
             self.compute_metrics(None, labels, logits)
-        return self.labelled_results()
+        return self.labeled_results()
 
-    def labelled_results(self) -> dict[str, Any]:
+    def labeled_results(self) -> dict[str, Any]:
         """Returns the results of the metrics of `compile` by name."""
         own = {metric.name for metric in self.own_metrics()}
         return {name: x for name, x in self.get_metrics_result().items() if name not in own}

@@ -25,7 +25,7 @@ _OF_LABELS = ("class_loss", "error")
 class ImageNetGAN(BuiltInInit, SavedRandomStates, GAN):
     """Trains a generator and a classifier with a class "generated", by `fit` on (images, labels).
 
-    One training step on B labelled images x, y, with fresh latent vectors z, with l the K + 1
+    One training step on B labeled images x, y, with fresh latent vectors z, with l the K + 1
     logits of the joint batch [x, G(z)] + N(0, noise^2) and u = `losses.gan_logits(l)`:
 
         discriminator: `losses.one_sided_discriminator(u(x), u(G(z)), smoothing)`
@@ -268,7 +268,7 @@ class ImageNetGAN(BuiltInInit, SavedRandomStates, GAN):
     def _results(self, report, labels, count=None):
         for metric in self.own_metrics():
             distributed.update(metric, report[metric.name], count)
-        others = self.labelled(labels, report["logits"]) if self.labels else {}
+        others = self.labeled(labels, report["logits"]) if self.labels else {}
         return distributed.logs(self._means, others)
 
     def draw_latents(self, n: int, seed: int | None) -> Any:

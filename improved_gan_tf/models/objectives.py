@@ -86,7 +86,7 @@ class Objective(_Term):
 
     Args:
         loss: A function that returns a scalar tensor. Its parameters are some of "features_real"
-            and "features_fake", the output of the features' layer on unlabelled and generated
+            and "features_fake", the output of the features' layer on unlabeled and generated
             images, float tensors (N, ...), "logits_real" and "logits_fake", (N, K), "images_fake"
             and the "latents" that these are made of, and "encoded", what the model's encoder makes
             of them; only what it names is computed. Features and logits are computed in separate

@@ -27,7 +27,7 @@ _LATER = ("discriminator_terms", "average_start")
 
 @keras.saving.register_keras_serializable("improved_gan_tf")
 class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
-    """Trains a classifier on labelled, unlabelled and generated images, by plain `fit`.
+    """Trains a classifier on labeled, unlabeled and generated images, by plain `fit`.
 
     `fit` takes arrays of images and labels, -1 where there is none, or a data set of batches.
     `evaluate` takes images and labels, `predict` images, both as arrays or data sets. One training
@@ -80,7 +80,7 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
     >>> gan = SemiSupervisedGAN(generator, networks.dense.discriminator((8, 8, 1), units=(30, 20)))
     >>> gan.compile(objective="feature_matching")
     >>> x, y = np.random.rand(40, 8, 8, 1).astype("float32"), np.arange(40) % 10
-    >>> y[20:] = -1  # not labelled
+    >>> y[20:] = -1  # not labeled
     >>> history = gan.fit(x, y, batch_size=20, verbose=0)
     >>> sorted(gan.evaluate(x[:20], y[:20], verbose=0, return_dict=True))
     ['error', 'error_current']
@@ -154,7 +154,7 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
                 MNIST recipe's `InnerEpsilonAdam(3e-3, beta_1=0.5)`.
             objective: The generator's objective, "feature_matching" (the default) or
                 "minibatch_discrimination"; or "supervised", which trains only the discriminator, on
-                only the labelled examples (the supervised-only baseline). Or a function of some of
+                only the labeled examples (the supervised-only baseline). Or a function of some of
                 the quantities listed in `Objective`, an `Objective`, or a list of these, whose sum
                 is the loss.
             feature_distance: "squared" (the default) or "absolute", see `losses.feature_matching`.
@@ -273,7 +273,7 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
                 report["generator_loss"] = tf.add_n(steps) / len(steps)
         for metric in (*self._train_metrics, self._error):
             metric.update_state(report[metric.name])
-        self.labelled(data["labeled"][1], logits)
+        self.labeled(data["labeled"][1], logits)
         return self.logs(training=True)
 
     def logs(self, training: bool) -> dict[str, Any]:
@@ -284,10 +284,10 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
         """
         tested = [self._error, self._error_current]
         means = [*self._train_metrics, self._error] if training else tested
-        return distributed.logs(means, self.labelled_results())
+        return distributed.logs(means, self.labeled_results())
 
     def _discriminator_step(self, data):
-        """Step 1; returns losses, error and logits of the labelled examples."""
+        """Step 1; returns losses, error and logits of the labeled examples."""
         x, y = data["labeled"]
         variables = self.discriminator.trainable_variables
         report = {}
@@ -382,7 +382,7 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
         count = tf.shape(y)[0]
         for metric, value in report.items():
             distributed.update(metric, value, count)
-        self.labelled(y, logits)
+        self.labeled(y, logits)
         return self.logs(training=False)
 
     def draw_latents(self, n: int, seed: int | None) -> np.ndarray:

@@ -49,20 +49,20 @@ def from_arrays(
 
     Args:
         x: All images, a float32 array (N, H, W, C) in the model's `image_range`. They make both
-            unlabelled streams.
-        y: Their classes, int32 (N,); -1 is unlabelled.
+            unlabeled streams.
+        y: Their classes, int32 (N,); -1 is unlabeled.
         batch_size: Images of each stream per step, an integer up to N. An epoch is N // batch_size
-            steps; the labelled images are repeated as often as that takes.
+            steps; the labeled images are repeated as often as that takes.
         seed: The seed of the order, the model's and the number of its updates so far, so that a
             second `fit` has another order; None for another one each time.
         shuffle: Whether the images are shuffled, True by default.
 
     Raises:
-        ValueError: No image is labelled, or `batch_size` is out of its range.
+        ValueError: No image is labeled, or `batch_size` is out of its range.
     """
     labeled = np.flatnonzero(y >= 0)
     if not len(labeled):
-        raise ValueError("no image is labelled; y must hold classes from 0, and -1 for no label")
+        raise ValueError("no image is labeled; y must hold classes from 0, and -1 for no label")
     if not 1 <= batch_size <= len(x):
         raise ValueError(f"batch_size must be from 1 to the {len(x)} images, not {batch_size!r}")
 
@@ -93,11 +93,11 @@ def from_arrays(
 
 
 def checked(data: Any, unlabeled: bool) -> dict[str, Any]:
-    """Returns a batch with all streams: the generator's is the unlabelled one where it is absent.
+    """Returns a batch with all streams: the generator's is the unlabeled one where it is absent.
 
     Args:
         data: What the data set gives.
-        unlabeled: Whether unlabelled images are needed.
+        unlabeled: Whether unlabeled images are needed.
 
     Raises:
         ValueError: It is not as `SemiSupervisedGAN` needs it.

@@ -3,7 +3,7 @@
 config.json                         everything it takes to repeat the run
 recipe.py                           the recipe's file, of runs that have one
 model.keras                         the model as it began, of runs without a recipe
-labeled_indices.npy                 the labelled images (semi-supervised runs)
+labeled_indices.npy                 the labeled images (semi-supervised runs)
 log.csv                             one line per epoch
 samples/epoch-0001.png              grids of generated images
 samples/real.png                    a grid of real images, to compare them with
@@ -138,7 +138,7 @@ class RunFolder:
 
         Args:
             config: What `config` is to return, values of JSON.
-            labeled_indices: Indices of the labelled training images, int (L,), or None.
+            labeled_indices: Indices of the labeled training images, int (L,), or None.
             code: Content of the recipe's file, or None; its SHA-256 is in `config`.
         """
         self.refuse_if_used(code)
@@ -267,15 +267,15 @@ class RunFolder:
         write_json(self.path / _RESULTS, results)
 
     def labeled_indices(self) -> np.ndarray | None:
-        """Indices of the labelled training images, int (L,); None where the run has no labels."""
+        """Indices of the labeled training images, int (L,); None where the run has no labels."""
         return reading.indices(self.path / _LABELED)
 
     def check_labeled_indices(self, labeled_indices: np.ndarray) -> None:
-        """Raises `UserError` where the run began with another labelled subset (other data)."""
+        """Raises `UserError` where the run began with another labeled subset (other data)."""
         began = self.labeled_indices()
         if began is None or not np.array_equal(began, labeled_indices):
             raise UserError(
-                f"the data are not those that the run in {self.path} began with: another labelled "
+                f"the data are not those that the run in {self.path} began with: another labeled "
                 "subset follows from them; name the same data by --data and --data-dir"
             )
 

@@ -38,7 +38,7 @@ class Run:
         log: {column: float64 (epochs,)}, NaN where the log has no number; sorted by "epoch".
         samples: (epochs done, path) of every readable grid of images, in order.
         real: Path of the grid of real images.
-        labeled: Indices of the labelled training images, int (L,).
+        labeled: Indices of the labeled training images, int (L,).
         exported: Whether the generator has been exported.
         notes: Sentences on what is absent or odd.
     """

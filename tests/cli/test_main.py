@@ -64,7 +64,7 @@ def test_help_needs_no_tensorflow():
     for option in ("--labels-per-class", "--no-jit-compile", "--steps-per-epoch", "--image-size"):
         assert option in shown.stdout
     text = " ".join(shown.stdout.split())
-    assert "--seed-data SEED_DATA Seed of the choice of the labelled images (default 1)" in text
+    assert "--seed-data SEED_DATA Seed of the choice of the labeled images (default 1)" in text
     assert "{feature_matching,minibatch_discrimination,supervised}" in text
     assert time.perf_counter() - start < 30  # a hang, not a benchmark
 
@@ -370,7 +370,7 @@ def test_custom_labels_on_mnist(shared_data, tmp_path, monkeypatch, capsys):
     resumed = ["train", "mnist-custom-labels", "--out", str(out), "--resume", "--epochs", "2"]
     assert cli.main(resumed) == 0
     first = "mnist-custom-labels: 2 epochs of 80 steps, continuing after epoch 1"
-    counts = "mnist: 100 labelled images (10 of each of 10 classes), 7,900 without a label, "
+    counts = "mnist: 100 labeled images (10 of each of 10 classes), 7,900 without a label, "
     assert capsys.readouterr().out.splitlines()[:2] == [f"{counts}2,000 test images", first]
     results = json.loads((out / "results.json").read_text())
     assert (results["test_images"], results["steps"], results["labels"]) == (2000, 160, 100)

@@ -36,9 +36,9 @@ def test_the_classifier_command_records_what_it_made(digits_classifier, tmp_path
     assert about["test_error"] < 0.10
     with pytest.raises(UserError, match="written as a .keras file"):
         metrics.train_classifier("digits", tmp_path / "x.h5")
-    np.save(tmp_path / "unlabelled.npy", np.full((9, 8, 8, 1), 100, np.uint8))
+    np.save(tmp_path / "unlabeled.npy", np.full((9, 8, 8, 1), 100, np.uint8))
     with pytest.raises(UserError, match="has no labels or no test set"):
-        metrics.train_classifier(tmp_path / "unlabelled.npy", tmp_path / "x.keras")
+        metrics.train_classifier(tmp_path / "unlabeled.npy", tmp_path / "x.keras")
     # Its path will do where a classifier is expected.
     found = metrics.inception_score("digits@test", 2, classifier=path)
     assert found.protocol["extractor"] == "digits.keras"

@@ -17,7 +17,7 @@ from tests.helpers.model_cases import (
     assert_same,
     batches,
     imagenet_gan,
-    labelled,
+    labeled,
     semi_supervised_gan,
     state,
 )
@@ -66,7 +66,7 @@ def test_config(which):
 def trained(request):
     """(a model after an epoch, the history of its `fit`); no test may train it further."""
     gan = made(request.param, image_range=(-2.0, 1.5))
-    return gan, fit(gan, request.param, validation_data=batches(labelled(20, seed=5)))
+    return gan, fit(gan, request.param, validation_data=batches(labeled(20, seed=5)))
 
 
 def test_reported_names_are_those_of_the_logs(trained):

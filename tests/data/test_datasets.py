@@ -80,7 +80,7 @@ def test_streams(form):
         assert labeled.epochs > 0 and unlabeled.epochs > 0
 
 
-def test_unlabelled_elements_are_passed_over_and_the_order_kept():
+def test_unlabeled_elements_are_passed_over_and_the_order_kept():
     y = np.array([0, -1, 2, -1, 1, 0])
     streams = data.from_datasets(
         slices(images(6), y), slices(images(8), np.zeros(8)), batch_size=4, shuffle=0
@@ -133,7 +133,7 @@ def test_elements_that_are_no_images_or_labels():
     fails("those of validation .4, 4, 1. int64", good, more, slices(x + 0, LABELS).map(
         lambda x, y: (_int64(x), y)), **options)  # fmt: skip
     fails("unlabeled has fewer images than a batch, 7", good, more, batch_size=7)
-    fails("labeled has no labelled image", slices(x, -np.ones(6, int)), more, **options)
+    fails("labeled has no labeled image", slices(x, -np.ones(6, int)), more, **options)
     fails("batch size 0 given", good, more, batch_size=0)
     fails("shuffle -1 given", good, more, shuffle=-1, **options)
     fails("unknown scaling 'tanh'", good, more, scaling="tanh", **options)

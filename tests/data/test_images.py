@@ -357,7 +357,7 @@ def test_sources_and_images_are_taken_as_they_are(tmp_path):
     assert images.count == 1297 and data.as_images(images) is images
 
 
-def test_labelled_folders_are_looked_at_split_by_split(tmp_path):
+def test_labeled_folders_are_looked_at_split_by_split(tmp_path):
     for split, count in (("train", 3), ("val", 2)):
         folder = tmp_path / split / "a"
         folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Steps of fewer labelled images than of each other stream."""
+"""Steps of fewer labeled images than of each other stream."""
 
 import numpy as np
 import pytest

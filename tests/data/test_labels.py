@@ -1,4 +1,4 @@
-"""The labelled subset: the original's choice, and labels from a file."""
+"""The labeled subset: the original's choice, and labels from a file."""
 
 import numpy as np
 import pytest
@@ -44,16 +44,16 @@ def test_subset_by_hand():
 @pytest.mark.parametrize(
     ("labels", "count", "classes", "message"),
     [
-        ([0, 1, 0], 2, 2, "2 labels per class asked for, but class 1 has only 1 labelled examples"),
-        ([0, 2, 0], 1, 3, "class 1 of 3 has no labelled example"),
-        ([0, 1], 1, 3, "class 2 of 3 has no labelled example"),
-        ([1, 2], 1, None, "class 0 of 3 has no labelled example.*count from 1 must be shifted"),
+        ([0, 1, 0], 2, 2, "2 labels per class asked for, but class 1 has only 1 labeled examples"),
+        ([0, 2, 0], 1, 3, "class 1 of 3 has no labeled example"),
+        ([0, 1], 1, 3, "class 2 of 3 has no labeled example"),
+        ([1, 2], 1, None, "class 0 of 3 has no labeled example.*count from 1 must be shifted"),
         ([0, 1], 0, 2, "0 labels per class given"),
         ([0, 1], -3, 2, "-3 labels per class given"),
         ([0, 2], 1, 2, "label 2 is out of range"),
         ([0, -2], 1, 2, "label -2 is out of range"),
-        ([-1, -1], 1, 2, "no image is labelled"),
-        ([-1, 0, -1], None, 2, "class 1 of 2 has no labelled example.*label one, or leave"),
+        ([-1, -1], 1, 2, "no image is labeled"),
+        ([-1, 0, -1], None, 2, "class 1 of 2 has no labeled example.*label one, or leave"),
     ],
 )
 def test_impossible_subsets(labels, count, classes, message):
@@ -63,7 +63,7 @@ def test_impossible_subsets(labels, count, classes, message):
 
 def test_classes_are_called_by_their_names():
     labels, names = [0, 1, 0, -1], ("cat", "dog", "2")
-    message = r"but class 1 \(dog\) has only 1 labelled examples"
+    message = r"but class 1 \(dog\) has only 1 labeled examples"
     for function in (data.labeled_indices, data.custom_labeled_indices):
         fails = refusal_of(function)
         fails(message, labels, 2, num_classes=2, class_names=names)
@@ -73,7 +73,7 @@ def test_classes_are_called_by_their_names():
     refusal_of(data.load)(message, source, 2, batch_size=2)
 
 
-def test_custom_labels_balanced_skip_unlabelled_rows():
+def test_custom_labels_balanced_skip_unlabeled_rows():
     labels = np.array([0, -1, 1, 0, 1, -1, 0, 1, 1, 0])
     permuted = [i for i in np.random.RandomState(2).permutation(10) if labels[i] >= 0]
     for count, used in ((2, 2), (None, 4)):
@@ -109,12 +109,12 @@ def test_custom_labels_as_the_original_balances_them():
 @pytest.mark.parametrize(
     ("labels", "options", "message"),
     [
-        ([-1, -1], {}, "marks every image as unlabelled"),
-        ([0, -1, 0], {"num_classes": 2}, "class 1 of 2 has no labelled example"),
+        ([-1, -1], {}, "marks every image as unlabeled"),
+        ([0, -1, 0], {"num_classes": 2}, "class 1 of 2 has no labeled example"),
         (
             [0, -1, 0],
             {"num_classes": 2, "labels_per_class": None},
-            "class 1 of 2 has no labelled example",
+            "class 1 of 2 has no labeled example",
         ),
         ([0, 1], {"balance": "no"}, "balance 'no' given"),
         ([0, 1], {"balance": False, "labels_per_class": 0}, "0 labels per class"),

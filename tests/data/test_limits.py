@@ -34,7 +34,7 @@ def labels_of(path):
     return labels_from_file(path, 2, 2)
 
 
-def labelled(path):
+def labeled(path):
     return data.open(f"npz:{path}").arrays("train")
 
 
@@ -57,7 +57,7 @@ def zeros(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("read", [labelled, images_of, Statistics.load])
+@pytest.mark.parametrize("read", [labeled, images_of, Statistics.load])
 def test_zeros_are_not_decompressed(zeros, read):
     tracemalloc.start()
     with pytest.raises(
@@ -105,7 +105,7 @@ def _changed(path, at, value):
     return path
 
 
-@pytest.mark.parametrize("read", [labelled, images_of, Statistics.load])
+@pytest.mark.parametrize("read", [labeled, images_of, Statistics.load])
 @pytest.mark.parametrize(
     "make, reason",
     [
@@ -129,7 +129,7 @@ def test_forged_arrays(tmp_path, read, make, reason):
 
 @pytest.mark.parametrize(
     "read",
-    [labelled, images_of, labels_of, Statistics.load, load_weights, load_classifier,
+    [labeled, images_of, labels_of, Statistics.load, load_weights, load_classifier,
      lambda path: data.open(f"records:{path}"), lambda path: data.open(f"folder:{path}")],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["pipe.npz", "pipe.npy", "pipe.png", "pipe"])

@@ -55,7 +55,7 @@ def test_what_was_handed_out_stays_as_it_was():
         np.testing.assert_array_equal(a, b)
 
 
-def test_every_unlabelled_row_once_an_epoch():
+def test_every_unlabeled_row_once_an_epoch():
     rows = data.EpochOrder(30, 3, 10, seed=2).epoch(4)
     for stream in (rows.unlabeled, rows.unlabeled_generator):
         np.testing.assert_array_equal(np.sort(stream.ravel()), np.arange(30))
@@ -74,7 +74,7 @@ def test_more_labels_than_an_epoch_needs():
     [
         ((10, 5, 11), "batch size 11 is more than the 10 training images"),
         ((10, 5, 0), "batch size 0 given"),
-        ((10, 0, 2), "no image is labelled"),
+        ((10, 0, 2), "no image is labeled"),
         ((10, 5, 2, -1), "seed -1 given"),
         ((10, 5, 2, 2**32), "seed 4294967296 given"),
     ],

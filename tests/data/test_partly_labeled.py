@@ -1,4 +1,4 @@
-"""Partly labelled data: the user's arrays, .npz files, folders and files of labels."""
+"""Partly labeled data: the user's arrays, .npz files, folders and files of labels."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def held_out(y):
 
 
 @pytest.mark.parametrize("form", ["integers", "NaN", "None", "column"])
-def test_labelled_images_are_held_out_and_all_others_train(form):
+def test_labeled_images_are_held_out_and_all_others_train(form):
     y = labels(50)
     given = {
         "integers": y,
@@ -51,7 +51,7 @@ def test_labelled_images_are_held_out_and_all_others_train(form):
     assert numbers(d.train_images) == train + list(range(100, 110))
     np.testing.assert_array_equal(d.train_labels, [*y[train], *[-1] * 10])
     assert d.train_labels.dtype == np.int32
-    # All labels are used, and they alone; all images feed the unlabelled streams.
+    # All labels are used, and they alone; all images feed the unlabeled streams.
     np.testing.assert_array_equal(np.sort(d.labeled_indices), np.flatnonzero(d.train_labels >= 0))
     seen = {"unlabeled": [], "unlabeled_generator": []}
     for batch in d.train.as_numpy_iterator():
@@ -66,7 +66,7 @@ def test_labelled_images_are_held_out_and_all_others_train(form):
     )
 
 
-def test_labels_per_class_are_chosen_among_the_labelled():
+def test_labels_per_class_are_chosen_among_the_labeled():
     y = labels(60)
     options = {"test": (images(6, 200), [0, 1, 2] * 2), "batch_size": 10}
     d = data.from_arrays(images(60), y, labels_per_class=4, **options)
@@ -74,7 +74,7 @@ def test_labels_per_class_are_chosen_among_the_labelled():
     expected = np.concatenate([[i for i in permuted if y[i] == k][:4] for k in range(3)])
     np.testing.assert_array_equal(d.labeled_indices, expected)
     assert (d.num_train, d.num_test, d.source.held_out) == (60, 6, None)
-    fails("11 labels .* only 10 labelled", images(60), y, labels_per_class=11, **options)
+    fails("11 labels .* only 10 labeled", images(60), y, labels_per_class=11, **options)
 
 
 def test_validation_images():
@@ -95,13 +95,13 @@ def test_validation_images():
     [
         (images(9), np.eye(9), {}, "one-hot it seems; .*argmax"),
         (images(9), ["a"] * 9, {}, "expected .N. integers"),
-        (images(9), [None] * 9, {}, "no training image is labelled"),
+        (images(9), [None] * 9, {}, "no training image is labeled"),
         (images(9), labels(8), {}, "are 8 but the images 9"),
-        (images(30), [0, -1, 2] * 10, {}, "class 1 of 3 has no labelled example"),
+        (images(30), [0, -1, 2] * 10, {}, "class 1 of 3 has no labeled example"),
         (images(30), [0, -1] * 15, {}, "only one class, '0'; .*images have label -1"),
         (images(3), [0, 1, -1], {}, "no image is left for testing"),
         (images(9), labels(9), {"test": images(3)}, "test was given as ndarray; expected .images,"),
-        (images(9), labels(9), {"unlabeled": images(9) / 255}, "unlabelled images 4 x 4 x 1 float"),
+        (images(9), labels(9), {"unlabeled": images(9) / 255}, "unlabeled images 4 x 4 x 1 float"),
         (images(9), labels(9), {"test": (images(2), [0, -1])}, "test labels hold -1"),
         (images(9), labels(9), {"test": (images(2), [0, 3])}, "test label 3 is out of range"),
     ],
@@ -121,12 +121,12 @@ def test_load_takes_arrays():
 def test_summary():
     d = data.from_arrays(images(50), labels(50), name="mine", batch_size=10)
     assert d.summary() == (
-        "mine: 24 labelled images (8 of each of 3 classes), 20 without a label, 6 test images "
-        "(held out: 20 % of each class's labelled images)"
+        "mine: 24 labeled images (8 of each of 3 classes), 20 without a label, 6 test images "
+        "(held out: 20 % of each class's labeled images)"
     )
     y, test = np.array([0, 0, 0, 1] + [-1] * 16), (images(2), [0, 1])
     d = data.from_arrays(images(20), y, test=test, class_names=["cat", "dog"], batch_size=10)
-    assert "4 labelled images (class cat: 3, class dog: 1), 16 without a label, 2 test" in (
+    assert "4 labeled images (class cat: 3, class dog: 1), 16 without a label, 2 test" in (
         d.summary()
     )
     stream = data.load_stream("digits", image_size=None)

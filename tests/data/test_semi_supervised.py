@@ -240,7 +240,7 @@ def test_load_seeds_choose_different_things(tmp_path):
         assert np.array_equal(*rows) == same_order
 
 
-def test_labelled_images_can_be_left_out_of_the_unlabelled_streams():
+def test_labeled_images_can_be_left_out_of_the_unlabeled_streams():
     x = np.arange(50, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8)
     arrays = (x, np.arange(50) % 5)
     found = data.load((arrays, arrays), 2, batch_size=8, exclude_labeled=True, scaling="unit")
@@ -257,7 +257,7 @@ def test_labelled_images_can_be_left_out_of_the_unlabelled_streams():
         assert sorted(np.rint(255 * seen)) == sorted(set(range(50)) - labeled)
     everything = data.load((arrays, arrays), 2, batch_size=8)
     assert everything.steps_per_epoch == 6 and everything.unlabeled_indices is None
-    with pytest.raises(UserError, match="without the labelled images 40 are left, fewer than the"):
+    with pytest.raises(UserError, match="without the labeled images 40 are left, fewer than the"):
         data.load((arrays, arrays), 2, batch_size=41, exclude_labeled=True)
 
 
@@ -332,7 +332,7 @@ def test_load_custom_labels_of_mnist(shared_data, tmp_path):
     [
         (
             {"labels_per_class": 11},
-            "11 labels per class asked for, but class 0 has only 10 labelled examples",
+            "11 labels per class asked for, but class 0 has only 10 labeled examples",
         ),
         ({"labels_per_class": 0}, "0 labels per class given"),
         ({"labels_part": "all"}, "unknown labels part 'all'; choose train or test"),
@@ -363,7 +363,7 @@ def test_load_a_class_without_example(tmp_path):
     arrays["y_train"] += 1
     arrays["y_test"] += 1
     np.savez(path, **arrays)
-    with pytest.raises(UserError, match="class 0 of 6 has no labelled example"):
+    with pytest.raises(UserError, match="class 0 of 6 has no labeled example"):
         data.load(f"npz:{path}", 1, batch_size=10)
 
 

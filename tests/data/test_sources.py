@@ -148,12 +148,12 @@ def changed(value):
         ({"x_train": np.zeros((12, 4, 5, 3), bool)}, "are of type bool"),
         ({"y_train": np.arange(11)}, "training labels are 11 but the images 12"),
         ({"y_test": np.arange(6) % 3 + 1}, "test label 3 is out of range; the 3 classes"),
-        ({"y_train": np.arange(12) - 2}, "hold -2; classes count from 0.*-1 is unlabelled"),
+        ({"y_train": np.arange(12) - 2}, "hold -2; classes count from 0.*-1 is unlabeled"),
         ({"y_test": np.arange(6) % 3 - 1}, "hold -1; .*every image needs one here"),
         ({"y_train": np.eye(12)}, "one-hot it seems; expected .N. integers, one class number"),
         ({"y_train": np.arange(12) / 2}, "hold 0.5; expected class numbers"),
-        ({"y_train": np.full(12, -1)}, "no training image is labelled"),
-        ({"x_unlabeled": np.zeros((2, 4, 4, 3), np.uint8)}, "but unlabelled images 4 x 4 x 3"),
+        ({"y_train": np.full(12, -1)}, "no training image is labeled"),
+        ({"x_unlabeled": np.zeros((2, 4, 4, 3), np.uint8)}, "but unlabeled images 4 x 4 x 3"),
     ],
 )
 def test_bad_npz_contents(tmp_path, changes, message):

@@ -1,4 +1,4 @@
-"""Streams of labelled images: their order, the workers' shares, decoding, errors."""
+"""Streams of labeled images: their order, the workers' shares, decoding, errors."""
 
 import os
 import re

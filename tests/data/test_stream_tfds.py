@@ -35,11 +35,11 @@ def prepare(root, name, splits, shape, shards=1):
 
 def test_tfds_with_pictures_of_many_sizes(tmp_path):
     pictures = [(smooth(i, 10 + i, 12), i % 3) for i in range(9)]
-    unlabelled = [(smooth(0, 10, 10), -1)] * 2
+    unlabeled = [(smooth(0, 10, 10), -1)] * 2
     builder = prepare(
         tmp_path,
         "made",
-        {"train": pictures, "validation": pictures[:4], "test": unlabelled},
+        {"train": pictures, "validation": pictures[:4], "test": unlabeled},
         (None, None, 3),
         2,
     )

@@ -139,7 +139,7 @@ def losses():
 
 def test_refused():
     refused = refusal_of(experiments.build)
-    message = "digits: the objective supervised uses labelled images alone.*no pull_away"
+    message = "digits: the objective supervised uses labeled images alone.*no pull_away"
     refused(message, _recipe(), objective="supervised", pull_away=0.1)
     imagenet = experiments.experiment(_recipe(network="imagenet"))
     refusal_of(imagenet.network_function)("no network with encoder.. 'imagenet'", "encoder")

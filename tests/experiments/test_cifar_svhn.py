@@ -253,7 +253,7 @@ def test_labels_of_one_to_ten_are_refused(tmp_path, capsys):
     arguments = ["train", "svhn-feature-matching", "--data", f"npz:{files[10]}", *TINY]
     assert cli.main([*arguments, "--out", str(out)]) == 2
     shown = capsys.readouterr().err
-    assert "class 0 of 11 has no labelled example" in shown and shown.count("\n") == 1
+    assert "class 0 of 11 has no labeled example" in shown and shown.count("\n") == 1
     assert not out.exists()
     recipe = _tiny("svhn-feature-matching", data=f"npz:{files[0]}")
     assert experiments.load_data(recipe).num_classes == 10
@@ -281,7 +281,7 @@ def test_impossible_widths(width, tmp_path, capsys):
 
 
 def test_initialization(data_dir):
-    """The discriminator on the first 500 images of epoch 0's labelled stream; the generator's last
+    """The discriminator on the first 500 images of epoch 0's labeled stream; the generator's last
     layer to a standard deviation of .1 before its tanh, on one batch of latent vectors."""
     recipe = experiments.override(
         experiments.get("svhn-feature-matching"),

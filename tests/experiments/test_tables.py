@@ -55,7 +55,7 @@ def test_a_whole_table_is_not_reduced(name):
 
 
 def test_runs():
-    """All rows of a seed come before the next seed; a seed also chooses the labelled images."""
+    """All rows of a seed come before the next seed; a seed also chooses the labeled images."""
     found = _plan(seeds=[3, 1], labels_per_class=[2, 7], baseline=True, values={"epochs": 5})
     assert [run.name for run in found.runs] == [
         f"{labels}-labels-per-class-seed-{seed}{baseline}"
@@ -73,7 +73,7 @@ def test_runs():
     assert found.rows[0].paper and not found.rows[1].paper
     same = _plan(seeds=[3, 1], seed_data=8)
     assert {run.recipe.seed_data for run in same.runs} == {8}
-    assert "labelled images" in same.others[0]
+    assert "labeled images" in same.others[0]
     some = _plan("table-3", seeds=[1], row_seeds={"ours": [1, 2]}, rows=["-VBN+BN", "ours"])
     assert some == _plan(
         "table-3", seeds=[1], row_seeds={"ours": [1, 2]}, rows=["minus-VBN-plus-BN", "ours"]

@@ -305,7 +305,7 @@ def check_historical_averaging():
 
 
 def check_networks():
-    """Forward, data-dependent initialisation, one step of `fit`, and the same after a file."""
+    """Forward, data-dependent initialization, one step of `fit`, and the same after a file."""
     small = {
         "digits": (
             networks.dense,

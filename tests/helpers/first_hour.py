@@ -90,7 +90,7 @@ command(f"report {run}")
 for name in ("confusion.png", f"{run}/sample.png", "labels.csv", f"{run}/report/report.html"):
     assert Path(name).is_file(), name
 
-# Files of data that are labelled in part; labels in a file.
+# Files of data that are labeled in part; labels in a file.
 np.savez("mine.npz", x_train=x, y_train=y)
 assert len(ig.data.load("npz:mine.npz", 10).labeled_indices) == 100
 for label in (0, 1, -1):

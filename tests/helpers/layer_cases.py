@@ -65,7 +65,7 @@ LAYERS = {
         (5,),
     ),
 }
-INITIALISED = [k for k in LAYERS if k.startswith(("weight_norm", "minibatch"))]
+INITIALIZED = [k for k in LAYERS if k.startswith(("weight_norm", "minibatch"))]
 
 
 def sizes(which):

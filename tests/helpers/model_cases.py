@@ -79,7 +79,7 @@ def plain_gan(seed=3, image_range=(-1.0, 1.0), **compile_arguments):
     return gan
 
 
-def labelled(examples=4 * BATCH, seed=0):
+def labeled(examples=4 * BATCH, seed=0):
     rng = np.random.RandomState(seed)
     x = rng.uniform(size=(examples, *SHAPE)).astype("float32")
     return x, rng.randint(3, size=examples).astype("int32")
@@ -91,7 +91,7 @@ def batches(elements):
 
 
 def three_streams(seed=0):
-    x, y = labelled(seed=seed)
+    x, y = labeled(seed=seed)
     return batches(
         {"labeled": (x, y), "unlabeled": x[::-1], "unlabeled_generator": x[::2].repeat(2, 0)}
     )
@@ -101,10 +101,10 @@ def three_streams(seed=0):
 MODELS = {
     "semi-supervised": (semi_supervised_gan, three_streams),
     "later": (later_gan, three_streams),
-    "imagenet": (imagenet_gan, lambda seed=0: batches(labelled(seed=seed))),
+    "imagenet": (imagenet_gan, lambda seed=0: batches(labeled(seed=seed))),
     "plain": (
         lambda **values: plain_gan(**{"historical_averaging": 0.01, **values}),
-        lambda seed=0: batches(labelled(seed=seed)),
+        lambda seed=0: batches(labeled(seed=seed)),
     ),
 }
 

@@ -53,7 +53,7 @@ def test_files_that_are_not_the_published_ones_are_refused(folder, kind):
         weights.load_weights(folder / kind)
 
 
-def test_a_published_file_is_recognised_by_its_hash(folder, monkeypatch):
+def test_a_published_file_is_recognized_by_its_hash(folder, monkeypatch):
     digest = published.file_hash(folder / "zip.pth")
     monkeypatch.setattr(published, "PTH_SHA256", digest)
     monkeypatch.setenv(published.VARIABLE, str(folder / "zip.pth"))

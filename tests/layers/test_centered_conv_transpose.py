@@ -15,7 +15,7 @@ def test_unknown_size():
         assert model(x).shape == (4, 2 * size[0], 2 * size[1], 3)
 
 
-def test_is_centred():
+def test_is_centered():
     """A single pixel with a symmetric kernel gives an image symmetric about twice its position."""
     layer = ours.CenteredConv2DTranspose(1, 5, 2, kernel_initializer="ones", use_bias=False)
     x = np.zeros((1, 7, 7, 1), "float32")

@@ -1,15 +1,15 @@
-"""Initialisation from data, the walk over nested layers, and which layers couple examples."""
+"""Initialization from data, the walk over nested layers, and which layers couple examples."""
 
 import keras
 import numpy as np
 import pytest
 
 from improved_gan_tf import layers as ours
-from tests.helpers.layer_cases import INITIALISED, LAYERS, batch, model_of
+from tests.helpers.layer_cases import INITIALIZED, LAYERS, batch, model_of
 
 
-@pytest.mark.parametrize("which", INITIALISED)
-def test_initialisation_in_float16(which):
+@pytest.mark.parametrize("which", INITIALIZED)
+def test_initialization_in_float16(which):
     """The statistics are computed in float32 under mixed precision, and variables stay float32."""
     make, shape = LAYERS[which]
     layer = make(dtype="mixed_float16")
@@ -18,8 +18,8 @@ def test_initialisation_in_float16(which):
     assert all(v.dtype == "float32" and np.all(np.isfinite(v)) for v in layer.weights)
 
 
-def test_initialisation_through_a_network():
-    """Each layer is normalised on the initialised outputs of those before it, nested ones too."""
+def test_initialization_through_a_network():
+    """Each layer is normalized on the initialized outputs of those before it, nested ones too."""
     first = ours.WeightNorm(keras.layers.Dense(6, activation="relu"), epsilon=0.0)
     inner = keras.Sequential([keras.Input((6,)), ours.WeightNorm(keras.layers.Dense(5))])
     last = ours.WeightNorm(keras.layers.Dense(4), initial_stddev=0.1)
@@ -30,14 +30,14 @@ def test_initialisation_through_a_network():
     np.testing.assert_allclose(output, model(x), rtol=1e-4, atol=1e-6)
     hidden = inner(first(x))
     for values, stddev in ((hidden, 1.0), (output, 0.1)):
-        # Exact in the initialisation's own arithmetic; float32 sums over 200 examples round.
+        # Exact in the initialization's own arithmetic; float32 sums over 200 examples round.
         np.testing.assert_allclose(np.mean(values, 0), 0, atol=1e-5)
         np.testing.assert_allclose(np.std(values, 0), stddev, rtol=1e-4)
-    again = ours.initialize_from_data(model, x)  # already normalised: nothing moves
+    again = ours.initialize_from_data(model, x)  # already normalized: nothing moves
     np.testing.assert_allclose(again, output, rtol=1e-3, atol=1e-5)
 
 
-def test_initialisation_has_noise_on():
+def test_initialization_has_noise_on():
     model = keras.Sequential(
         [keras.Input((2,)), ours.HashedGaussianNoise(1.0), ours.WeightNorm(keras.layers.Dense(3))]
     )
@@ -45,9 +45,9 @@ def test_initialisation_has_noise_on():
     np.testing.assert_allclose(np.std(output, 0), 1, rtol=1e-4)
 
 
-def test_initialisation_refuses():
+def test_initialization_refuses():
     plain = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
-    with pytest.raises(ValueError, match="no layer that is initialised from data"):
+    with pytest.raises(ValueError, match="no layer that is initialized from data"):
         ours.initialize_from_data(plain, batch((2,)))
     model = model_of(ours.WeightNorm(keras.layers.Dense(3)), (2,))
     with pytest.raises(ValueError, match="at least 2 examples, not 1"):
@@ -77,7 +77,7 @@ def test_walk_finds_layers_wherever_they_are_held():
     assert list(ours.walk(dense[0])) == [dense[0]]
 
 
-def test_initialisation_of_layers_held_by_others():
+def test_initialization_of_layers_held_by_others():
     inner = [ours.WeightNorm(keras.layers.Dense(3)) for _ in range(3)]
     model = model_of(_Holder(*inner), (4,))
     output = ours.initialize_from_data(model, batch((4,), 100))
@@ -86,9 +86,9 @@ def test_initialisation_of_layers_held_by_others():
 
 
 def test_a_layer_of_the_users_own():
-    """The mixin's switch is on for the one pass of the initialisation, and off after an error."""
+    """The mixin's switch is on for the one pass of the initialization, and off after an error."""
 
-    class Centred(ours.DataDependent, keras.layers.Layer):
+    class Centered(ours.DataDependent, keras.layers.Layer):
         def build(self, shape):
             self.shift = self.add_weight(shape=shape[1:], initializer="zeros")
 
@@ -100,7 +100,7 @@ def test_a_layer_of_the_users_own():
         def set_from_data(self, inputs):
             self.shift.assign(np.mean(inputs, axis=0))
 
-    layer = Centred()
+    layer = Centered()
     model, x = model_of(layer, (3,)), batch((3,), 20)
     np.testing.assert_array_equal(model(x), x)
     np.testing.assert_allclose(np.mean(ours.initialize_from_data(model, x), 0), 0, atol=1e-6)
@@ -146,7 +146,7 @@ def test_a_layer_says_itself_that_it_couples_examples():
     "make",
     [lambda: ours.WeightNorm(keras.layers.Dense(3)), lambda: ours.MinibatchDiscrimination(4)],
 )
-def test_a_batch_that_cannot_initialise(make, which):
+def test_a_batch_that_cannot_initialize(make, which):
     x = np.ones((8, 5), "float32") if which == "the same" else batch((5,), 8)
     x[0, 0] = np.nan if which == "NaN" else 1.0
     model = keras.Sequential([keras.Input((5,)), make()])

@@ -62,7 +62,7 @@ def test_recorded(entry, precision, tiles, monkeypatch):
         backward(f"{start}_after_")
 
 
-def test_initialisation():
+def test_initialization():
     """Afterwards the mean nearest-neighbour distance is 2 for every kernel, the mean feature 0."""
     layer = ours.MinibatchDiscrimination(4, 3)
     model = model_of(layer, (5,))

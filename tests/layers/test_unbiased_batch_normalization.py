@@ -45,7 +45,7 @@ def test_recorded(entry, precision):
 @both_precisions
 @pytest.mark.parametrize("entry", entries("batch_norm wrapper"), ids=name)
 def test_recorded_after_a_layer(entry, precision):
-    """A layer without bias and activation, the normalisation, the activation: the generators'."""
+    """A layer without bias and activation, the normalization, the activation: the generators'."""
     a, f = load(entry["file"]), entry["hyper"]["nonlinearity"]
     common, channels = {"use_bias": False, "dtype": precision}, len(a["b"])
     if a["x"].ndim == 2:
@@ -80,7 +80,7 @@ def test_one_image():
 
 
 def test_frozen():
-    """As in Keras, a frozen layer normalises by its running values and keeps them."""
+    """As in Keras, a frozen layer normalizes by its running values and keeps them."""
     layer = ours.UnbiasedBatchNormalization()
     x = batch((5,))
     layer(x, training=True)

@@ -66,7 +66,7 @@ def test_recorded(case, precision):
 
 
 def test_one_live_example():
-    """A live example is normalised by itself and the reference, whatever others there are."""
+    """A live example is normalized by itself and the reference, whatever others there are."""
     layer = ours.VirtualBatchNorm(4)
     x = batch((3, 3, 2), 9)
     together = np.array(layer(x))

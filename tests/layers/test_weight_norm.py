@@ -55,7 +55,7 @@ def test_weight_norm(entry, precision):
     case.close_images(dx, a["grad_x"])
     case.close(dv, kernel(a["grad_W"]))
     case.close(db, a["grad_b"])
-    if hyper["g"] is None:  # the original without g has no initialisation either
+    if hyper["g"] is None:  # the original without g has no initialization either
         return
     case.close(dg, a["grad_g"])
     for start, b0, g0 in (("initA", a["b0"], a["g0"]), ("initB", 0 * a["b0"], 0 * a["g0"] + 1)):
@@ -106,7 +106,7 @@ def test_old_dense(entry, precision):
 @both_precisions
 @pytest.mark.parametrize("entry", entries("l2normalize"), ids=name)
 def test_l2normalize(entry, precision):
-    """The last layer of the MNIST generator: a trained g and no data-dependent initialisation."""
+    """The last layer of the MNIST generator: a trained g and no data-dependent initialization."""
     hyper, a = entry["hyper"], load(entry["file"])
     kind = "dense" if hyper["kind"] == "dense" else "conv3_s1_p1"
     layer, before, kernel = weight_normed(
@@ -123,7 +123,7 @@ def test_l2normalize(entry, precision):
     case.close(dv, kernel(a["grad_W"]))
     case.close(db, a["grad_b"])
     case.close(dg, a["grad_W_scale"])
-    with pytest.raises(ValueError, match="no layer that is initialised"):
+    with pytest.raises(ValueError, match="no layer that is initialized"):
         case.initialize(a["x"])
     case.close_images(case(), a["out_init_true"])
 

@@ -166,7 +166,7 @@ def test_bad_labels(pixels, classifier, tmp_path):
           **same)  # fmt: skip
     fails("labels hold 0.5; expected class n", pixels, labels=labels + 0.5, metrics=BOTH, **same)
     none, per_class = np.full(97, -1), {"metrics": BOTH[1:], "classifier": classifier}
-    fails("needs labelled images, and every label is -1", pixels, labels=none, **per_class)
+    fails("needs labeled images, and every label is -1", pixels, labels=none, **per_class)
     fails("no figure uses them; name intra_fid or", pixels, labels=labels, metrics="fid", **same)
     alone = np.where(np.arange(97) == 5, 7, labels)
     fails("class 7 has 1 generated images; the distance within classes takes 2 or more", pixels,

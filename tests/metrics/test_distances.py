@@ -47,8 +47,9 @@ def test_fid_and_kid_equal_torch_fidelity():
 
 @pytest.mark.parametrize("n", (5, 60, 200))
 def test_fid_of_singular_covariances(n):
-    """With C = A^T A, A the centred rows over sqrt(n - 1), the roots of C1 C2's eigenvalues are the
-    singular values of A1 A2^T: a small matrix, exact to the last digits. Two formulas, float64."""
+    """With C = A^T A, A the centered rows over sqrt(n - 1), the roots of the eigenvalues of C1 C2
+    are the singular values of A1 A2^T: a small matrix, exact to the last digits. Two formulas,
+    float64."""
     x, y = random_features(4, n, 100), random_features(5, n + 3, 100)
     a, b = ((z - z.mean(0)) / np.sqrt(len(z) - 1) for z in (x, y))
     root = np.linalg.svd(a @ b.T, compute_uv=False).sum()

@@ -11,13 +11,13 @@ from tests.helpers.model_cases import (
     SHAPE,
     batches,
     imagenet_gan,
-    labelled,
+    labeled,
     later_gan,
     plain_gan,
     semi_supervised_gan,
 )
 
-X, Y = labelled()
+X, Y = labeled()
 ROWS = np.eye(3)[Y]
 
 
@@ -59,7 +59,7 @@ def test_arrays(make, changes, message):
     assert int(gan.discriminator_optimizer.iterations) == 0
 
 
-def test_unlabelled_images_are_for_training_alone():
+def test_unlabeled_images_are_for_training_alone():
     gan = semi_supervised_gan()
     partly = np.where(np.arange(len(Y)) < 20, Y.astype(object), None)
     gan.fit(X, partly, batch_size=BATCH, verbose=0)

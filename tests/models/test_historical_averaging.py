@@ -12,7 +12,7 @@ from tests.helpers.model_cases import (
     MODELS,
     assert_same,
     imagenet_gan,
-    labelled,
+    labeled,
     plain_gan,
     semi_supervised_gan,
     three_streams,
@@ -125,7 +125,7 @@ def test_mixed_precision():
         keras.config.set_dtype_policy("float32")
     players = [keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(RATE)) for _ in range(2)]
     gan.compile(*players, historical_averaging=WEIGHT)
-    images, labels = map(tf.constant, labelled(BATCH))
+    images, labels = map(tf.constant, labeled(BATCH))
     history = gan.histories["generator"]
     history.update([v + 1 for v in gan.generator.trainable_variables])
     assert {mean.dtype for mean in history.means} == {"float32"}

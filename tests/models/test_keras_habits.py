@@ -14,7 +14,7 @@ from tests.helpers.model_cases import (
     SHAPE,
     batches,
     imagenet_gan,
-    labelled,
+    labeled,
     semi_supervised_gan,
 )
 
@@ -60,7 +60,7 @@ def test_learning_rate_scheduler_acts_on_both_players():
 
 def test_callbacks_that_monitor_the_error(tmp_path, monkeypatch):
     """`val_error` should fall: no callback needs `mode`. The files are written and read again."""
-    gan, (x, y) = _gan(), labelled(20, seed=5)
+    gan, (x, y) = _gan(), labeled(20, seed=5)
     errors = iter([0.3, 0.1, 0.2, 0.2])
     evaluate = gan.evaluate
     monkeypatch.setattr(
@@ -118,7 +118,7 @@ def test_metrics_of_compile(which, tmp_path):
     """
     make = {"semi-supervised": semi_supervised_gan, "imagenet": imagenet_gan}[which]
     gan = make(metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(3, name="top")])
-    history = _fit(gan, which, epochs=2, validation_data=batches(labelled(20, seed=5)))
+    history = _fit(gan, which, epochs=2, validation_data=batches(labeled(20, seed=5)))
     for name in ("", "val_"):
         accuracy, error = history[f"{name}accuracy"], history[f"{name}error"]
         right = 1 - np.array(error)
@@ -128,26 +128,26 @@ def test_metrics_of_compile(which, tmp_path):
         assert history[f"{name}top"] == [1.0, 1.0]  # of three classes
     gan.save(tmp_path / "gan.keras")
     loaded = keras.saving.load_model(tmp_path / "gan.keras")
-    assert "accuracy" in loaded.evaluate(*labelled(10), verbose=0, return_dict=True)
+    assert "accuracy" in loaded.evaluate(*labeled(10), verbose=0, return_dict=True)
 
 
 def test_arrays():
     """`fit`, `evaluate` and `predict` take NumPy arrays; -1, NaN or None marks no label."""
-    x, y = labelled(40)
+    x, y = labeled(40)
     y[5:] = -1
     gan = semi_supervised_gan()
-    history = gan.fit(x, y, batch_size=BATCH, epochs=2, verbose=0, validation_data=labelled(7))
+    history = gan.fit(x, y, batch_size=BATCH, epochs=2, verbose=0, validation_data=labeled(7))
     assert set(history.history) == set(gan.reported)
     assert int(gan.discriminator_optimizer.iterations) == 8
     assert gan.predict(x, verbose=0).shape == (40, 3)
-    x, y = labelled(30)
+    x, y = labeled(30)
     logs = gan.evaluate(x, y[:, None], verbose=0, return_dict=True)
     wrong = np.argmax(gan.predict(x, verbose=0), -1) != y
     np.testing.assert_allclose(logs["error"], np.mean(wrong), rtol=1e-6)
 
 
 def test_streams_of_arrays():
-    """Every image is in both unlabelled streams once; labelled ones alone in the labelled one."""
+    """Every image is in both unlabeled streams once; labeled ones alone in the labeled one."""
     from improved_gan_tf.models import streams
 
     x = np.arange(12, dtype="float32")[:, None, None, None]
@@ -183,11 +183,11 @@ def test_streams_of_arrays():
     "arguments, message",
     [
         ((np.zeros((4, *SHAPE)), None), "fit of arrays takes no x without y"),
-        ((np.zeros((4, *SHAPE)), np.full(4, -1)), "no image is labelled"),
+        ((np.zeros((4, *SHAPE)), np.full(4, -1)), "no image is labeled"),
         ((np.zeros((4, *SHAPE)), np.zeros(3)), "there are 4 images, but y has 3 labels"),
         ((np.zeros((4, *SHAPE)), np.zeros(4)), "batch_size must be from 1 to the 4 images, not 32"),
         (
-            (tf.data.Dataset.from_tensors(labelled(4)),),
+            (tf.data.Dataset.from_tensors(labeled(4)),),
             "needs batches .* not a tuple of 2",
         ),
         ((tf.data.Dataset.from_tensors({"x": np.zeros(4)}),), "labeled and unlabeled is missing"),
@@ -198,8 +198,8 @@ def test_what_cannot_be_fitted(arguments, message):
         semi_supervised_gan().fit(*arguments, verbose=0)
 
 
-def test_one_unlabelled_stream_serves_both_players():
-    x, y = labelled()
+def test_one_unlabeled_stream_serves_both_players():
+    x, y = labeled()
     gan = semi_supervised_gan()
     gan.fit(batches({"labeled": (x, y), "unlabeled": x}), verbose=0)
     assert int(gan.generator_optimizer.iterations) == 4

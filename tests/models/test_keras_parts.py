@@ -11,7 +11,7 @@ from tests.helpers.model_cases import (
     assert_same,
     batches,
     imagenet_gan,
-    labelled,
+    labeled,
     semi_supervised_gan,
     three_streams,
 )
@@ -48,7 +48,7 @@ def test_regularizers_of_the_imagenet_gan():
         variable = gan.discriminator.trainable_variables[-1]
         variable.regularizer = keras.regularizers.L2(strength)
         variable.assign(start := np.ones(variable.shape, "float32"))
-        gan.train_step(tuple(map(tf.constant, labelled(10))))
+        gan.train_step(tuple(map(tf.constant, labeled(10))))
         found.append(np.asarray(variable))
     np.testing.assert_allclose(found[1] - found[0], -0.05 * start, rtol=1e-3, atol=1e-6)
 
@@ -76,7 +76,7 @@ def test_dropout_of_a_reloaded_imagenet_gan(tmp_path):
     )
     gan = models.ImageNetGAN(generator, discriminator, seed=1)
     gan.compile()
-    data = batches(labelled())
+    data = batches(labeled())
     gan.fit(data, verbose=0, shuffle=False)
     gan.save(tmp_path / "gan.keras")
     loaded = keras.saving.load_model(tmp_path / "gan.keras")
@@ -104,7 +104,7 @@ def test_the_original_average_before_it_begins():
     gan = semi_supervised_gan()
     pair = gan.generator, networks.dense.discriminator(SHAPE, 3, (12, 8))
     original = models.SemiSupervisedGAN(*pair, average="original")
-    x, y = labelled()
+    x, y = labeled()
     np.testing.assert_array_equal(original(x), original.discriminator(x))
     rates = original.error_rates([(x, y)])
     assert rates["error_original_average"] == rates["error_current"]

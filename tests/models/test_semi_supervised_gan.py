@@ -331,7 +331,7 @@ def test_an_unknown_average_is_refused():
         )
 
 
-def test_initialization_normalises_every_layer():
+def test_initialization_normalizes_every_layer():
     gan = _gan(noise=0.0)
     x = np.random.RandomState(0).uniform(size=(200, *SHAPE)).astype("float32")
     layers.initialize_from_data(gan.discriminator, x)

@@ -1,4 +1,4 @@
-"""Whole training runs against the original code: initialisation, both players, averages.
+"""Whole training runs against the original code: initialization, both players, averages.
 
 The arrays hold every parameter of the original's networks; `_parameters` lists ours in the same
 order with the change of layout that takes the original's array to ours.

@@ -6,13 +6,13 @@ import pytest
 import tensorflow as tf
 
 from improved_gan_tf import layers, losses, models, networks
-from tests.helpers.model_cases import BATCH, SHAPE, batches, imagenet_gan, labelled, plain_gan
+from tests.helpers.model_cases import BATCH, SHAPE, batches, imagenet_gan, labeled, plain_gan
 
 
 def test_losses_by_the_formulas():
     """-log D(x) - log(1 - D(G(z))) and -log D(G(z)), on the logits of the same joint batch."""
     gan = plain_gan()
-    images, _ = labelled(BATCH)
+    images, _ = labeled(BATCH)
     latents = gan.latents(BATCH, 1, 2)
     report, gradients = gan.gradients(images, None, latents)
     joint = np.concatenate([images, gan.generator(latents, training=True)])
@@ -32,7 +32,7 @@ def test_losses_by_the_formulas():
 
 def test_images_alone_or_with_labels():
     """Labels that are there are not looked at."""
-    images, labels = map(tf.constant, labelled(BATCH))
+    images, labels = map(tf.constant, labeled(BATCH))
     logs = []
     for data in (images, (images, labels), (images, labels - 7)):
         gan = plain_gan()
@@ -81,7 +81,7 @@ def test_switches_of_the_networks():
 
 def test_running_averages_are_those_of_training():
     gan = plain_gan()
-    gan.train_step(tf.constant(labelled(BATCH)[0]))
+    gan.train_step(tf.constant(labeled(BATCH)[0]))
     bn = gan.generator.get_layer("g_bn_0")
     assert np.abs(np.asarray(bn.moving_mean)).max() > 0
     before = [np.array(v) for v in gan.variables]
@@ -100,7 +100,7 @@ def test_a_network_of_ones_own():
     discriminator.add(keras.layers.Dense(1))
     gan = models.ImageNetGAN(plain_gan().generator, discriminator, seed=1)
     gan.compile(smoothing=0.1)
-    images, _ = labelled()
+    images, _ = labeled()
     assert not gan.labels
     assert set(gan.fit(batches(images), verbose=0).history) == {
         "real_loss",
@@ -112,7 +112,7 @@ def test_a_network_of_ones_own():
 @pytest.mark.long
 def test_jit():
     """XLA takes the whole step, with running averages and historical averaging, as on a GPU."""
-    images = tf.constant(labelled(BATCH)[0])
+    images = tf.constant(labeled(BATCH)[0])
     gans = [plain_gan(historical_averaging=0.5) for _ in range(2)]
     steps = [
         tf.function(gan.train_step, jit_compile=jit)

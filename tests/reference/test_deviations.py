@@ -43,7 +43,7 @@ def test_every_citation_exists():
     assert {number for cell in tables for number in cell.split(", ") if number} <= known
 
 
-def test_a_citation_is_recognised():
+def test_a_citation_is_recognized():
     assert cited("Kept (D7); both (D1, D22), not (D) or D9 or (D - 1).") == {"D7", "D1", "D22"}
 
 

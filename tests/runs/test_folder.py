@@ -266,7 +266,7 @@ def test_seconds_of_a_log_that_lacks_some(tmp_path):
     assert folder.seconds() == 3.5
 
 
-def test_other_labelled_images_are_other_data(tmp_path):
+def test_other_labeled_images_are_other_data(tmp_path):
     folder = RunFolder(write_run(tmp_path / "run"))
     with pytest.raises(UserError, match="the data are not those"):
         folder.check_labeled_indices(np.arange(100))

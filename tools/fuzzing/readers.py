@@ -131,7 +131,7 @@ def _tar(mode="w", **options):
     return stream.getvalue()
 
 
-def _labelled(path):
+def _labeled(path):
     return data.open(f"npz:{path}").arrays("train")
 
 
@@ -208,7 +208,7 @@ def _readers(folder):
         "npz": Reader(
             contents(_npz(**SPLITS), _npz(True, **SPLITS))
             | strategies.archives_of_arrays(names, arrays),
-            of_file("a.npz", _labelled),
+            of_file("a.npz", _labeled),
         ),
         "npz-images": Reader(
             contents(_npz(images=PIXELS), _npz(True, images=PIXELS / 255.0, other=NUMBERS))

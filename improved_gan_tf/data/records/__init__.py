@@ -1,1 +1,1 @@
-"""TFRecord files of labelled images: format, reading, and conversion of pictures."""
+"""TFRecord files of labeled images: format, reading, and conversion of pictures."""

@@ -1,4 +1,4 @@
-"""Labelled images in TFRecord files: what a record may be, writing one, parsing one, scanning many.
+"""Labeled images in TFRecord files: what a record may be, writing one, parsing one, scanning many.
 
 Every record is a `tf.train.Example`. Its picture and its label stand under the names of one of
 these kinds, which may change from record to record:

@@ -84,7 +84,7 @@ def _tiles(run: Run) -> list[tuple[str, str, str]]:
         for curve in curves.error_curves(run)
     ]
     if run.baseline is not None:
-        remark = "test error of a classifier that sees the labelled images and no others"
+        remark = "test error of a classifier that sees the labeled images and no others"
         tiles.append((BASELINE, quantity("test_error").text(run.baseline), remark))
     if run.labeled is not None:
         remark = "whose labels are used in training"

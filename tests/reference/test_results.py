@@ -51,7 +51,7 @@ def test_recorded_runs_are_readable(folder):
 
 
 def test_there_are_files_and_runs():
-    assert len(JSON) > 20 and len(RUNS) == 23
+    assert len(JSON) > 20 and len(RUNS) == 28
 
 
 def test_the_originals_log_is_that_of_the_recording():

@@ -18,6 +18,7 @@ errors against minutes of training. Errors are those of the last epoch, on the v
 """
 
 import argparse
+import itertools
 import os
 import statistics
 import sys
@@ -173,8 +174,8 @@ def draw(variants, points, path):
         bar = {"yerr": 100 * spread} if spread else {}
         label = f"{name} ({count})"
         axes.errorbar(minutes, 100 * mean, fmt="o", color=line.get_color(), label=label, **bar)
-    for label, minutes, error, spread in points:
-        axes.errorbar(float(minutes), float(error), float(spread), fmt="k*", label=label)
+    for (label, *numbers), marker in zip(points, itertools.cycle("*sD^v"), strict=False):
+        axes.errorbar(*map(float, numbers), fmt=f"k{marker}", label=label)
     axes.set(xscale="log", yscale="log", xlabel="minutes of training", ylabel="error, %")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))

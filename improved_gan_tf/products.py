@@ -73,7 +73,7 @@ def _of_jax(a: Any, b: Any, form: str) -> Any:
 
     of_a, of_b = {"ab": (1, 0), "ab'": (1, 1), "a'b": (0, 0)}[form]  # the axes that are summed over
     a, b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
-    axes = ([of_a], [of_b]), ([], [])
+    axes: Any = ([of_a], [of_b]), ([], [])
     return jax.lax.dot_general(a, b, axes, preferred_element_type=jnp.float32)
 
 

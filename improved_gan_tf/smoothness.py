@@ -80,6 +80,10 @@ def virtual_adversarial(
         radius: The norm of r (epsilon in the paper), a float, 0.3 by default: the published one for
             MNIST with 100 labels and pixels in 0..1. Others are 2.5 (SVHN) and 10 (CIFAR-10).
 
+    Raises:
+        ImportError: Keras computes by another backend than TensorFlow, whose gradient tapes it
+            needs.
+
     Source: Miyato et al. (2017), Virtual Adversarial Training, algorithm 1; their weight is 1.
 
     Example:
@@ -88,7 +92,7 @@ def virtual_adversarial(
     >>> 0 < float(loss) < 0.1
     True
     """
-    require_tensorflow("virtual_adversarial")
+    require_tensorflow("virtual adversarial losses")
     x = ops.convert_to_tensor(images_unlabeled)
     start = _unit(random.normal(ops.shape(x), seed_generator, x.dtype.name))
     # Random states and batch statistics move in the last pass only, which has the same noise.

@@ -18,8 +18,8 @@ def rounded_product(a: Any, b: Any) -> Any:
     Both gradients are such products too, of the rounded gradient of the result and of the rounded
     other factor. Rounding changes a number by at most 1 part in 256. A processor with bfloat16
     instructions takes about half the time; XLA under TensorFlow uses them here, and JAX on a GPU.
-    The other backends compute the same without a gain. PyTorch calls this the "medium" precision of float32
-    products. Keras' mixed precision rounds results as well.
+    The other backends compute the same without a gain. PyTorch calls this the "medium" precision
+    of float32 products. Keras' mixed precision rounds results as well.
 
     Args:
         a, b: Float32 tensors (N, K) and (K, M), K and M known.

@@ -51,6 +51,20 @@ def variable_index(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
     return optimizer._get_variable_index(variable)
 
 
+def without_updates() -> keras.StatelessScope:
+    """Returns a scope in which variables have the values of now and their updates are dropped.
+
+    A `StatelessScope` hides the values of another one around it, and only
+    `keras.src.backend.common.stateless_scope` (3.12 to 3.15) knows whether there is one.
+    """
+    from keras.src.backend.common import stateless_scope
+
+    scope, outer = keras.StatelessScope(), stateless_scope.get_stateless_scope()
+    if outer is not None:
+        scope.state_mapping.update(outer.state_mapping)
+    return scope
+
+
 def keep_what_saving_skips() -> None:
     """Has Keras look up once, not with every save, which attributes hold nothing to be saved.
 

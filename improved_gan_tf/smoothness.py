@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 from improved_gan_tf import losses, random, transformations
-from improved_gan_tf.keras_compat import require_tensorflow
+from improved_gan_tf.keras_compat import require_tensorflow, without_updates
 
 _TINY = 1e-30
 
@@ -49,7 +49,7 @@ def generated_consistency(
     4.0
     """
     direction = _unit(random.normal(ops.shape(latents), seed_generator, latents.dtype))
-    with keras.StatelessScope():  # the generator's averages count its images once
+    with without_updates():  # the generator's averages count its images once
         near = generator(latents + distance * direction)
     return losses.consistency(logits_fake, discriminator(ops.stop_gradient(near)))
 
@@ -96,7 +96,7 @@ def virtual_adversarial(
     x = ops.convert_to_tensor(images_unlabeled)
     start = _unit(random.normal(ops.shape(x), seed_generator, x.dtype.name))
     # Random states and batch statistics move in the last pass only, which has the same noise.
-    with keras.StatelessScope():
+    with without_updates():
         logits, direction = _power_iteration(discriminator, x, start)
     near = discriminator(x + ops.stop_gradient(radius * direction))
     return losses.divergence(ops.stop_gradient(logits), near)

@@ -13,11 +13,12 @@ import numpy as np
 from jax import numpy as jnp
 
 from improved_gan_tf import losses, random, smoothness
-from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import building
-from improved_gan_tf.layers import couples_examples, initialize_from_data
+from improved_gan_tf.layers import couples_examples, walk
 from improved_gan_tf.networks import players
 from improved_gan_tf.optimizers import InnerEpsilonAdam, debiased, update_average
+
+PLAYERS = ("generator", "discriminator")
 
 
 class Players:
@@ -26,22 +27,23 @@ class Players:
     Args:
         recipe: The recipe; its seed initializes the networks.
         data: The run's data.
+
+    Attributes:
+        couples_examples: Whether an output of the discriminator depends on other examples.
+        convolutional: Whether the discriminator has a convolution.
     """
 
     def __init__(self, recipe: Any, data: Any):
         keras.utils.set_random_seed(recipe.seed)
         chosen = building.experiment(recipe)
-        self.generator, self.discriminator = chosen.networks(data.image_shape, data.num_classes)
+        shapes = data.image_shape, data.num_classes
+        self.generator, self.discriminator = building.networks(chosen, *shapes)
         self.features = players.features(self.discriminator, "features")
-        if recipe.initialization != "none":
-            initialize_from_data(self.discriminator, data.initialization_images)
-        if couples_examples(self.discriminator):
-            raise UserError(
-                f"{recipe.name}: the discriminator relates the examples of a batch, which is not "
-                "supported here; train it with improved-gan train"
-            )
-        self.latent_shape = players.inputs(self.generator)[0].shape[1:]
+        self.couples_examples = couples_examples(self.discriminator)
+        kinds = {type(layer) for layer in walk(self.discriminator)}
+        self.convolutional = keras.layers.Conv2D in kinds
         self.seeds = keras.random.SeedGenerator(recipe.seed)
+        chosen.initialize(self, data)
         # The rates are variables that are set before every epoch.
         self.optimizers = [
             InnerEpsilonAdam(1.0, each.beta_1, each.beta_2) for each in chosen.optimizers(None)
@@ -51,6 +53,21 @@ class Players:
             optimizer.build(variables)
         self.averages = [keras.Variable(np.zeros(v.shape, "float32")) for v in trained[1]]
         self.average_steps = keras.Variable(0, dtype="int32")
+
+    def latent(self, n: int) -> Any:
+        """Returns n fresh latent vectors, as `SemiSupervisedGAN.latent`."""
+        shape = players.inputs(self.generator)[0].shape[1:]
+        return random.uniform((n, *shape), self.seeds, self.generator.input_dtype)
+
+    def place(self, player: str, name: str) -> int:
+        """Returns the place among the variables of a player's optimizer of one of its attributes.
+
+        Args:
+            player: "generator" or "discriminator".
+            name: "iterations" or "_learning_rate".
+        """
+        optimizer = self.optimizers[PLAYERS.index(player)]
+        return [v is getattr(optimizer, name) for v in optimizer.variables].index(True)
 
     @property
     def groups(self) -> dict[str, list[Any]]:
@@ -80,11 +97,7 @@ class Step:
     """
 
     def __init__(self, made: Players, recipe: Any):
-        self.made = made
-        self.has_entropy = recipe.conditional_entropy > 0
-        self.has_transformed = recipe.transformed > 0
-        self.rate, self.average_start = recipe.average_rate, recipe.average_start
-        self.distance = recipe.feature_distance
+        self.made, self.recipe = made, recipe
 
     def __call__(self, values: Any, options: Any, batch: Any) -> tuple[Any, dict[str, Any]]:
         """Returns the values after the step, and the losses and the error before it.
@@ -108,14 +121,17 @@ class Step:
             "discriminator": trained,
             "discriminator_optimizer": optimizer,
         }
-        (loss, states), slopes = jax.value_and_grad(self._generator_loss, has_aux=True)(
-            values["generator"], values, batch
-        )
-        trained, optimizer = made.optimizers[0].stateless_apply(
-            values["generator_optimizer"], slopes, values["generator"]
-        )
-        values |= {"states": states, "generator": trained, "generator_optimizer": optimizer}
-        return values, report | {"generator_loss": loss}
+        found = []
+        for _ in range(self.recipe.generator_steps):
+            (loss, states), slopes = jax.value_and_grad(self._generator_loss, has_aux=True)(
+                values["generator"], values, batch
+            )
+            trained, optimizer = made.optimizers[0].stateless_apply(
+                values["generator_optimizer"], slopes, values["generator"]
+            )
+            values |= {"states": states, "generator": trained, "generator_optimizer": optimizer}
+            found.append(loss)
+        return values, report | {"generator_loss": sum(found) / len(found)}
 
     def _scope(self, values: Any, names: Sequence[str] = ()) -> keras.StatelessScope:
         groups = self.made.groups
@@ -129,61 +145,84 @@ class Step:
     def _states(self, scope: keras.StatelessScope) -> list[Any]:
         return [scope.get_current_value(v) for v in self.made.groups["states"]]
 
+    def _logits(self, *batches):
+        """The logits of several batches, in one pass where that is the same."""
+        made = self.made
+        if made.couples_examples:
+            return [_full(made.discriminator(batch, training=True)) for batch in batches]
+        ends = np.cumsum([len(batch) for batch in batches])[:-1]
+        logits = made.discriminator(jnp.concatenate(batches), training=True)
+        return jnp.split(_full(logits), ends)
+
+    def _drawn(self, latents):
+        return _full(self.made.generator(latents, training=True))
+
     def _discriminator_loss(self, trained, values, options, batch):
         made, (x, y), u = self.made, batch["labeled"], batch["unlabeled"]
         report = {}
-
-        def discriminator(images):
-            return made.discriminator(images, training=True)
-
         with self._scope(values | {"discriminator": trained}) as scope:
-            latents = random.uniform((len(u), *made.latent_shape), made.seeds)
-            fake = jax.lax.stop_gradient(made.generator(latents, training=True))
-            logits = discriminator(jnp.concatenate([x, u, fake]))
-            logits, logits_unlabeled, logits_fake = jnp.split(logits, [len(x), len(x) + len(u)])
+            latents = made.latent(len(u))
+            fake = self._drawn(latents)
+            logits, logits_unlabeled, logits_fake = self._logits(x, u, fake)
             report["supervised_loss"] = losses.supervised(y, logits)
             report["unsupervised_loss"] = losses.unsupervised(logits_unlabeled, logits_fake)
             loss = report["supervised_loss"]
             loss += options["unlabeled_weight"] * report["unsupervised_loss"]
-            terms = []
-            if self.has_entropy:
-                weight = options["conditional_entropy"]
-                terms.append(weight * losses.conditional_entropy(logits_unlabeled))
-            if self.has_transformed:
-                averaged = jax.lax.stop_gradient(self.classified(values, u))
-                chosen = ("shift", "zoom", "shear", "threshold")
-                found = smoothness.transformed(
-                    y,
-                    x,
-                    u,
-                    lambda images: averaged,
-                    discriminator,
+            terms = {
+                "conditional_entropy": lambda: losses.conditional_entropy(logits_unlabeled),
+                "consistency": lambda: smoothness.generated_consistency(
+                    _full(latents),
+                    logits_fake,
+                    self._drawn,
+                    lambda images: self._logits(images)[0],
                     made.seeds,
-                    **{name: options[f"transformed_{name}"] for name in chosen},
-                )
-                terms.append(options["transformed"] * found)
-            if terms:
-                report["additional_loss"] = sum(terms)
+                    options["consistency_distance"],
+                ),
+                "transformed": lambda: self._transformed(values, options, x, y, u),
+            }
+            found = [
+                options[name] * term() for name, term in terms.items() if getattr(self.recipe, name)
+            ]
+            if found:
+                report["additional_loss"] = sum(found)
                 loss += report["additional_loss"]
             states = self._states(scope)
         report["error"] = losses.error_rate(y, logits)
         return loss, (states, report)
 
+    def _transformed(self, values, options, x, y, u):
+        averaged = jax.lax.stop_gradient(self.classified(values, u))
+        chosen = ("shift", "zoom", "shear", "threshold")
+        return smoothness.transformed(
+            y,
+            x,
+            u,
+            lambda images: averaged,
+            lambda images: self._logits(images)[0],
+            self.made.seeds,
+            **{name: options[f"transformed_{name}"] for name in chosen},
+        )
+
     def _generator_loss(self, trained, values, batch):
         made, v = self.made, batch["unlabeled_generator"]
         with self._scope(values | {"generator": trained}) as scope:
-            real = made.features(v, training=True)
-            latents = random.uniform((len(v), *made.latent_shape), made.seeds)
-            fake = made.features(made.generator(latents, training=True), training=True)
-            return losses.feature_matching(real, fake, self.distance), self._states(scope)
+            if self.recipe.objective == "feature_matching":
+                real = _full(made.features(v, training=True))
+                fake = self._drawn(made.latent(len(v)))
+                fake = _full(made.features(fake, training=True))
+                loss = losses.feature_matching(real, fake, self.recipe.feature_distance)
+            else:
+                (logits,) = self._logits(self._drawn(made.latent(len(v))))
+                loss = losses.minibatch_generator(logits)
+            return loss, self._states(scope)
 
     def _averaged(self, values):
         made, (*before, steps) = self.made, values["averages"]
-        optimizer = made.optimizers[1]
-        index = [v is optimizer.iterations for v in optimizer.variables].index(True)
-        begun = values["discriminator_optimizer"][index] >= self.average_start
+        updates = values["discriminator_optimizer"][made.place("discriminator", "iterations")]
+        begun = updates >= self.recipe.average_start
+        rate = self.recipe.average_rate
         with self._scope(values, ("averages", "discriminator")) as scope:
-            update_average(made.averages, made.discriminator.trainable_variables, self.rate)
+            update_average(made.averages, made.discriminator.trainable_variables, rate)
             after = [scope.get_current_value(v) for v in made.averages]
         found = [jnp.where(begun, a, b) for a, b in zip(after, before, strict=True)]
         return [*found, steps + jnp.where(begun, 1, 0)]
@@ -193,6 +232,11 @@ class Step:
         made, (*averages, steps) = self.made, values["averages"]
         trained = values["discriminator"]
         if averaged:
-            trained = debiased(averages, trained, self.rate, steps)
+            trained = debiased(averages, trained, self.recipe.average_rate, steps)
         with self._scope(values | {"discriminator": trained}):
-            return made.discriminator(images, training=False)
+            return _full(made.discriminator(images, training=False))
+
+
+def _full(x):
+    """x in float32 at least, as the losses of the models are computed."""
+    return x.astype(jnp.promote_types(x.dtype, "float32"))

@@ -1,14 +1,16 @@
-"""Trains many runs of a dense semi-supervised recipe at once with JAX, on a GPU or on CPUs.
+"""Trains many runs of a semi-supervised recipe in one program with JAX, on a GPU or on CPUs.
 
     pip install keras jax  # jax[cuda13] for a GPU; TensorFlow is not needed
     python tools/train_together.py mnist-fast --data npz:mnist.npz --labels-per-class 2 5 10 20 \\
         --seeds 1 2 3 4 5 6 7 8 9 10 --out RUNS
 
-A run of such small networks uses a small part of a GPU. Here `jax.vmap` makes one program of all
-runs, whose networks, optimizers, averages and random states are stacked. The networks, losses,
-optimizers, batches and random draws are those of `improved-gan train`; only the initial parameters
-are drawn by another generator. tests/tools/test_train_together.py compares the training steps with
-those of `models.SemiSupervisedGAN`.
+A run of dense networks uses a small part of a GPU. Here `jax.vmap` makes one program of all runs,
+whose networks, optimizers, averages and random states are stacked. Convolutional networks are
+trained one after another by the same program: stacked, their convolutions would be grouped ones,
+which are slow. The networks, losses, optimizers, batches and random draws are those of
+`improved-gan train`; only the initial parameters and dropout are drawn by another generator.
+tests/tools/test_train_together.py compares the training steps with those of
+`models.SemiSupervisedGAN`.
 
 RUNS/errors.json has the test errors after the last epoch, of each run, their mean and spread and
 the ensemble's, for each number of labels; RUNS/epochs.csv has the losses and errors of every run
@@ -18,7 +20,6 @@ and epoch. Both are written after every test.
 import argparse
 import csv
 import dataclasses
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -31,9 +32,10 @@ import jax
 import keras
 import numpy as np
 from jax import numpy as jnp
-from jax_step import Players, Step
+from jax_step import PLAYERS, Players, Step
 
 from improved_gan_tf import data as data_sets
+from improved_gan_tf.cli.train import set_values
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import building, recipes
 from improved_gan_tf.experiments.recipe import override
@@ -42,6 +44,7 @@ from improved_gan_tf.files import temporary, write_json
 # The values in which the runs of one program may differ: numbers that it takes as arguments.
 VARYING = (
     *("unlabeled_weight", "conditional_entropy", "transformed"),
+    *("consistency", "consistency_distance"),
     *(f"transformed_{name}" for name in ("shift", "zoom", "shear", "threshold")),
 )
 _SEEDS = ("seed", "seed_data", "labels_per_class")
@@ -51,6 +54,8 @@ _MODULES = {"jax": jax, "keras": keras, "numpy": np}
 
 class Program:
     """The runs' compiled functions, which map over their first axis.
+
+    Convolutional networks are mapped over one after another, others all at once.
 
     Args:
         step: The step of one run.
@@ -63,8 +68,9 @@ class Program:
         tested = jnp.asarray(data.test_images)
         size = next(n for n in range(500, 0, -1) if len(tested) % n == 0)
         self._tested = tested.reshape(-1, size, *tested.shape[1:])
-        self.epoch = jax.jit(jax.vmap(self._epoch), donate_argnums=0)
-        self.test = jax.jit(jax.vmap(self._test))
+        mapped = _in_turn if step.made.convolutional else jax.vmap
+        self.epoch = jax.jit(mapped(self._epoch), donate_argnums=0)
+        self.test = jax.jit(mapped(self._test))
 
     def _epoch(self, values, options, rows):
         def images(places):
@@ -96,6 +102,10 @@ class Program:
         return jnp.moveaxis(found, 0, 1).reshape(2, -1, found.shape[-1])
 
 
+def _in_turn(function):
+    return lambda *values: jax.lax.map(lambda each: function(*each), values)
+
+
 def check(all_recipes: Sequence[Any]) -> None:
     """Raises a `UserError` where recipes cannot be trained together, or here."""
     first = dataclasses.asdict(all_recipes[0])
@@ -104,20 +114,20 @@ def check(all_recipes: Sequence[Any]) -> None:
         for name in values:
             if name not in (*VARYING, *_PER_RUN) and values[name] != first[name]:
                 raise UserError(f"runs that are trained together have the same {name}")
-        for name in ("conditional_entropy", "transformed"):
+        for name in ("conditional_entropy", "transformed", "consistency"):
             if bool(values[name]) != bool(first[name]):
                 raise UserError(f"{name} must be 0 in all runs or in none")
-        others = ("consistency", "virtual_adversarial", "pull_away", "encoder_weight")
-        others += ("historical_averaging", "initialize_generator")
-        given = [name for name in others if values[name]]
-        expected = {
-            "kind": "semi_supervised",
-            "objective": "feature_matching",
-            "generator_steps": 1,
-            "learning_rate_schedule": "linear",
-            "mixed_precision": "none",
+        others = "virtual_adversarial", "pull_away", "encoder_weight", "historical_averaging"
+        given = [name for name in others if values.get(name)]
+        supported = {
+            "kind": ("semi_supervised",),
+            "objective": ("feature_matching", "minibatch_discrimination"),
+            "learning_rate_schedule": ("linear",),
+            "mixed_precision": ("none", "bfloat16"),
         }
-        given += [name for name, only in expected.items() if values.get(name, recipe.kind) != only]
+        given += [
+            name for name, known in supported.items() if getattr(recipe, name, None) not in known
+        ]
         given += ["losses()"] if recipe.code and "losses" in recipe.code.functions else []
         if given:
             raise UserError(
@@ -129,9 +139,10 @@ def check(all_recipes: Sequence[Any]) -> None:
 def rates(recipe: Any, steps_per_epoch: int) -> list[list[float]]:
     """Returns the learning rates of the generator and of the discriminator in each epoch."""
     found = []
-    for optimizer in building.experiment(recipe).optimizers(steps_per_epoch):
+    optimizers = building.experiment(recipe).optimizers(steps_per_epoch)
+    for optimizer, updates in zip(optimizers, (recipe.generator_steps, 1), strict=True):
         rate = optimizer._learning_rate  # a schedule, or a variable
-        steps = [epoch * steps_per_epoch for epoch in range(recipe.epochs)]
+        steps = [epoch * updates * steps_per_epoch for epoch in range(recipe.epochs)]
         schedule = rate if callable(rate) else lambda step, rate=rate: rate
         found.append([float(schedule(step)) for step in steps])
     return found
@@ -181,12 +192,9 @@ class Together:
         self.probabilities = np.zeros(0)
 
     def _set_rates(self) -> None:
-        for i, (name, optimizer) in enumerate(
-            zip(("generator", "discriminator"), self.made.optimizers, strict=True)
-        ):
-            found = [v is optimizer._learning_rate for v in optimizer.variables].index(True)
-            now = jnp.asarray(self.rates[:, i, self.epochs])
-            self.values[f"{name}_optimizer"][found] = now
+        for i, name in enumerate(PLAYERS):
+            rate = jnp.asarray(self.rates[:, i, self.epochs])
+            self.values[f"{name}_optimizer"][self.made.place(name, "_learning_rate")] = rate
 
     def _next_rows(self) -> tuple[np.ndarray, ...]:
         rows = [data.next_epoch() for data in self.data]
@@ -278,7 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], metavar="N", help="default: 1")
     per_class = "labels per class; several for several tables' rows (default: the recipe's)"
     parser.add_argument("--labels-per-class", type=int, nargs="+", metavar="N", help=per_class)
-    value = "another value of the recipe, in JSON"
+    value = "any value of the recipe, as of improved-gan train"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=value)
     every = "epochs from one test to the next (default: 1)"
     parser.add_argument("--test-every", type=int, default=1, metavar="N", help=every)
@@ -292,10 +300,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Trains what the command line asks for, and writes the file."""
-    chosen = recipes.get(options.recipe)
-    for text in options.set:
-        name, _, value = text.partition("=")
-        chosen = override(chosen, **nested(name, value))
+    chosen = override(recipes.get(options.recipe), **set_values(options.set))
     counts = options.labels_per_class or [chosen.labels_per_class]
     out = Path(options.out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -305,12 +310,11 @@ def run(options: argparse.Namespace) -> None:
         for count in counts
         for seed in options.seeds
     ]
-    check(all_recipes)
-    out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     source = data_sets.open(options.data or chosen.data)
     data = [building.experiment(each).load_data(data=source) for each in all_recipes]
     trained = Together(all_recipes, data)
+    out.mkdir(parents=True, exist_ok=True)
     print(f"{len(data)} runs; made in {time.monotonic() - began:.0f} s", flush=True)
     for epoch in range(1, chosen.epochs + 1):
         tested = epoch % options.test_every == 0 or epoch == chosen.epochs
@@ -326,16 +330,6 @@ def run(options: argparse.Namespace) -> None:
         spread = "" if errors["std"] is None else f" +- {100 * errors['std']:.2f}"
         together = f", ensemble {100 * errors['ensemble']:.2f} %" if row["runs"] > 1 else ""
         print(f"{row['labels']} labels: {100 * errors['mean']:.2f}{spread} %{together}")
-
-
-def nested(name: str, text: str) -> dict[str, Any]:
-    """Returns {"a": {"b": value}} for "a.b" and a value in JSON."""
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"--set {name}={text}: expected a value in JSON") from error
-    first, _, rest = name.partition(".")
-    return {first: {rest: value} if rest else value}
 
 
 if __name__ == "__main__":

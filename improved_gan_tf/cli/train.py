@@ -5,7 +5,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,13 @@ def given_values(options: argparse.Namespace) -> dict[str, Any]:
     values = {name: value for name, value in vars(options).items() if name in known}
     if options.width is not None:
         values["generator"] = values["discriminator"] = {"width": options.width}
-    for item in options.set:
+    return set_values(options.set, values)
+
+
+def set_values(items: Iterable[str], values: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Returns values with those of --set, texts KEY=VALUE or KEY.KEY=VALUE, added to them."""
+    values = dict(values or {})
+    for item in items:
         key, equals, text = item.partition("=")
         if not equals:
             raise UserError(f"--set takes KEY=VALUE, not {item!r}")

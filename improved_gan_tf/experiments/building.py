@@ -111,16 +111,25 @@ def assemble(
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
-    policy = keras.config.dtype_policy()
-    if chosen.recipe.mixed_precision != "none":
-        keras.config.set_dtype_policy(f"mixed_{chosen.recipe.mixed_precision}")
-    try:
-        pair = chosen.networks(image_shape, num_classes)
-    finally:
-        keras.config.set_dtype_policy(policy)
+    pair = networks(chosen, image_shape, num_classes)
     try:
         gan = chosen.model(*pair, seed)
     except ValueError as error:  # the networks do not fit together
         raise UserError(f"{chosen.recipe.name}: {' '.join(str(error).split())}") from error
     chosen.compile(gan, steps_per_epoch)
     return gan
+
+
+def networks(
+    chosen: Experiment, image_shape: tuple[int, ...] | None, num_classes: int | None
+) -> tuple[Any, Any]:
+    """The generator and the discriminator of an experiment, of the recipe's precision."""
+    import keras
+
+    policy = keras.config.dtype_policy()
+    if chosen.recipe.mixed_precision != "none":
+        keras.config.set_dtype_policy(f"mixed_{chosen.recipe.mixed_precision}")
+    try:
+        return chosen.networks(image_shape, num_classes)
+    finally:
+        keras.config.set_dtype_policy(policy)

@@ -16,7 +16,8 @@ import train_together as tool
 
 def main(before: str, after: str, steps: str) -> None:
     given = dict(np.load(before))
-    recipe = tool.override(tool.recipes.get("digits"), **json.loads(str(given.pop("values"))))
+    name, values = str(given.pop("name")), json.loads(str(given.pop("values")))
+    recipe = tool.override(tool.recipes.get(name), **values)
     pair = [tool.override(recipe, seed=seed) for seed in (recipe.seed + 1, recipe.seed)]
     data = [tool.building.experiment(each).load_data() for each in pair]
     trained = tool.Together(pair, data)
@@ -35,6 +36,10 @@ def main(before: str, after: str, steps: str) -> None:
         for player in ("generator", "discriminator", "averages")
         for i, value in enumerate(values[player])
     }
+    made, states = trained.made, iter(values["states"])
+    for player in ("generator", "discriminator"):
+        for i, _ in enumerate(getattr(made, player).non_trainable_variables):
+            found[f"{player}_states_{i}"] = next(states)[1]
     found |= {key: value[1] for key, value in report.items()}
     np.savez(after, probabilities=trained.program.test(values)[1], **found)
 

@@ -52,3 +52,18 @@ def test_built_in_init_replaces_a_method_of_keras():
     """The name must be one that `fit` calls; otherwise the mixin would do nothing."""
     (name,) = (n for n in vars(keras_compat.BuiltInInit) if n.startswith("_maybe"))
     assert callable(getattr(keras.Model, name))
+
+
+def test_without_updates():
+    """Values of an outer scope are seen, and what is assigned inside is not kept anywhere."""
+    variable = keras.Variable(1.0)
+    with keras_compat.without_updates():
+        variable.assign(2.0)
+        assert float(variable) == 2.0
+    assert float(variable) == 1.0
+    with keras.StatelessScope(state_mapping=[(variable, keras.ops.convert_to_tensor(3.0))]):
+        with keras_compat.without_updates():
+            assert float(variable) == 3.0
+            variable.assign(4.0)
+        assert float(variable) == 3.0
+    assert float(variable) == 1.0

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import statistics
 
 import pytest
 
@@ -52,6 +53,24 @@ def test_recorded_runs_are_readable(folder):
 
 def test_there_are_files_and_runs():
     assert len(JSON) > 20 and len(RUNS) == 28
+
+
+def test_changes_of_cifar10():
+    """The table of the page is of the recorded files, and so is what it says in words."""
+    page = (RESULTS / "README.md").read_text().partition("## cifar10-changes-narrow")[2]
+    found = {}
+    for path in RESULTS.glob("cifar10-changes-narrow/*/errors.json"):
+        content = json.loads(path.read_text())
+        errors = [100 * error for error in content["rows"][0]["test_error"]["by_seed"].values()]
+        found[path.parent.name] = errors
+        assert f"{statistics.mean(errors):.2f} +- {statistics.stdev(errors):.2f}" in page
+    paper = found.pop("the-paper-s")
+    assert len(found) == 6
+    for errors in found.values():
+        ahead = [a - b for a, b in zip(paper, errors, strict=True)]
+        one_by_one = ", ".join(f"{each:.2f}" for each in ahead)
+        assert f"| {statistics.mean(ahead):.2f} ({one_by_one}) |" in page
+        assert statistics.mean(ahead) < 1.5
 
 
 def test_the_originals_log_is_that_of_the_recording():

@@ -18,8 +18,6 @@ from improved_gan_tf.layers import couples_examples, walk
 from improved_gan_tf.networks import players
 from improved_gan_tf.optimizers import InnerEpsilonAdam, debiased, update_average
 
-PLAYERS = ("generator", "discriminator")
-
 
 class Players:
     """Two networks, their optimizers and the averages: the variables of one run, in a fixed order.
@@ -59,16 +57,6 @@ class Players:
         shape = players.inputs(self.generator)[0].shape[1:]
         return random.uniform((n, *shape), self.seeds, self.generator.input_dtype)
 
-    def place(self, player: str, name: str) -> int:
-        """Returns the place among the variables of a player's optimizer of one of its attributes.
-
-        Args:
-            player: "generator" or "discriminator".
-            name: "iterations" or "_learning_rate".
-        """
-        optimizer = self.optimizers[PLAYERS.index(player)]
-        return [v is getattr(optimizer, name) for v in optimizer.variables].index(True)
-
     @property
     def groups(self) -> dict[str, list[Any]]:
         """The variables by what they are of."""
@@ -86,6 +74,11 @@ class Players:
     def values(self) -> dict[str, list[Any]]:
         """The values of the variables, by the same names."""
         return {key: [jnp.asarray(v.value) for v in found] for key, found in self.groups.items()}
+
+
+def place(optimizer: keras.optimizers.Optimizer, variable: keras.Variable) -> int:
+    """Returns the place of a variable of an optimizer's own among all of them."""
+    return [v is variable for v in optimizer.variables].index(True)
 
 
 class Step:
@@ -218,7 +211,8 @@ class Step:
 
     def _averaged(self, values):
         made, (*before, steps) = self.made, values["averages"]
-        updates = values["discriminator_optimizer"][made.place("discriminator", "iterations")]
+        optimizer = made.optimizers[1]
+        updates = values["discriminator_optimizer"][place(optimizer, optimizer.iterations)]
         begun = updates >= self.recipe.average_start
         rate = self.recipe.average_rate
         with self._scope(values, ("averages", "discriminator")) as scope:

@@ -32,7 +32,7 @@ import jax
 import keras
 import numpy as np
 from jax import numpy as jnp
-from jax_step import PLAYERS, Players, Step
+from jax_step import Players, Step, place
 
 from improved_gan_tf import data as data_sets
 from improved_gan_tf.cli.train import set_values
@@ -192,9 +192,10 @@ class Together:
         self.probabilities = np.zeros(0)
 
     def _set_rates(self) -> None:
-        for i, name in enumerate(PLAYERS):
+        names = "generator_optimizer", "discriminator_optimizer"
+        for i, (name, optimizer) in enumerate(zip(names, self.made.optimizers, strict=True)):
             rate = jnp.asarray(self.rates[:, i, self.epochs])
-            self.values[f"{name}_optimizer"][self.made.place(name, "_learning_rate")] = rate
+            self.values[name][place(optimizer, optimizer._learning_rate)] = rate
 
     def _next_rows(self) -> tuple[np.ndarray, ...]:
         rows = [data.next_epoch() for data in self.data]

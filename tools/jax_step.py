@@ -38,8 +38,8 @@ class Players:
         self.generator, self.discriminator = building.networks(chosen, *shapes)
         self.features = players.features(self.discriminator, "features")
         self.couples_examples = couples_examples(self.discriminator)
-        kinds = {type(layer) for layer in walk(self.discriminator)}
-        self.convolutional = keras.layers.Conv2D in kinds
+        layers = walk(self.discriminator)
+        self.convolutional = any(isinstance(layer, keras.layers.Conv2D) for layer in layers)
         self.seeds = keras.random.SeedGenerator(recipe.seed)
         chosen.initialize(self, data)
         # The rates are variables that are set before every epoch.

@@ -103,6 +103,7 @@ class Program:
 
 
 def _in_turn(function):
+    """The function of all runs that `jax.vmap` would give, computed one run after another."""
     return lambda *values: jax.lax.map(lambda each: function(*each), values)
 
 

@@ -112,7 +112,8 @@ MNIST_MBD = dataclasses.replace(
     name="mnist-minibatch-discrimination",
     summary="MNIST with minibatch discrimination: samples of better quality (figure 3)",
     expected="12 epochs in 2,021 s, shared with other programs; test error 6.99 % then (current "
-    "parameters): it is for its samples",
+    "parameters): it is for its samples; those of convolutional networks are better (see "
+    "reference/results)",
     discriminator={**MNIST.discriminator, "minibatch_kernels": 100, "minibatch_dims": 5},
     objective="minibatch_discrimination",
     generator_steps=3,

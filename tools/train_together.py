@@ -119,16 +119,13 @@ def check(all_recipes: Sequence[Any]) -> None:
             if bool(values[name]) != bool(first[name]):
                 raise UserError(f"{name} must be 0 in all runs or in none")
         others = "virtual_adversarial", "pull_away", "encoder_weight", "historical_averaging"
-        given = [name for name in others if values.get(name)]
+        given = [name for name in others if values[name]]
         supported = {
-            "kind": ("semi_supervised",),
             "objective": ("feature_matching", "minibatch_discrimination"),
             "learning_rate_schedule": ("linear",),
             "mixed_precision": ("none", "bfloat16"),
         }
-        given += [
-            name for name, known in supported.items() if getattr(recipe, name, None) not in known
-        ]
+        given += [name for name, known in supported.items() if values[name] not in known]
         given += ["losses()"] if recipe.code and "losses" in recipe.code.functions else []
         if given:
             raise UserError(
@@ -154,9 +151,10 @@ def stacked(each: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
 
 
-def _initial(recipe: Any) -> tuple[int, int]:
+def _initial(recipe: Any) -> tuple[int, ...]:
     """What the initial parameters of a run depend on, among runs that are trained together."""
-    return recipe.seed, recipe.seed_data
+    labels = [recipe.labels_per_class] if recipe.initialization == "labeled" else []
+    return recipe.seed, recipe.seed_data, *labels
 
 
 class Together:
@@ -176,7 +174,7 @@ class Together:
     def __init__(self, all_recipes: Sequence[Any], all_data: Sequence[Any]):
         check(all_recipes)
         self.recipes, self.data = list(all_recipes), list(all_data)
-        made: dict[tuple[int, int], Players] = {}
+        made: dict[tuple[int, ...], Players] = {}
         for recipe, data in zip(self.recipes, self.data, strict=True):
             if _initial(recipe) not in made:
                 made[_initial(recipe)] = Players(recipe, data)
@@ -303,6 +301,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(options: argparse.Namespace) -> None:
     """Trains what the command line asks for, and writes the file."""
     chosen = override(recipes.get(options.recipe), **set_values(options.set))
+    if chosen.kind != "semi_supervised":
+        raise UserError(f"{chosen.name}: expected a semi-supervised recipe, such as mnist-fast")
     counts = options.labels_per_class or [chosen.labels_per_class]
     out = Path(options.out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

@@ -12,6 +12,7 @@ import pytest
 from improved_gan_tf import experiments
 from improved_gan_tf.experiments import recipes
 from improved_gan_tf.experiments.recipe import override
+from improved_gan_tf.models.gan import PLAYERS
 from tests.helpers.paths import ROOT, TOOLS
 
 pytest.importorskip("jax")
@@ -46,9 +47,6 @@ CONVOLUTIONAL = {
     "discriminator": {"width": 0.05, "input_dropout": 0.0, "input_noise": 0.1, "dropout": 0.0},
 }
 ENVIRONMENT = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)}
-
-
-PLAYERS = ("generator", "discriminator")
 
 
 def pictures(path):
@@ -113,8 +111,6 @@ def test_steps_of_the_model(name, values, tmp_path):
             np.testing.assert_allclose(found[key], v, rtol=1e-5, atol=1e-5, err_msg=key)
     for i, average in enumerate([*gan.averages, gan.average_steps]):
         np.testing.assert_allclose(found[f"averages_{i}"], average, atol=1e-5)
-    if gan.couples_examples:
-        return
     images = data.scaling.scale(data.test_images)
     for logits, probabilities in zip(
         (gan(images), gan.discriminator(images)), found["probabilities"], strict=True
@@ -151,3 +147,5 @@ def test_rows_of_a_table(tmp_path):
     other = run(tool, "digits", "--set", "historical_averaging=1", "--out", tmp_path / "other")
     assert other.returncode == 2 and "improved-gan train" in other.stderr
     assert not (tmp_path / "other").exists()
+    kind = run(tool, "imagenet", "--out", tmp_path / "other")
+    assert kind.returncode == 2 and "expected a semi-supervised recipe" in kind.stderr

@@ -48,6 +48,11 @@ def generator(
         ValueError: 2^len(channels) does not divide the height or the width of the images.
 
     Source: train_cifar_feature_matching.py, train_svhn_feature_matching.py, gen_layers.
+
+    Example:
+    >>> generator = networks.convolutional.generator((64, 64, 3), channels=(256, 128, 64, 32))
+    >>> tuple(generator(np.zeros((4, 100), "float32")).shape)
+    (4, 64, 64, 3)
     """
     channels = [scaled(n, width) for n in channels]
     factor = 2 ** len(channels)
@@ -111,6 +116,11 @@ def discriminator(
 
     Source: disc_layers of train_cifar_feature_matching.py,
     train_cifar_minibatch_discrimination.py and of both train_svhn_*.py.
+
+    Example:
+    >>> discriminator = networks.convolutional.discriminator((64, 64, 3), 5, width=0.25)
+    >>> tuple(discriminator(np.zeros((4, 64, 64, 3), "float32")).shape)
+    (4, 5)
     """
     channels = [scaled(n, width) for n in channels]
     if pooling not in _POOLINGS:
@@ -166,6 +176,11 @@ def encoder(
         width: Factor of the numbers of channels; a finite number above 0.
 
     Source: Dai et al. (2017), Good Semi-supervised Learning that Requires a Bad GAN, appendix.
+
+    Example:
+    >>> encoder = networks.convolutional.encoder((32, 32, 3), latent_dim=20, width=0.25)
+    >>> tuple(encoder(np.zeros((4, 32, 32, 3), "float32")).shape)
+    (4, 40)
     """
     images = keras.Input(image_shape, name="images")
     x = images

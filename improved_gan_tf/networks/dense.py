@@ -41,6 +41,11 @@ def generator(
         ValueError: A number of units or latent variables is not above 0.
 
     Source: train_mnist_feature_matching.py, gen_layers.
+
+    Example:
+    >>> generator = networks.dense.generator((8, 8, 1), latent_dim=50, units=(64,))
+    >>> tuple(generator(np.zeros((4, 50), "float32")).shape)
+    (4, 8, 8, 1)
     """
     check_at_least(1, latent_dim=latent_dim)
     z = keras.Input((latent_dim,), name="z")
@@ -87,6 +92,13 @@ def discriminator(
         matmul_precision: See `layers.Dense`.
 
     Source: train_mnist_feature_matching.py, layers.
+
+    Example:
+    >>> discriminator = networks.dense.discriminator((8, 8, 1), num_classes=3, units=(64, 32))
+    >>> tuple(discriminator(np.zeros((4, 8, 8, 1), "float32")).shape)
+    (4, 3)
+    >>> discriminator.get_layer("features").output.shape
+    (None, 32)
     """
 
     def dense(n, activation=None, train_scale=train_scale, name=None):
@@ -128,6 +140,11 @@ def encoder(
         units: Units of each hidden layer.
         width: Factor of the numbers of units; a finite number above 0.
         matmul_precision: See `layers.Dense`.
+
+    Example:
+    >>> encoder = networks.dense.encoder((8, 8, 1), latent_dim=50, units=(64,))
+    >>> tuple(encoder(np.zeros((4, 8, 8, 1), "float32")).shape)
+    (4, 100)
     """
     images = keras.Input(image_shape, name="images")
     x = layers.Flatten()(images)

@@ -70,6 +70,14 @@ def generator(
         ValueError: Images of another size, or an unknown normalization.
 
     Source: imagenet/generator.py, Generator; imagenet/ops.py, linear and deconv2d.
+
+    Example:
+    >>> generator = networks.imagenet.generator((16, 16, 3), latent_dim=32, channels=8)
+    >>> [latent.name for latent in generator.inputs]
+    ['z', 'h0z', 'h1z', 'h2z']
+    >>> latents = [np.zeros((4, *latent.shape[1:]), "float32") for latent in generator.inputs]
+    >>> tuple(generator(latents).shape)
+    (4, 16, 16, 3)
     """
     virtual = _is_own(normalization, "virtual")
     levels = _halvings(image_shape) + 1
@@ -144,6 +152,12 @@ def discriminator(
         ValueError: Images of another size, or an unknown normalization.
 
     Source: imagenet/discriminator.py, discriminator; imagenet/ops.py, conv2d and linear.
+
+    Example:
+    >>> discriminator = networks.imagenet.discriminator((16, 16, 3), 5, channels=8)
+    >>> joint = np.zeros((8, 16, 16, 3), "float32")  # four real images, then four generated ones
+    >>> tuple(discriminator(joint).shape)
+    (8, 6)
     """
     cross = _is_own(normalization, "cross")
     left = len(_STRIDES) - _STRIDES.count(1) - _halvings(image_shape)

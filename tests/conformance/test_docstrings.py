@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import improved_gan_tf
 from improved_gan_tf import layers, models, networks
 
 PARTS = (
-    "export", "images", "layers", "limits", "losses", "models", "optimizers", "products",
-    "quantities", "random", "regularizers", "transformations",
+    "export", "images", "layers", "limits", "losses", "models", "networks", "optimizers",
+    "products", "quantities", "random", "regularizers", "transformations",
 )  # fmt: skip
+NETWORKS = ("networks.convolutional", "networks.dense", "networks.imagenet")
 # What an example may use without importing it, apart from what its own module has.
 NAMES = {
     "keras": keras,
@@ -43,9 +43,9 @@ def test_examples(name, tmp_path, monkeypatch):
     assert results.failed == 0
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", [*PARTS, *NETWORKS])
 def test_every_public_function_and_class_has_an_example(part):
-    module = getattr(improved_gan_tf, part)
+    module = importlib.import_module(f"improved_gan_tf.{part}")
     if ">>> " in module.__doc__:  # one example for all of its functions
         return
     names = getattr(module, "__all__", None) or [

@@ -1,12 +1,14 @@
 """From a recipe to an experiment, to data and to a compiled model."""
 
 import os
+from contextlib import nullcontext
 from typing import Any
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import recipes
 from improved_gan_tf.experiments.experiment import Experiment
 from improved_gan_tf.experiments.imagenet import ImageNetExperiment
+from improved_gan_tf.experiments.precision import dtype_policy
 from improved_gan_tf.experiments.recipe import Recipe, override
 from improved_gan_tf.experiments.semi_supervised import SemiSupervisedExperiment
 from improved_gan_tf.experiments.without_recipe import ModelExperiment, recipe_of
@@ -124,12 +126,7 @@ def networks(
     chosen: Experiment, image_shape: tuple[int, ...] | None, num_classes: int | None
 ) -> tuple[Any, Any]:
     """The generator and the discriminator of an experiment, of the recipe's precision."""
-    import keras
-
-    policy = keras.config.dtype_policy()
-    if chosen.recipe.mixed_precision != "none":
-        keras.config.set_dtype_policy(f"mixed_{chosen.recipe.mixed_precision}")
-    try:
+    precision = chosen.recipe.mixed_precision
+    mixed = nullcontext() if precision == "none" else dtype_policy(f"mixed_{precision}")
+    with mixed:
         return chosen.networks(image_shape, num_classes)
-    finally:
-        keras.config.set_dtype_policy(policy)

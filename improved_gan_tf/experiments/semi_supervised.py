@@ -10,6 +10,7 @@ import numpy as np
 from improved_gan_tf import data as data_sets
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments.experiment import Experiment
+from improved_gan_tf.experiments.precision import dtype_policy
 from improved_gan_tf.experiments.recipe import Recipe
 from improved_gan_tf.quantities import BASELINE
 
@@ -70,18 +71,12 @@ class SemiSupervisedExperiment(Experiment):
 
     def _encoder(self, generator: Any) -> Any:
         """The network that finds the latent vectors of generated images, of the types of theirs."""
-        import keras
-
         from improved_gan_tf.networks import players
 
         shape, latents = players.output_shape(generator)[1:], players.inputs(generator)[0].shape[1:]
         sizes = {"image_shape": tuple(shape), "latent_dim": math.prod(latents)}
-        policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(generator.dtype_policy)
-        try:
+        with dtype_policy(generator.dtype_policy):
             return self.called(*self.network_function("encoder"), {**self.recipe.encoder, **sizes})
-        finally:
-            keras.config.set_dtype_policy(policy)
 
     def optimizers(self, steps_per_epoch: int | None) -> tuple[Any, Any]:
         from improved_gan_tf.optimizers import InnerEpsilonAdam

@@ -119,7 +119,8 @@ class ScoreCallback(keras.callbacks.Callback):
         batch_size: Integer, the images the classifier sees at a time. Defaults to 32.
 
     Raises:
-        UserError: There are fewer images than parts, or the reference is another classifier's.
+        UserError: There are fewer images than parts, the reference is another classifier's, or the
+            classifier cannot be loaded.
 
     Example:
 
@@ -152,6 +153,7 @@ class ScoreCallback(keras.callbacks.Callback):
         classifier = as_classifier(classifier)
         metrics = named(metrics, self.images, real, classifier)
         Asked(metrics, splits, **options).check(self.images, real, classifier)
+        classifier.load()  # what it lacks would otherwise end the training at the first score
         if reference is not None:
             kept = ALL_FEATURES if set(metrics) - {"inception_score", "fid"} else False
             same = {"classifier": classifier, "batch_size": batch_size, "keep_features": kept}

@@ -46,6 +46,9 @@ class Classifier:
     num_spatial: int | None = None
     model: Any = None
 
+    def load(self) -> None:
+        """Reads what it has not read yet, such as weights, so that their absence is known now."""
+
     def prepare(self, image: np.ndarray) -> np.ndarray:
         """One image (H, W, 1 or 3) in the classifier's channels. Called by several threads."""
         return with_channels(image, self.channels)
@@ -75,7 +78,7 @@ class Inception(Classifier):
     Features are `pool_3`, 2,048 numbers; logits are the original program's, 1,008 without bias;
     spatial features, 2,023, are guided diffusion's (`spatial.py`). Images of any size are resized
     as TensorFlow 1 did, or as clean-fid does. The weights are found and read when they are first
-    needed.
+    needed, or by `load`.
 
     Args:
         weights: `inception.Weights`, or the path of a file of them. None (default) finds the
@@ -125,6 +128,9 @@ class Inception(Classifier):
             autograph=False,
         )
         return weights.digest, model, function
+
+    def load(self) -> None:
+        _ = self._loaded
 
     @property
     def digest(self) -> str:

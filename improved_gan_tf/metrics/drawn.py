@@ -8,6 +8,7 @@ import numpy as np
 
 from improved_gan_tf.data import Images, as_pixels
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.metrics.arguments import check_whole
 
 AT_ONCE = 100  # images of one draw: fixed, so that a seed means the same images
 
@@ -73,8 +74,7 @@ class FirstImages(Images):
     """
 
     def __init__(self, source: Images, count: int):
-        if count < 1:
-            raise UserError(f"at least 1 image must be used, not {count}")
+        check_whole("the number of images to use", count)
         name = f"{source.name}[:{count}]" if count < source.count else source.name
         super().__init__(name, min(count, source.count))
         self.source, self.class_names = source, source.class_names

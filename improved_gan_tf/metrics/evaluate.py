@@ -12,7 +12,9 @@ import numpy as np
 
 from improved_gan_tf.data import as_images
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.images import to_uint8
 from improved_gan_tf.metrics import kernel, mind
+from improved_gan_tf.metrics.arguments import check_whole
 from improved_gan_tf.metrics.classes import Classes, classes_of
 from improved_gan_tf.metrics.classifiers import Classifier
 from improved_gan_tf.metrics.density_coverage import NEIGHBOURS as DENSITY_NEIGHBOURS
@@ -119,10 +121,11 @@ def evaluate(
     >>> list(result.figures)
     ['fid', 'kid']
     """
-    if batch_size < 1:
-        raise UserError(f"the batch size must be at least 1, not {batch_size}")
-    if workers is not None and workers < 1:
-        raise UserError(f"at least 1 worker is needed, not {workers}")
+    check_whole("the batch size", batch_size)
+    if workers is not None:
+        check_whole("the number of workers", workers)
+    if image_range is not None:
+        to_uint8([], *image_range)  # refuses what is no range, also beside images of bytes
     source = open_source(images, image_range, count)
     other = None if reference is None else open_source(reference, image_range)
     classifier = as_classifier(classifier)
@@ -294,12 +297,18 @@ def statistics_of(images: Any, **options: Any) -> Statistics:
 
 def open_source(what: Any, image_range: Any = None, count: int | None = None) -> Any:
     """`Statistics`, or `data.Images`, of what `evaluate` takes."""
+    path = what if isinstance(what, str | os.PathLike) else None
+    if path is not None and is_statistics_file(path):
+        what = Statistics.load(path)
     if isinstance(what, Statistics):
+        if count is not None:
+            raise UserError(
+                f"the count chooses among images, but {path or what.name} holds their statistics; "
+                "leave it out (count, --count)"
+            )
         return what
-    if isinstance(what, str | os.PathLike):
-        if is_statistics_file(what):
-            return Statistics.load(what)
-        folder = Path(what).expanduser()
+    if path is not None:
+        folder = Path(path).expanduser()
         if any((folder / name).is_file() for name in ("config.json", "saved_model.pb")):
             raise UserError(
                 f"{what} is a run or an exported generator rather than images; open it with "

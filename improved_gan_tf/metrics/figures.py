@@ -94,7 +94,7 @@ class Asked:
                 f"{', '.join(name for name in METRICS if name not in SCORES)}"
             )
         if "inception_score" in names:
-            check_splits(images.count, self.splits)
+            check_splits(images.count, self.splits, self.shuffle_seed)
         for side in () if reference is None else (images, reference):
             if names & {"fid", "sfid", "mifid"} and side.count is not None and side.count < 2:
                 raise UserError(
@@ -105,7 +105,7 @@ class Asked:
         if "kid" in names:
             kernel.check_kernel(self.kid_kernel, self.kid_sigma)
         if "mind" in names:
-            mind.check_projections(self.mind_projections)
+            mind.check_directions(self.mind_projections, self.mind_seed)
         if "intra_fid" in names and classes[0] is not None and classes[1] is not None:
             both = zip(classes[0].names, classes[1].names, strict=False)
             for label, (ours, theirs) in enumerate(both):
@@ -128,7 +128,7 @@ class Asked:
                     stacklevel=4,
                 )
         if "kid" in self.names:
-            kernel.check_subsets(count, self.kid_subsets, self.kid_subset_size)
+            kernel.check_subsets(count, self.kid_subsets, self.kid_subset_size, self.kid_seed)
         for metric in self.counted:
             check_neighbours(count, metric.neighbours)
 

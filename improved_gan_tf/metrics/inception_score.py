@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.metrics.arguments import check_seed
 
 PUBLISHED_SIZE = 50_000  # images behind the published figures
 _BLOCK = 512  # images at a time
@@ -173,8 +174,10 @@ def best_fraction(scores: Any, fraction: float = 0.01) -> np.ndarray:
     return np.argsort(-scores, kind="stable")[:count]
 
 
-def check_splits(count: int, splits: int) -> None:
-    """Raises `UserError` unless `count` images can be divided into `splits` parts."""
+def check_splits(count: int, splits: int, shuffle_seed: int | None = None) -> None:
+    """Raises `UserError` unless `count` images can be shuffled and divided into `splits` parts."""
+    if shuffle_seed is not None:
+        check_seed("the shuffle seed", shuffle_seed)
     if int(splits) != splits or splits < 1:
         raise UserError(f"splits must be an integer of at least 1, not {splits!r}")
     if count < splits:
@@ -206,7 +209,7 @@ def warn_if_few(count: int) -> None:
 def _score(rows: Any, splits: int, seed: int | None, transform: Callable) -> tuple[float, float]:
     rows = _checked(rows)
     n = rows.shape[0]
-    check_splits(n, splits)
+    check_splits(n, splits, seed)
     splits = int(splits)
     bounds = np.array([i * n // splits for i in range(1, splits + 1)])
     place = np.arange(n)

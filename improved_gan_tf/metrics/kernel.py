@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.metrics.arguments import check_seed, check_whole
 from improved_gan_tf.metrics.pairs import comparable
 
 SEED = 2020  # torch-fidelity's default
@@ -46,8 +47,8 @@ def kernel_distance(
         `(mean, std)` over the subsets, two floats. A mean can be slightly negative.
 
     Raises:
-        UserError: There are fewer images than a subset takes, features of different sizes, or
-            values that are not finite.
+        UserError: There are fewer images than a subset takes, features of different sizes, values
+            that are not finite, or subsets or a seed that are no such integers.
 
     Example:
 
@@ -58,7 +59,7 @@ def kernel_distance(
     """
     features_1, features_2 = comparable(features_1, features_2)
     check_kernel(kernel, sigma)
-    check_subsets(min(len(features_1), len(features_2)), subsets, subset_size)
+    check_subsets(min(len(features_1), len(features_2)), subsets, subset_size, seed)
     rng = np.random.RandomState(seed)
     found = np.empty(subsets)
     for i in range(subsets):
@@ -68,12 +69,11 @@ def kernel_distance(
     return float(found.mean()), float(found.std())
 
 
-def check_subsets(count: int, subsets: int, subset_size: int) -> None:
+def check_subsets(count: int, subsets: int, subset_size: int, seed: int) -> None:
     """Raises `UserError` unless such subsets can be drawn from `count` images."""
-    if subsets < 1 or subset_size < 2:
-        raise UserError(
-            f"KID takes 1 subset or more of 2 images or more, not {subsets} of {subset_size}"
-        )
+    check_whole("KID's number of subsets", subsets)
+    check_whole("the size of KID's subsets", subset_size, 2)
+    check_seed("KID's seed", seed)
     if count < subset_size:
         raise UserError(
             f"KID subsets of {subset_size} images cannot be drawn from {count}; give more images "

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from improved_gan_tf.errors import UserError
 from improved_gan_tf.metrics import torch_draws
+from improved_gan_tf.metrics.arguments import check_seed, check_whole
 from improved_gan_tf.metrics.pairs import BLOCK, comparable
 
 PROJECTIONS = 1000  # torch-fidelity's default
@@ -46,7 +46,7 @@ def monge_distance(
     True
     """
     features_1, features_2 = comparable(features_1, features_2)
-    check_projections(projections)
+    check_directions(projections, seed)
     rng = torch_draws.generator(seed)
     n = min(len(features_1), len(features_2))
     features_1, features_2 = (
@@ -64,7 +64,7 @@ def monge_distance(
     return float(3.0 * x.shape[1] * total / (n * projections))
 
 
-def check_projections(projections: int) -> None:
-    """Raises `UserError` unless there is a direction."""
-    if projections < 1:
-        raise UserError(f"MIND takes 1 random direction or more, not {projections}")
+def check_directions(projections: int, seed: int) -> None:
+    """Raises `UserError` unless there is a direction, and a seed to draw it."""
+    check_whole("MIND's number of random directions", projections)
+    check_seed("MIND's seed", seed)

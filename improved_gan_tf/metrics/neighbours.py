@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.metrics.arguments import check_whole
 from improved_gan_tf.metrics.pairs import BLOCK, comparable
 
 # Of the squared lengths: below the first, float32's rounding of 2,048 products (4e-6) is more than
@@ -151,8 +152,7 @@ def _compute_again(squared: np.ndarray, close: np.ndarray, a: np.ndarray, b: np.
 
 def check_neighbours(images: int, neighbours: int) -> None:
     """Raises `UserError` unless each of the images has so many others."""
-    if neighbours < 1:
-        raise UserError(f"the number of neighbours must be at least 1, not {neighbours}")
+    check_whole("the number of neighbours", neighbours)
     if images < neighbours + 1:
         raise UserError(
             f"{images} images have no {neighbours} neighbours each; give {neighbours + 1} or more"

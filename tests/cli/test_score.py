@@ -242,6 +242,8 @@ def test_all_metrics_and_stored_features(digits_classifier, tmp_path, capsys):
     assert (tmp_path / "images.csv").read_text().count("\n") == 501
     with pytest.raises(UserError, match="--best picks images, but .*test.npz holds their stat"):
         _command(*stored, "--best", 0.1, "--best-out", tmp_path / "best.png")
+    with pytest.raises(UserError, match="count chooses among images, but .*test.npz holds their"):
+        _command(*stored, "--count", 9)
     for arguments, message in (
         (("--metrics", "psnr"), "no metric 'psnr'; choose from inception_score"),
         (("--metrics", "fid", "--labels", "x"), "no figure uses them; name intra_fid"),

@@ -165,6 +165,7 @@ def test_refusals_come_before_the_work(pixels):
     other = metrics.OtherClassifier(small_model(), "other")
     reference = metrics.statistics_of(pixels, classifier=other, keep_features=True)
     no_features = metrics.statistics_of(pixels, classifier=classifier)
+    small = {"reference": pixels, "kid_subset_size": 9}
     classifier.seen = 0
     for options, message in (
         ({"metrics": ("is",)}, "no metric 'is'; choose from inception_score, fid, sfid, kid"),
@@ -181,21 +182,29 @@ def test_refusals_come_before_the_work(pixels):
             "statistics by other .* cannot be compared",
         ),
         ({"metrics": ("kid",), "reference": pixels}, "1000 images cannot be drawn from 97"),
-        ({"metrics": ("kid",), "reference": pixels, "kid_subsets": 0}, "KID takes 1 subset"),
+        ({"metrics": ("kid",), **small, "kid_subsets": 0}, "subsets must be .* from 1 up, not 0"),
+        ({"metrics": ("kid",), **small, "kid_subsets": 2.5}, "subsets must be .*, not 2.5"),
+        ({"metrics": ("kid",), **small, "kid_seed": -1}, "KID's seed must be .*, not -1"),
         (
             {"metrics": ("kid",), "reference": no_features, "kid_subset_size": 9},
             "hold no features, which all but FID need",
         ),
         ({"metrics": ("mifid",), "reference": no_features}, "hold no features"),
         ({"metrics": ("sfid",), "reference": no_features}, "hold no spatial features, which sFID"),
-        ({"metrics": "mind", "reference": pixels, "mind_projections": 0}, "1 random direction"),
+        ({"metrics": "mind", **small, "mind_projections": 0}, "random directions must be .* not 0"),
+        ({"metrics": "mind", **small, "mind_seed": 2**32}, "MIND's seed must be .* 4294967295, no"),
+        ({"metrics": "recall", **small, "precision_neighbours": 2.5}, "neighbours must .* not 2.5"),
+        ({"shuffle_seed": -1}, "the shuffle seed must be a whole number from 0 to 4294967295, not"),
+        ({"shuffle_seed": 1.5}, "the shuffle seed must be .*, not 1.5"),
         ({"metrics": "fid", "reference": pixels[:1]}, "1 image has no covariance; give 2 or more"),
-        ({"batch_size": 0}, "batch size"),
+        ({"batch_size": 2.5}, "the batch size must be a whole number from 1 up, not 2.5"),
         ({"workers": -1}, "worker"),
-        ({"count": 0}, "at least 1 image"),
+        ({"count": 0}, "images to use must be a whole number from 1 up, not 0"),
+        ({"image_range": (1, 0)}, "the range of images is low < high, not low=1, high=0"),
+        ({"images": reference, "count": 5}, "count chooses among images, but array holds their st"),
     ):
         with pytest.raises(UserError, match=message):
-            metrics.evaluate(pixels, classifier, **options)
+            metrics.evaluate(classifier=classifier, **{"images": pixels, **options})
     assert classifier.seen == 0
 
 

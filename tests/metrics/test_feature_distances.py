@@ -176,9 +176,12 @@ def test_bad_input():
         fails("features of shape .10, 16. and .10, 5. cannot be compared", x, x[:, :5])
         fails("not finite", x, broken)
         fails("not finite", x, x * 1e60)  # not in float32
-    refusal_of(metrics.monge_distance)("MIND takes 1 random direction or more, not 0", x, x, 0)
+    fails = refusal_of(metrics.monge_distance)
+    fails("number of random directions must be a whole number from 1 up, not 0", x, x, 0)
+    fails("MIND's seed must be a whole number from 0 to 4294967295, not -1", x, x, 9, -1)
     refusal_of(metrics.memorization_informed_distance)("all features are 0", x, 0 * x)
     refusal_of(metrics.frechet_distance_of_features)("1 images have no covariance", x[:1], x)
     fails = refusal_of(kernel_distance)
     fails("no kernel 'linear'; choose from polynomial, rbf", x, x, 1, 5, 0, "linear")
     fails("sigma, the width of the kernel, is above 0, not 0", x, x, 1, 5, 0, "rbf", 0)
+    fails("KID's seed must be a whole number from 0 to 4294967295, not None", x, x, 1, 5, None)

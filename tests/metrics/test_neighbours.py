@@ -128,7 +128,7 @@ def test_real_images_against_real_ones():
 def test_bad_input():
     x, fails = random_features(1, 10), refusal_of(metrics.precision_recall)
     fails("10 images have no 10 neighbours each; give 11 or more", x, x, 10)
-    fails("neighbours must be at least 1, not 0", x, x, 0)
+    fails("neighbours must be a whole number from 1 up, not 0", x, x, 0)
     fails("features of shape .10, 16. and .10, 5. cannot be compared", x, x[:, :5])
     fails("not finite", x, np.where(np.arange(16) == 3, np.nan, x))
 

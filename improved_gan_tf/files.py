@@ -86,14 +86,11 @@ def temporary_folder(path: str | os.PathLike) -> Iterator[Path]:
         path: The folder to write.
 
     Raises:
-        UserError: The place cannot be written, or a file is there.
+        UserError: The place cannot be written, or what is there not replaced.
     """
     path = Path(os.path.realpath(path))  # "runs/." has no name to put a neighbour beside
     with _reported(path):
-        if path.exists() and not path.is_dir():
-            raise UserError(f"{path} is a file; name another place for the folder")
-        if path.is_mount():
-            raise UserError(f"{path} is a mount point, not to be replaced; name a folder in it")
+        check_replaceable(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(path.parent, path.name)
         neighbour, *locks = _new(path, _FOLDER)
@@ -111,6 +108,17 @@ def temporary_folder(path: str | os.PathLike) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
             for lock in locks:
                 os.close(lock)
+
+
+def check_replaceable(path: str | os.PathLike) -> None:
+    """Raises `UserError` where `temporary_folder` could not replace what is in the place."""
+    path = Path(os.path.realpath(path))  # "." is its own parent, as a mount point's root is
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is a file; name another place for the folder")
+    if path.is_mount():
+        raise UserError(f"{path} is a mount point, not to be replaced; name a folder in it")
+    if path.exists() and path.samefile(os.curdir):  # where the user's shell would be left
+        raise UserError(f"{path} is the current folder, not to be replaced; name a folder in it")
 
 
 def write_bytes(path: str | os.PathLike, *data: bytes | memoryview) -> Path:

@@ -134,6 +134,14 @@ def test_a_mount_point_is_refused_before_the_work(tmp_path, monkeypatch):
     _write(files.temporary_folder, tmp_path / "disk/folder", "new")
 
 
+def test_the_current_folder_is_refused_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = pytest.raises(UserError, match="is the current folder, .*; name a folder in it")
+    with said, files.temporary_folder("."):
+        raise AssertionError("the work has begun")
+    _write(files.temporary_folder, "folder", "new")
+
+
 @pytest.mark.parametrize(
     "error",
     [

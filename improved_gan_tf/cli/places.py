@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.files import cannot_write
+from improved_gan_tf.files import cannot_write, check_replaceable
 
 
 def check_files(*paths: str | os.PathLike | None) -> None:
@@ -35,12 +35,14 @@ def check_new_folder(path: str | os.PathLike) -> None:
     """The same of a folder that is to be absent or empty.
 
     Raises:
-        UserError: It holds something, or is a file, or cannot be written.
+        UserError: It holds something, or is a file, a mount point or the current folder, or cannot
+            be written.
     """
     path = Path(path)
     try:
         if path.exists() and not (path.is_dir() and not any(path.iterdir())):
             raise UserError(f"{path} is not an empty folder; name a new one")
+        check_replaceable(path)
     except OSError as error:
         raise cannot_write(path, error) from error
     if not path.exists():

@@ -91,3 +91,12 @@ def test_a_place_that_is_taken_by_another_kind(no_work, capsys, command):
     (no_work / taken / "mine").touch()
     assert f"{taken} is " in refused_command(capsys, *words)
     assert os.listdir(no_work / taken) == ["mine"]
+
+
+@pytest.mark.parametrize("command", ["score --best-out, a folder", "sample --out, a folder"])
+def test_the_current_folder(no_work, capsys, monkeypatch, command):
+    """An empty folder is replaced as a whole, and the user's shell would stay in the old one."""
+    (no_work / "empty").mkdir()
+    monkeypatch.chdir(no_work / "empty")
+    error = refused_command(capsys, *(word.format(".") for word in COMMANDS[command]))
+    assert "is the current folder" in error and not os.listdir(".")

@@ -34,6 +34,9 @@ def random_affine(
     Returns:
         A tensor of the images' shape and dtype.
 
+    Raises:
+        ValueError: A size of the images is not known, as in a data set whose last batch is smaller.
+
     Example:
     >>> images = np.random.rand(2, 8, 8, 1).astype("float32")
     >>> moved = random_affine(images, (1, 2))
@@ -42,6 +45,11 @@ def random_affine(
     (True, False)
     """
     images = ops.convert_to_tensor(images)
+    if None in images.shape:
+        raise ValueError(
+            f"random_affine needs images of known sizes, not {tuple(images.shape)}; make batches "
+            "of one size with batch(n, drop_remainder=True)"
+        )
     count, height, width, channels = images.shape
     dtype = "float64" if images.dtype == "float64" else "float32"
     draws = 2 * random.uniform((6, count, 1, 1), seed, dtype) - 1

@@ -52,3 +52,11 @@ def test_types_and_seeds():
     assert half.dtype == tf.bfloat16 and half.shape == SHAPE
     exact = np.asarray(random_affine(_images("float32"), (1, 1)))
     np.testing.assert_allclose(tf.cast(half, "float32"), exact, atol=0.01)
+
+
+def test_a_batch_of_unknown_size():
+    batch = tf.function(
+        random_affine, [tf.TensorSpec((None, *SHAPE[1:])), tf.TensorSpec(2, "int32")]
+    )
+    with pytest.raises(ValueError, match=r"known sizes, not \(None, 9.*drop_remainder=True"):
+        batch(_images("float32"), (1, 2))

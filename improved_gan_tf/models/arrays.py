@@ -28,12 +28,10 @@ def check_images(x: Any, gan: Any, name: str = "x") -> None:
     Raises:
         ValueError: The shape differs, or a value is not finite or outside the range.
     """
-    x, shape = np.asarray(x), gan.image_shape
+    x = np.asarray(x)
     if x.dtype.kind not in "iuf" and x.dtype.name != "bfloat16":
         raise ValueError(f"{name} must be an array of numbers, not of type {x.dtype}")
-    if not players.fits((None, *x.shape[1:]), (None, *shape)):
-        hint = f"; give {name}[..., None]" if (*x.shape[1:], 1) == shape else ""
-        raise ValueError(f"{name} has shape {x.shape}, but the images of the GAN are {shape}{hint}")
+    check_shape(x.shape, gan, name)
     if not x.size:
         raise ValueError(f"{name} holds no image")
     low, high, (black, white) = float(x.min()), float(x.max()), gan.image_range
@@ -44,6 +42,15 @@ def check_images(x: Any, gan: Any, name: str = "x") -> None:
         raise ValueError(
             f"{name} holds values from {low:g} to {high:g}, but the GAN's image_range is "
             f"({black:g}, {white:g}); scale the images, or make the GAN with their range"
+        )
+
+
+def check_shape(shape: tuple[int | None, ...], gan: Any, name: str) -> None:
+    """Checks the shape (N, H, W, C) of images, of which None is not known; see `check_images`."""
+    if not players.fits((None, *shape[1:]), (None, *gan.image_shape)):
+        hint = f"; give {name}[..., None]" if (*shape[1:], 1) == gan.image_shape else ""
+        raise ValueError(
+            f"{name} has shape {shape}, but the images of the GAN are {gan.image_shape}{hint}"
         )
 
 

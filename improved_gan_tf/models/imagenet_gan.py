@@ -10,7 +10,7 @@ from improved_gan_tf import losses, random
 from improved_gan_tf.keras_compat import BuiltInInit
 from improved_gan_tf.layers import VirtualBatchNorm, couples_examples, freeze_reference, walk
 from improved_gan_tf.layers.checks import check_at_least, check_weights
-from improved_gan_tf.models import arrays, distributed
+from improved_gan_tf.models import arrays, distributed, streams
 from improved_gan_tf.models.gan import GAN, full, watch
 from improved_gan_tf.models.random_states import SavedRandomStates
 from improved_gan_tf.networks import players
@@ -201,7 +201,7 @@ class ImageNetGAN(BuiltInInit, SavedRandomStates, GAN):
                 "training needs batches (images, labels); without labels give a discriminator of "
                 "one logit"
             )
-        return images, tf.reshape(labels, [-1]) if self.labels else None
+        return images, streams.class_numbers(labels) if self.labels else None
 
     def gradients(
         self, images: Any, labels: Any, latents: Any, noise_words: tuple | None = None

@@ -265,7 +265,7 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
         return random.uniform(shape, self.seed_generator, self.generator.input_dtype)
 
     def train_step(self, data: dict[str, Any]) -> dict[str, Any]:
-        data = streams.checked(data, self.trains_generator)
+        data = streams.checked(data, self)
         with distributed.step(self):
             report, logits = self._discriminator_step(data)
             if self.trains_generator:
@@ -372,8 +372,7 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
         return found
 
     def test_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
-        x, y = data
-        y = tf.reshape(y, [-1])
+        x, y = streams.labeled(data)
         logits = full(self(x, training=False))
         report = {
             self._error: losses.error_rate(y, logits),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -35,7 +36,8 @@ def of_arrays(gan: Any, x: Any, y: Any, arguments: dict[str, Any]) -> tf.data.Da
     arguments["shuffle"] = False  # Keras would warn that it does not shuffle a data set
     seed = None if gan.seed is None else (gan.seed, int(gan.discriminator_optimizer.iterations))
     size = 32 if batch_size is None else batch_size
-    return from_arrays(np.asarray(x, "float32"), labels, size, seed, shuffle)
+    images = np.asarray(x, gan.generator.variable_dtype)
+    return from_arrays(images, labels, size, seed, shuffle)
 
 
 def from_arrays(
@@ -48,7 +50,7 @@ def from_arrays(
     """Returns one epoch of shuffled batches for `SemiSupervisedGAN`; each iteration is another.
 
     Args:
-        x: All images, a float32 array (N, H, W, C) in the model's `image_range`. They make both
+        x: All images, a float array (N, H, W, C) in the model's `image_range`. They make both
             unlabeled streams.
         y: Their classes, int32 (N,); -1 is unlabeled.
         batch_size: Images of each stream per step, an integer up to N. An epoch is N // batch_size
@@ -92,23 +94,25 @@ def from_arrays(
     return dataset.prefetch(2).with_options(options())
 
 
-def checked(data: Any, unlabeled: bool) -> dict[str, Any]:
+def checked(data: Any, gan: Any) -> dict[str, Any]:
     """Returns a batch with all streams: the generator's is the unlabeled one where it is absent.
 
     Args:
-        data: What the data set gives.
-        unlabeled: Whether unlabeled images are needed.
+        data: What a data set, a generator or `train_on_batch` gives.
+        gan: The model, in whose type the images are returned.
 
     Raises:
         ValueError: It is not as `SemiSupervisedGAN` needs it.
     """
     form = '{"labeled": (images, labels), "unlabeled": images}'
-    if not isinstance(data, dict):
+    given = f"tuple of {len(data)}" if isinstance(data, tuple) else type(data).__name__
+    data, *others = keras.utils.unpack_x_y_sample_weight(data)
+    if not isinstance(data, dict) or others != [None, None]:
         raise ValueError(
-            f"training needs batches {form}, not a {type(data).__name__} of {len(data)}; "
+            f"training needs batches {form}, not a {given}; "
             "fit(x, y) makes them of arrays, and data.from_arrays with an order that is resumed"
         )
-    needed = {"labeled", "unlabeled"} if unlabeled else {"labeled"}
+    needed = {"labeled", "unlabeled"} if gan.trains_generator else {"labeled"}
     missing = sorted(needed - set(data))
     if missing:
         raise ValueError(
@@ -118,5 +122,49 @@ def checked(data: Any, unlabeled: bool) -> dict[str, Any]:
     if not isinstance(data["labeled"], tuple | list) or len(data["labeled"]) != 2:
         raise ValueError(f'training needs batches {form}; "labeled" is no pair')
     images, labels = data["labeled"]
-    labeled = images, tf.reshape(labels, [-1])  # (N, 1) as Keras' CIFAR-10 has them
-    return {"unlabeled_generator": data.get("unlabeled"), **data, "labeled": labeled}
+    found = {"labeled": (_images(images, gan, "labeled"), class_numbers(labels))}
+    if gan.trains_generator:
+        found["unlabeled"] = _images(data["unlabeled"], gan, "unlabeled")
+        name = "unlabeled_generator"
+        found[name] = _images(data[name], gan, name) if name in data else found["unlabeled"]
+    return found
+
+
+def class_numbers(labels: Any) -> tf.Tensor:
+    """Returns the labels of a batch, of shape (N,) or (N, 1) as Keras' CIFAR-10 has, as (N,).
+
+    Raises:
+        ValueError: They have another shape.
+    """
+    labels = tf.convert_to_tensor(labels)
+    if labels.shape.rank not in (None, 1) and tuple(labels.shape[1:]) not in ((1,), (None,)):
+        raise ValueError(
+            "the labels of a batch must have shape (N,), one class number per image, not "
+            f"{tuple(labels.shape)}; convert one-hot labels with argmax(axis=-1)"
+        )
+    return tf.reshape(labels, [-1])
+
+
+def labeled(data: Any) -> tuple[Any, tf.Tensor]:
+    """Returns images and labels of a batch for testing.
+
+    Raises:
+        ValueError: The batch has weights of examples or no labels, or these have another shape.
+    """
+    images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+    if weights is not None or labels is None:
+        raise ValueError("testing needs batches (images, labels), without weights of examples")
+    return images, class_numbers(labels)
+
+
+def _images(images, gan, name):
+    """Images in the type of generated ones, with which they become one batch."""
+    images = tf.convert_to_tensor(images)
+    if not images.dtype.is_floating:
+        raise ValueError(
+            f"{name} images must be numbers of a floating type in the GAN's image_range "
+            f"{gan.image_range}, not {images.dtype.name}; scale them first"
+        )
+    if images.shape.rank is not None:
+        arrays.check_shape(tuple(images.shape), gan, name)
+    return tf.cast(images, gan.generator.variable_dtype)

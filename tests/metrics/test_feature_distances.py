@@ -168,6 +168,9 @@ def test_bad_input():
     broken = np.where(np.arange(16) == 3, np.inf, x)
     for function in (
         metrics.monge_distance,
+        metrics.clip_discrepancy,
+        metrics.precision_recall,
+        metrics.density_coverage,
         metrics.memorization_informed_distance,
         metrics.frechet_distance_of_features,
         lambda a, b: kernel_distance(a, b, 2, 5),
@@ -176,6 +179,8 @@ def test_bad_input():
         fails("features of shape .10, 16. and .10, 5. cannot be compared", x, x[:, :5])
         fails("not finite", x, broken)
         fails("not finite", x, x * 1e60)  # not in float32
+        fails("not finite, or too large", x * 1e20, x)  # its square is not
+        fails("features of no images cannot be compared; give 1", x, x[:0])
     fails = refusal_of(metrics.monge_distance)
     fails("number of random directions must be a whole number from 1 up, not 0", x, x, 0)
     fails("MIND's seed must be a whole number from 0 to 4294967295, not -1", x, x, 9, -1)

@@ -14,6 +14,14 @@ import numpy as np
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.metrics.pairs import comparable
 
+ROUNDING = 1e-5  # of a covariance's largest value: float32 files of singular covariances
+
+
+def is_symmetric(covariance: np.ndarray) -> bool:
+    """Whether a matrix (F, F) is symmetric but for float32's rounding, as a covariance is."""
+    apart = np.abs(covariance - covariance.T)
+    return bool(apart.max(initial=0) <= ROUNDING * np.abs(covariance).max(initial=0))
+
 
 def frechet_distance(mean_1: Any, covariance_1: Any, mean_2: Any, covariance_2: Any) -> float:
     """The Frechet distance between two normal distributions, in float64.
@@ -29,7 +37,7 @@ def frechet_distance(mean_1: Any, covariance_1: Any, mean_2: Any, covariance_2: 
         covariance_1: Array (F, F), its covariance; `covariance_2` that of the second.
 
     Raises:
-        UserError: The shapes do not fit, or values are not finite.
+        UserError: The shapes do not fit, values are not finite, or a covariance is not symmetric.
 
     Example:
 
@@ -47,6 +55,8 @@ def frechet_distance(mean_1: Any, covariance_1: Any, mean_2: Any, covariance_2: 
         )
     if not all(np.isfinite(a).all() for a in (mean_1, mean_2, covariance_1, covariance_2)):
         raise UserError("the statistics hold values that are not finite; compute them again")
+    if not (is_symmetric(covariance_1) and is_symmetric(covariance_2)):
+        raise UserError("a covariance is symmetric, and one of these is not; compute it again")
     return _distance(mean_1, _root(covariance_1), mean_2, _root(covariance_2))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.metrics.frechet import ROUNDING, is_symmetric
 from improved_gan_tf.numpy_files import DamagedFile, NpzFile, read_arrays
 
 _ARRAYS = tuple("mu sigma mu_s sigma_s count features seen labels logits about".split())
@@ -19,7 +20,6 @@ _CLEAN_FID = re.compile(
 # What files of before there was a choice do not say.
 _INCEPTION, _FIRST_RESIZE = "inception-2015-12-05", "legacy to 299 x 299"
 _FINITE = 1e100  # above it squares are infinite
-_ROUNDING = 1e-5  # of the largest value: float32 files of singular covariances
 _TEXTS = ("classifier", "classifier_name", "images", "resize")  # of a file's notes
 
 
@@ -118,11 +118,11 @@ def _moments(found: dict[str, np.ndarray], suffix: str = "") -> tuple[np.ndarray
     for name, values in ((mu, mean), (sigma, covariance)):
         if not np.abs(values).max() < _FINITE:  # NaN fails too
             raise _Unusable(f"{name} holds values that are not finite")
-    scale = np.abs(covariance).max() or 1.0
-    if np.abs(covariance - covariance.T).max() > _ROUNDING * scale:
+    if not is_symmetric(covariance):
         raise _Unusable(f"{sigma} is not symmetric, as a covariance is")
-    try:  # it exists where every eigenvalue is above -_ROUNDING
-        np.linalg.cholesky(covariance / scale + _ROUNDING * np.eye(len(mean)))
+    scale = np.abs(covariance).max() or 1.0
+    try:  # it exists where every eigenvalue is above -ROUNDING
+        np.linalg.cholesky(covariance / scale + ROUNDING * np.eye(len(mean)))
     except np.linalg.LinAlgError:
         raise _Unusable(f"{sigma} has negative eigenvalues, which no covariance has") from None
     return mean, covariance

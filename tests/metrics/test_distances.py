@@ -7,6 +7,7 @@ from improved_gan_tf.metrics.frechet import frechet_distance
 from improved_gan_tf.metrics.kernel import kernel_distance
 from reference import inception_score as oracle
 from tests.helpers.features import random_features
+from tests.helpers.one_line import refusal_of
 from tests.helpers.torch_fidelity_peer import peer
 
 
@@ -58,3 +59,15 @@ def test_fid_of_singular_covariances(n):
     assert found == pytest.approx(expected, rel=1e-9)
     same = frechet_distance(x.mean(0), np.cov(x.T), x.mean(0), np.cov(x.T))
     assert abs(same) < 1e-9 * np.trace(np.cov(x.T))
+
+
+def test_a_covariance_is_symmetric():
+    """But for what float32 rounds; eigenvalues of another matrix would be those of a half of it."""
+    x = random_features(1, 60, 16)
+    mean, covariance = x.mean(0), np.cov(x.T)
+    rounded = covariance.astype(np.float32)
+    rounded[np.tril_indices(16)] *= np.float32(1 + 1e-6)
+    assert abs(frechet_distance(mean, rounded, mean, covariance)) < 1e-5 * np.trace(covariance)
+    fails = refusal_of(frechet_distance)
+    for sides in ((np.triu(covariance), covariance), (covariance, np.triu(covariance))):
+        fails("a covariance is symmetric, and one of these is not", mean, sides[0], mean, sides[1])

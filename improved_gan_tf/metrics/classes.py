@@ -71,11 +71,19 @@ def classes_of(side: Any, given: Any, what: str) -> Classes | None:
     return Classes(np.asarray(numbers, np.int32), tuple(names), given is None)
 
 
+def checked_numbers(labels: Any, count: int) -> np.ndarray:
+    """The class number of each of `count` images, -1 or NaN being none, if some have one."""
+    numbers = class_numbers(labels, "labels")
+    if len(numbers) != count:
+        raise UserError(f"labels of shape {numbers.shape} for {count} images")
+    if (numbers < 0).all():
+        raise UserError("no image that could be read has a label; label some of each class")
+    return numbers
+
+
 def summary(values: dict[int, float], names: dict[int, str]) -> dict[str, Any]:
     """A figure per class as results hold it: mean and standard deviation over the classes, and the
     value of each by its name."""
-    if not values:
-        raise UserError("no image that could be read has a label; label some of each class")
     found = np.array(list(values.values()))
     named = {names.get(label, str(label)): value for label, value in values.items()}
     return {"mean": float(found.mean()), "std": float(found.std()), "classes": named}

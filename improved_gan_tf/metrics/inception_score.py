@@ -17,6 +17,7 @@ import numpy as np
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.metrics.arguments import check_seed
+from improved_gan_tf.metrics.classes import checked_numbers
 
 PUBLISHED_SIZE = 50_000  # images behind the published figures
 _BLOCK = 512  # images at a time
@@ -132,7 +133,7 @@ def class_scores_from_logits(logits: Any, labels: Any) -> dict[int, float]:
         The scores by class number.
 
     Raises:
-        UserError: As many labels as images are expected.
+        UserError: As many labels as images are expected, of which some are class numbers.
 
     Example: certain answers, four kinds of them in class 0 and one in class 1.
 
@@ -141,9 +142,8 @@ def class_scores_from_logits(logits: Any, labels: Any) -> dict[int, float]:
     >>> {label: round(score, 6) for label, score in found.items()}
     {0: 4.0, 1: 1.0}
     """
-    logits, labels = _checked(logits), np.asarray(labels)
-    if labels.shape != (logits.shape[0],):
-        raise UserError(f"labels of shape {labels.shape} for {logits.shape[0]} images")
+    logits = _checked(logits)
+    labels = checked_numbers(labels, logits.shape[0])
     classes = np.unique(labels[labels >= 0])
     part = np.where(labels >= 0, np.searchsorted(classes, labels), len(classes))
     scores = _part_scores(logits, part, len(classes) + 1, _from_logits)
@@ -170,6 +170,8 @@ def best_fraction(scores: Any, fraction: float = 0.01) -> np.ndarray:
     scores = np.asarray(scores)
     if scores.ndim != 1 or not len(scores):
         raise UserError(f"scores have shape {scores.shape}, expected (images,), at least one")
+    if np.isnan(scores).any():
+        raise UserError("scores hold NaN, which is no order of images; compute them again")
     count = max(1, int(np.ceil(fraction * len(scores) - 1e-9)))
     return np.argsort(-scores, kind="stable")[:count]
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.metrics.classes import checked_numbers
 from improved_gan_tf.metrics.frechet import frechet_distance_of_features
 from improved_gan_tf.metrics.pairs import comparable
 
@@ -47,10 +48,7 @@ def intra_class_distances(
     generated, real = comparable(generated, real)
     sides = []
     for features, labels in ((generated, generated_labels), (real, real_labels)):
-        labels = np.asarray(labels)
-        if labels.shape != (len(features),):
-            raise UserError(f"labels of shape {labels.shape} for {len(features)} images")
-        sides.append((features, labels))
+        sides.append((features, checked_numbers(labels, len(features))))
     check_classes(sides[0][1], sides[1][1])
     return {
         label: frechet_distance_of_features(*(side[labels == label] for side, labels in sides))

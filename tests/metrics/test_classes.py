@@ -6,7 +6,7 @@ import pytest
 
 from improved_gan_tf import data, images, metrics
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics.classes import Classes, summary
+from improved_gan_tf.metrics.classes import Classes
 from reference import feature_distances, inception_score
 from tests.helpers.features import random_features
 from tests.helpers.one_line import refusal_of
@@ -183,7 +183,11 @@ def test_bad_labels(pixels, classifier, tmp_path):
     x = random_features(1, 9)
     fails = refusal_of(metrics.intra_class_distances)
     fails(r"labels of shape \(8,\) for 9 images", x, labels[:8], x, labels[:9])
-    refusal_of(metrics.class_scores_from_logits)("labels of shape", x, labels[:8])
+    scores = refusal_of(metrics.class_scores_from_logits)
+    scores("labels of shape", x, labels[:8])
+    for none in (np.full(9, np.nan), np.full(9, -1)):
+        fails("no image that could be read has a label; label some", x, none, x, labels[:9])
+        scores("no image that could be read has a label; label some", x, none)
     statistics = metrics.Statistics(3, kept=9)
     statistics.update(np.eye(3))
     statistics.label([0, 1, 1], ("a", "b"))
@@ -200,4 +204,3 @@ def test_classes_of_what_was_read():
     assert classes.of_readable(source) is classes
     source.skipped.append("2")
     assert classes.of_readable(source).numbers.tolist() == [0, 1, 3]
-    refusal_of(summary)("no image that could be read has a label", {}, {})

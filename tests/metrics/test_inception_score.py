@@ -129,6 +129,8 @@ def test_image_scores_and_the_best():
     assert (np.diff(scores[best]) <= 0).all()
     assert best_fraction(np.zeros(5), 0.5).tolist() == [0, 1, 2]
     assert best_fraction([1.0, 3.0, 2.0], 1e-12).tolist() == [1]
+    with pytest.raises(UserError, match="scores hold NaN"):
+        best_fraction([1.0, np.nan, 2.0], 0.5)
     for fraction in (0.0, 1.5):
         with pytest.raises(UserError, match="fraction"):
             best_fraction(scores, fraction)

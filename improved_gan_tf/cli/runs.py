@@ -17,6 +17,7 @@ from improved_gan_tf.quantities import labels, quantity
 
 # Images that one picture shows, and a GIF with its frames between them; more fit npz and folders.
 _MOST = {".png": 10_000, ".gif": 250}
+_FRAMES = 15  # of a GIF, between two images
 _EXPORTED = {"savedmodel": "generator", "onnx": "generator.onnx", "litert": "generator.tflite"}
 
 
@@ -41,12 +42,8 @@ def _add_sample(sample: argparse.ArgumentParser) -> None:
     places = "X.png: one grid; X.npz: arrays; X.gif: an interpolation; else a folder of PNG files"
     add("--out", help=f"{places} (default RUN/sample.png)")
     add("--columns", type=kinds.whole(1, _MOST[".png"]), help="columns of the grid")
-    add(
-        "--frames",
-        type=kinds.whole(1, 1000),
-        default=15,
-        help="GIF: frames between two images (default 15)",
-    )
+    frames = f"GIF: frames between two images (default {_FRAMES})"
+    add("--frames", type=kinds.whole(1, 1000), help=frames)
     add("--by-class", action="store_true", help="sort them by the run's own classifier")
     statistics = "normalize by the statistics of these images, as the original does"
     add("--batch-statistics", action="store_true", help=statistics)
@@ -154,9 +151,7 @@ def _write_confusion(path: str, recipe: Any, counts: Any, data: Any) -> None:
 
 def _sample(options: argparse.Namespace) -> None:
     out = Path(options.out or Path(options.run) / "sample.png")
-    _check_sample(out, options.count)
-    if out.suffix == ".gif" and options.by_class:
-        raise UserError("--by-class sorts images, not a GIF's frames; name a .png or .npz file")
+    _check_sample(out, options)
     if options.out:
         (places.check_files if out.suffix else places.check_new_folder)(out)
 
@@ -168,7 +163,8 @@ def _sample(options: argparse.Namespace) -> None:
     recipe, gan, _ = experiments.load_generator(options.run)
     latents = gan.latent_vectors(options.count, options.seed)
     if out.suffix == ".gif":
-        latents = keras.tree.map_structure(lambda z: images.latent_path(z, options.frames), latents)
+        frames = options.frames or _FRAMES
+        latents = keras.tree.map_structure(lambda z: images.latent_path(z, frames), latents)
     try:
         drawn = gan.images(latents, options.batch_statistics)
     except ValueError as error:
@@ -194,7 +190,8 @@ def _sample(options: argparse.Namespace) -> None:
     print(out)
 
 
-def _check_sample(out: Path, count: int) -> None:
+def _check_sample(out: Path, options: argparse.Namespace) -> None:
+    count = options.count
     if out.suffix not in (".png", ".npz", ".gif", ""):
         raise UserError(
             f"--out {out}: unknown suffix {out.suffix}; choose .png, .npz, .gif, or a name without "
@@ -208,6 +205,16 @@ def _check_sample(out: Path, count: int) -> None:
             f"--count {count} is too many for {out.name}, which shows at most {most:,} images; "
             "name an .npz file or a folder with --out"
         )
+    if out.suffix == ".gif" and options.by_class:
+        raise UserError("--by-class sorts images, not a GIF's frames; name a .png or .npz file")
+    for flag, given, suffix in (
+        ("--columns", options.columns, ".png"),
+        ("--frames", options.frames, ".gif"),
+    ):
+        if given is not None and out.suffix != suffix:
+            raise UserError(
+                f"{flag} changes nothing in {out}; leave it out, or name a {suffix} file with --out"
+            )
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -171,6 +171,11 @@ def _start_again(arguments: list[str]) -> None:
 
 def _recipes(options: argparse.Namespace) -> None:
     if options.new is not None:
+        if options.recipe is not None:
+            raise UserError(
+                "--new takes no recipe, since it always writes the same template; leave out "
+                f"{options.recipe}"
+            )
         print(template.write(options.new), f"(improved-gan train {options.new})", sep="   ")
         return
     if options.recipe is None:

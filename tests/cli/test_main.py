@@ -308,6 +308,9 @@ def _bad(*arguments):
             "at most 10,000 images; name",
         ),
         _bad("sample", "absent", "--count", "251", "--out", "x.gif", "251 is too many for x.gif"),
+        _bad("sample", "absent", "--columns", "5", "--out", "a.npz", "--columns changes nothing"),
+        _bad("sample", "absent", "--frames", "15", "--frames changes nothing in absent/sample.png"),
+        _bad("recipes", "imagenet", "--new", "own.py", "--new takes no recipe, since it"),
     ],
 )
 def test_bad_input(arguments, message, tmp_path, monkeypatch, capsys):

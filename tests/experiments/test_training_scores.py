@@ -2,6 +2,7 @@
 
 import csv
 import json
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -128,6 +129,17 @@ def test_refused_before_anything_is_written(values, message, scoring, tmp_path):
     with pytest.raises(UserError, match=message):
         experiments.train("digits", tmp_path / "run", epochs=1, **FEW, **{**scoring, **values})
     assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_absent_weights_stop_no_training(tmp_path, monkeypatch):
+    """They are missed before the run begins, not at its first score."""
+    message = "the Inception weights are not here"
+    absent = mock.Mock(side_effect=UserError(message))
+    monkeypatch.setattr(metrics.classifiers, "load_weights", absent)
+    with pytest.raises(UserError, match=message):
+        experiments.train("digits", tmp_path / "run", epochs=3, **FEW, score_every=2)
+    assert not RunFolder(tmp_path / "run").begun
+    RunFolder(tmp_path / "run").refuse_if_used()  # the same command can be given again
 
 
 def test_baseline_is_not_scored(scoring):

@@ -99,13 +99,15 @@ def initialize_from_data(model: keras.Model, batch: Any) -> Any:
 
     Args:
         model: A built Keras model with at least one `DataDependent` layer, at any depth.
-        batch: Its input, a float array (N, ...) of N >= 2 examples; the original takes 500.
+        batch: Its input, a float array (N, ...) of N >= 2 examples; the original takes 500. Of a
+            data set, take one batch.
 
     Returns:
         The output of the model on `batch`.
 
     Raises:
-        ValueError: No layer is initialized from data, or there are fewer than two examples.
+        ValueError: No layer is initialized from data, the batch is no array, or there are fewer
+            than two examples.
 
     Source: nn.py, the `init=True` paths of get_output_for, and `init_updates`.
 
@@ -121,12 +123,19 @@ def initialize_from_data(model: keras.Model, batch: Any) -> Any:
             f"{model.name} has no layer that is initialized from data, such as WeightNorm (with an "
             "initial_stddev) or MinibatchDiscrimination"
         )
+    try:
+        batch = keras.ops.convert_to_tensor(batch)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"initialization takes an array or a tensor of examples, not a {type(batch).__name__}; "
+            "of a data set, give one batch: next(iter(dataset))"
+        ) from error
     if len(batch) < 2:
         raise ValueError(f"initialization needs at least 2 examples, not {len(batch)}")
     for layer in found:
         layer.initializing = True
     try:
-        return model(keras.ops.convert_to_tensor(batch), training=True)
+        return model(batch, training=True)
     finally:
         for layer in found:
             layer.initializing = False

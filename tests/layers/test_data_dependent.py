@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from improved_gan_tf import layers as ours
 from tests.helpers.layer_cases import INITIALIZED, LAYERS, batch, model_of
@@ -52,6 +53,10 @@ def test_initialization_refuses():
     model = model_of(ours.WeightNorm(keras.layers.Dense(3)), (2,))
     with pytest.raises(ValueError, match="at least 2 examples, not 1"):
         ours.initialize_from_data(model, batch((2,), 1))
+    with pytest.raises(ValueError, match="takes an array .*, not a _BatchDataset; of a data set"):
+        ours.initialize_from_data(
+            model, tf.data.Dataset.from_tensor_slices(batch((2,), 8)).batch(4)
+        )
 
 
 class _Holder(keras.layers.Layer):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from improved_gan_tf import experiments, layers
+from improved_gan_tf import experiments, layers, networks
 
 
 def _units(gan):
@@ -52,6 +52,14 @@ def test_networks(name, generator, discriminator, noise):
             assert layer.epsilon == 0.0 and layer.train_scale == (layer.name == "logits")
     kernel = np.asarray(gan.discriminator.get_layer("features").layer.kernel)
     assert kernel.std() == pytest.approx(0.1, rel=0.05)
+
+
+@pytest.mark.parametrize("value", ["abc", "2", None, float("nan"), 0])
+def test_sizes_and_widths_that_are_no_numbers(value):
+    with pytest.raises(ValueError, match="width must be a finite number above 0, not "):
+        networks.dense.generator(width=value)
+    with pytest.raises(ValueError, match="numbers of channels and units must be above 0, not "):
+        networks.dense.generator(units=[value])
 
 
 def test_width():

@@ -4,6 +4,7 @@ The original holds N K D N numbers at once. Here distances are summed dimension 
 tiles of kernels and examples, and computed again in the backward pass (D6).
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -81,16 +82,19 @@ def _distances(part, m, first):
 
 
 def _tile_sizes(kernels: int, dims: int, batch: int | None) -> tuple[int, int | None]:
-    """(kernels, examples) of a tile: divisors of K and N; None for all of an unknown batch."""
+    """(kernels, examples) of a tile; None for all of an unknown batch.
+
+    The kernels are a divisor of K. The examples need not be one of N: they are as few as the number
+    of tiles allows, so that the last tile repeats fewer than there are tiles.
+    """
     if batch is None:
         return 1, None
     if kernels * dims * batch**2 <= _ONE_TILE:
         return kernels, batch
     fitting = [k for k in range(1, kernels + 1) if kernels % k == 0]
     k = max(k for k in fitting if k == 1 or k * dims * batch**2 <= _TILE)
-    divisors = [r for r in range(1, batch + 1) if batch % r == 0]
-    r = max(r for r in divisors if r == 1 or r * dims * batch <= _TILE)
-    return k, batch if k > 1 else r
+    columns = math.ceil(batch / max(1, _TILE // (dims * batch)))
+    return k, batch if k > 1 else math.ceil(batch / columns)
 
 
 def _over_tiles(function: Callable, m: Any, *others: Any) -> Any:
@@ -106,24 +110,30 @@ def _over_tiles(function: Callable, m: Any, *others: Any) -> Any:
     if (k, r) == (kernels, batch):
         return function(arrays, arrays, 0)
     size = batch if batch is not None else ops.shape(m)[-1]
-    columns = 1 if r is None else batch // r
+    rows: Any = size if r is None else r
+    columns = 1 if r is None else math.ceil(batch / r)
     blocks = [ops.reshape(a, (kernels // k, k, *ops.shape(a)[1:])) for a in arrays]
 
     def tile(t):
         everything = [ops.take(block, t // columns, axis=0) for block in blocks]
         if columns == 1:
             return function(everything, everything, 0)
-        first = t % columns * r
+        first = ops.minimum(t % columns * rows, size - rows)
         part = [
-            ops.slice(a, (*[0] * (len(a.shape) - 1), first), (*a.shape[:-1], r)) for a in everything
+            ops.slice(a, (*[0] * (len(a.shape) - 1), first), (*a.shape[:-1], rows))
+            for a in everything
         ]
         return function(part, everything, first)
 
     result = ops.map(tile, ops.arange(kernels // k * columns))
     inner = tuple(result.shape[2:-1])
-    result = ops.reshape(result, (kernels // k, columns, k, *inner, size if r is None else r))
+    result = ops.reshape(result, (kernels // k, columns, k, *inner, rows))
     result = ops.moveaxis(result, 1, -2)
-    return ops.reshape(result, (kernels, *inner, size))
+    if columns == 1:
+        return ops.reshape(result, (kernels, *inner, size))
+    result = ops.reshape(result, (kernels, *inner, columns * rows))
+    last = size - (columns - 1) * rows  # what the last tile holds that the one before it does not
+    return ops.concatenate([result[..., : size - last], result[..., -last:]], axis=-1)
 
 
 def _sums(e, groups):

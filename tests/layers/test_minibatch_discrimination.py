@@ -93,8 +93,8 @@ def test_tiles(monkeypatch, known_batch, joint):
     signature = [tf.TensorSpec(shape)]
     expected = gradients(x)
     sizes = []
-    # All kernels; three and two at once; of one kernel all, four and one example at once.
-    for elements in (2**24, 3 * 2 * 64, 2 * 2 * 64, 2 * 64, 4 * 2 * 8, 1):
+    # All kernels; three and two at once; of one kernel all, four, three and one example at once.
+    for elements in (2**24, 3 * 2 * 64, 2 * 2 * 64, 2 * 64, 4 * 2 * 8, 3 * 2 * 8, 1):
         monkeypatch.setattr(similarities, "_ONE_TILE", elements)
         monkeypatch.setattr(similarities, "_TILE", elements)
         sizes.append(similarities._tile_sizes(6, 2, shape[0]))
@@ -103,9 +103,14 @@ def test_tiles(monkeypatch, known_batch, joint):
             # float32: only the order of summation may differ.
             np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
     if known_batch:
-        assert sizes == [(6, 8), (3, 8), (2, 8), (1, 8), (1, 4), (1, 1)]
+        assert sizes == [(6, 8), (3, 8), (2, 8), (1, 8), (1, 4), (1, 3), (1, 1)]
     else:
         assert set(sizes) == {(1, None)}
+
+
+@pytest.mark.parametrize("examples, tile", [(1000, 500), (1009, 505), (1031, 516)])
+def test_prime_batches_have_tiles_as_large_as_others(examples, tile):
+    assert similarities._tile_sizes(100, 5, examples) == (1, tile)
 
 
 def test_equal_examples():

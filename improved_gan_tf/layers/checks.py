@@ -4,6 +4,8 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
+import keras
+
 
 def check_shape(layer: str, shape: tuple, expected: str, holds: bool) -> None:
     """Raises a `ValueError` that says what the layer expects, unless it holds of its input."""
@@ -32,3 +34,8 @@ def check_weights(**arguments: Any) -> None:
         number = isinstance(value, Real) and not isinstance(value, bool)
         if not number or not 0 <= float(value) < math.inf:
             raise ValueError(f"{name} must be a finite number of at least 0, not {value!r}")
+
+
+def as_floats(layer: keras.layers.Layer, x: Any) -> Any:
+    """A layer's input, integers in its compute dtype: features in theirs would be cut off."""
+    return x if keras.backend.is_float_dtype(x.dtype) else keras.ops.cast(x, layer.compute_dtype)

@@ -5,7 +5,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from improved_gan_tf.layers.checks import check_at_least, check_joint_batch, check_shape
+from improved_gan_tf.layers.checks import (
+    as_floats,
+    check_at_least,
+    check_joint_batch,
+    check_shape,
+)
 from improved_gan_tf.layers.similarities import batch_size, similarities
 
 
@@ -70,6 +75,7 @@ class JointMinibatchDiscrimination(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         self._checked(inputs.shape)
+        inputs = as_floats(self, inputs)
         f = similarities(self.activations(inputs), groups=2)
         examples = ops.cast(ops.shape(f)[-1], f.dtype)
         f = ops.reshape(ops.transpose(f, (2, 1, 0)), (-1, 2 * self.num_kernels))

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from improved_gan_tf import replicas
-from improved_gan_tf.layers.checks import check_at_least, check_shape
+from improved_gan_tf.layers.checks import as_floats, check_at_least, check_shape
 from improved_gan_tf.layers.data_dependent import DataDependent, check_spread
 from improved_gan_tf.layers.similarities import batch_size, mean_nearest, similarities
 
@@ -89,7 +89,8 @@ class MinibatchDiscrimination(DataDependent, keras.layers.Layer):
         return ops.reshape(ops.transpose(m), (self.num_kernels, self.dim_per_kernel, batch_size(x)))
 
     def call(self, inputs: Any) -> Any:
-        x = ops.reshape(inputs, (batch_size(inputs), self._num_features(inputs.shape)))
+        x = as_floats(self, inputs)
+        x = ops.reshape(x, (batch_size(x), self._num_features(x.shape)))
         if self.initializing:
             self.set_from_data(x)
         f = ops.transpose(similarities(self._projections(x))[:, 0])

@@ -1,5 +1,6 @@
 """`MinibatchDiscrimination`: recorded arrays in one tile and in many, and its particulars."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -111,6 +112,18 @@ def test_tiles(monkeypatch, known_batch, joint):
 @pytest.mark.parametrize("examples, tile", [(1000, 500), (1009, 505), (1031, 516)])
 def test_prime_batches_have_tiles_as_large_as_others(examples, tile):
     assert similarities._tile_sizes(100, 5, examples) == (1, tile)
+
+
+@pytest.mark.parametrize("make", [ours.MinibatchDiscrimination, ours.JointMinibatchDiscrimination])
+def test_integers(make):
+    """They give the features of the same floats, of the type that a model of the layer states."""
+    layer = make(3, 2)
+    x = np.arange(8).reshape(4, 2)
+    expected = layer(x.astype("float32"))
+    found = layer(x)
+    np.testing.assert_array_equal(found, expected)
+    stated = layer.compute_output_spec(keras.KerasTensor((4, 2), "int64"))
+    assert found.dtype == expected.dtype == stated.dtype == "float32"
 
 
 def test_equal_examples():

@@ -20,6 +20,7 @@ class Experiment:
 
     `build`, `train` and the commands call its methods in this order:
 
+        experiment.refuse_unused()
         data = experiment.load_data(data_dir)
         generator, discriminator = experiment.networks(data.image_shape, data.num_classes)
         gan = experiment.model(generator, discriminator, seed)
@@ -56,6 +57,13 @@ class Experiment:
     def title(self) -> str:
         """What the progress bar calls it."""
         return self.recipe.name
+
+    def refuse_unused(self) -> None:
+        """Refuses values that would change nothing, where a run begins; older runs may have them.
+
+        Raises:
+            UserError: There is one.
+        """
 
     def load_data(self, data_dir: str | os.PathLike | None = None, data: Any = None) -> Any:
         """Opens the recipe's data, as `data.load` or `data.load_stream` returns them.

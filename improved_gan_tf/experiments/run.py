@@ -101,6 +101,7 @@ def _train(recipe, folder, data_dir, resume, verbose, strategy, chief):
         data_dir = data_dir or folder.config().get("data_dir")
         data = _same_data(folder, chosen, data_dir)
     else:
+        chosen.refuse_unused()
         data = chosen.load_data(data_dir)
     with strategy.scope():
         gan = build(recipe, data)

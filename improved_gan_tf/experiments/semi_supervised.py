@@ -9,6 +9,7 @@ import numpy as np
 
 from improved_gan_tf import data as data_sets
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.experiments import recipes
 from improved_gan_tf.experiments.experiment import Experiment
 from improved_gan_tf.experiments.precision import dtype_policy
 from improved_gan_tf.experiments.recipe import Recipe
@@ -19,6 +20,13 @@ _WEIGHTS = (
     *("conditional_entropy", "consistency", "virtual_adversarial", "transformed"),
     *_OF_GENERATOR,
 )
+_TRANSFORMATION = ("shift", "zoom", "shear", "threshold")
+_NEEDS = {
+    "consistency_distance": "consistency",
+    "virtual_adversarial_radius": "virtual_adversarial",
+    **{f"transformed_{name}": "transformed" for name in _TRANSFORMATION},
+}
+"""Values of losses, and the weights without which they change nothing."""
 
 
 class SemiSupervisedExperiment(Experiment):
@@ -29,6 +37,23 @@ class SemiSupervisedExperiment(Experiment):
     @property
     def title(self) -> str:
         return BASELINE if self.recipe.objective == "supervised" else self.recipe.name
+
+    def refuse_unused(self) -> None:
+        recipe = self.recipe
+        if recipe.objective == "supervised":  # a baseline carries the values of its run
+            return
+        unused = {k: f"{w} above 0" for k, w in _NEEDS.items() if not getattr(recipe, w)}
+        if recipe.objective == "minibatch_discrimination" and not self._own_losses:
+            unused["feature_distance"] = "the objective feature_matching"
+        declared = recipes.as_declared(recipe)
+        for name, needed in unused.items():
+            default = getattr(type(recipe), name)
+            # What a recipe declares may stay where a weight of it is set to 0.
+            if getattr(recipe, name) not in (default, getattr(declared, name, default)):
+                raise UserError(
+                    f"{recipe.name}: {name} needs {needed}; it changes nothing otherwise, so leave "
+                    "it out"
+                )
 
     def load_data(self, data_dir: str | os.PathLike | None = None, data: Any = None) -> Any:
         recipe = self.recipe
@@ -166,10 +191,7 @@ class SemiSupervisedExperiment(Experiment):
             ),
             "transformed": (
                 smoothness.transformed,
-                {
-                    name: getattr(recipe, f"transformed_{name}")
-                    for name in ("shift", "zoom", "shear", "threshold")
-                },
+                {name: getattr(recipe, f"transformed_{name}") for name in _TRANSFORMATION},
             ),
             "pull_away": (losses.pull_away, {}),
             "encoder_weight": (losses.latent_likelihood, {}),

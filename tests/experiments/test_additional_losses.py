@@ -144,3 +144,42 @@ def test_refused():
     imagenet = experiments.experiment(_recipe(network="imagenet"))
     refusal_of(imagenet.network_function)("no network with encoder.. 'imagenet'", "encoder")
     refused("conditional_entropy must be at least 0", _recipe(), conditional_entropy=-0.1)
+
+
+@pytest.mark.parametrize(
+    "name, value, needed",
+    [
+        ("feature_distance", "absolute", "the objective feature_matching"),
+        ("consistency_distance", 1e-3, "consistency above 0"),
+        ("virtual_adversarial_radius", 1.0, "virtual_adversarial above 0"),
+        *((f"transformed_{k}", 0.5, "transformed above 0") for k in ("shift", "zoom", "shear")),
+        ("transformed_threshold", 0.5, "transformed above 0"),
+    ],
+)
+def test_values_that_change_nothing_are_refused_where_a_run_begins(name, value, needed, tmp_path):
+    recipe = _recipe(**{name: value})
+    if name == "feature_distance":
+        experiments.experiment(recipe).refuse_unused()  # it is used
+        recipe = dataclasses.replace(recipe, objective="minibatch_discrimination")
+    refusal_of(experiments.train)(f"digits: {name} needs {needed}", recipe, tmp_path / "run")
+    assert not RunFolder(tmp_path / "run").begun
+    experiments.build(recipe)  # as a run of an older version is loaded
+
+
+@pytest.mark.parametrize(
+    "recipe, values",
+    [
+        ("digits", WEIGHTS),
+        ("digits", {**WEIGHTS, "consistency": 0, "consistency_distance": 1e-5}),
+        ("mnist-best", {"transformed": 0}),
+        ("cifar10-feature-matching", {"objective": "minibatch_discrimination"}),
+        *((name, {}) for name in experiments.RECIPES),
+    ],
+)
+def test_values_that_a_recipe_declares_may_stay(recipe, values):
+    recipe = experiments.override(experiments.get(recipe), **values)
+    chosen = experiments.experiment(recipe)
+    chosen.refuse_unused()
+    baseline = chosen.baseline()
+    if baseline is not None:
+        experiments.experiment(baseline).refuse_unused()

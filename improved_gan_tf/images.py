@@ -9,7 +9,6 @@ grids can be compared (D14), and a pixel of an image is a square of the grid.
 """
 
 import math
-import numbers
 import os
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from improved_gan_tf.errors import UserError
+from improved_gan_tf.errors import UserError, check_whole
 from improved_gan_tf.files import cannot_write, temporary, temporary_folder
 
 COMFORTABLE_TILE = 56  # pixels: small images are enlarged to about this side
@@ -93,7 +92,7 @@ def enlarge(images: ArrayLike, factor: int | None = None) -> np.ndarray:
     images = _checked(images)
     if factor is None:
         factor = max(1, round(COMFORTABLE_TILE / max(images.shape[1:3])))
-    factor = _whole("the enlargement", factor)
+    factor = check_whole("the enlargement", factor)
     return images.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
@@ -129,7 +128,7 @@ def grid(
     """
     images = _checked(images)
     count, height, width, channels = images.shape
-    columns = _columns(count) if columns is None else _whole("the number of columns", columns)
+    columns = _columns(count) if columns is None else check_whole("the number of columns", columns)
     rows = -(-count // columns)
     if factor is None:
         room = LARGEST_GRID // max(rows * height, columns * width)
@@ -138,7 +137,7 @@ def grid(
     height, width = images.shape[1:3]
     if margin is None:
         margin = max(1 if max(height, width) < 40 else 2, factor)
-    margin = _whole("the margin", margin, smallest=0)
+    margin = check_whole("the margin", margin, 0)
     shape = (rows * (height + margin) + margin, columns * (width + margin) + margin, channels)
     canvas = np.full(shape, MARGIN_LEVEL, np.uint8)
     for place, image in enumerate(images):
@@ -259,7 +258,7 @@ def latent_path(keypoints: ArrayLike, frames: int, closed: bool = True) -> np.nd
     ends = np.asarray(keypoints)
     if ends.ndim < 2 or len(ends) < 2:
         raise UserError(f"an interpolation needs two latent vectors, not shape {ends.shape}")
-    frames = _whole("the number of frames between two images", frames)
+    frames = check_whole("the number of frames between two images", frames)
     following = np.roll(ends, -1, axis=0)
     legs = len(ends) if closed else len(ends) - 1
     t = (np.arange(frames) / frames).reshape((1, frames) + (1,) * (ends.ndim - 1))
@@ -325,12 +324,6 @@ def _checked(images: ArrayLike) -> np.ndarray:
     if images.dtype != np.uint8:
         raise UserError(f"expected uint8 images, not {images.dtype}; convert them with to_uint8")
     return images
-
-
-def _whole(what: str, value: Any, smallest: int = 1) -> int:
-    if not isinstance(value, numbers.Integral) or value < smallest:
-        raise UserError(f"{what} must be a whole number of at least {smallest}, not {value!r}")
-    return int(value)
 
 
 def _columns(count: int) -> int:

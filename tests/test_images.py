@@ -220,7 +220,7 @@ def test_latent_path_passes_through_its_keypoints():
     assert closed.min() >= keypoints.min() and closed.max() <= keypoints.max()
     with pytest.raises(UserError, match="two latent vectors"):
         images.latent_path(keypoints[:1], 4)
-    with pytest.raises(UserError, match="whole number of at least 1"):
+    with pytest.raises(UserError, match="whole number from 1 up"):
         images.latent_path(keypoints, 0)
 
 

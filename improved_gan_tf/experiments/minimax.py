@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from improved_gan_tf.errors import UserError
+from improved_gan_tf.errors import UserError, check_whole
 from improved_gan_tf.experiments import minimax_pictures as pictures
 from improved_gan_tf.experiments import minimax_text as text
 from improved_gan_tf.experiments.games import GAMES, METHODS, WITHIN, Game, Outcome, play, scan
@@ -57,9 +57,9 @@ def reproduce(
     >>> [game["game"] for game in found["games"]]
     ['xy', 'nonconvex']
     """
-    _check_whole("starts", starts, 1, 10_000)
-    _check_whole("steps", steps, 10, 100_000)
-    _check_whole("seed", seed, 0, 2**63 - 1)
+    check_whole("starts", starts, 1, 10_000)
+    check_whole("steps", steps, 10, 100_000)
+    check_whole("seed", seed, 0, 2**63 - 1)
     for name, value in (("rate", rate), ("weight", weight)):
         if not 0 < value < math.inf:
             raise UserError(f"{name} must be a finite number above 0, not {value!r}")
@@ -101,11 +101,6 @@ def reproduce(
         write_json(folder / "minimax.json", found)
         write_text(folder / "minimax.md", text.page(found))
     return found
-
-
-def _check_whole(name: str, value: Any, least: int, most: int) -> None:
-    if not isinstance(value, int) or not least <= value <= most:
-        raise UserError(f"{name} must be a whole number in {least:,}..{most:,}, not {value!r}")
 
 
 def _check_place(out: Path) -> None:

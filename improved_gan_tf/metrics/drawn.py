@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from improved_gan_tf.data import Images, as_pixels
-from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics.arguments import check_whole
+from improved_gan_tf.errors import UserError, check_whole
 
 AT_ONCE = 100  # images of one draw: fixed, so that a seed means the same images
 

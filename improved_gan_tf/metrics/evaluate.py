@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from improved_gan_tf.data import as_images
-from improved_gan_tf.errors import UserError
+from improved_gan_tf.errors import UserError, check_whole
 from improved_gan_tf.images import to_uint8
 from improved_gan_tf.metrics import kernel, mind
-from improved_gan_tf.metrics.arguments import check_whole
 from improved_gan_tf.metrics.classes import Classes, classes_of
 from improved_gan_tf.metrics.classifiers import Classifier
 from improved_gan_tf.metrics.density_coverage import NEIGHBOURS as DENSITY_NEIGHBOURS

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics.arguments import check_seed
 from improved_gan_tf.metrics.classes import checked_numbers
+from improved_gan_tf.metrics.seeds import check_seed
 
 PUBLISHED_SIZE = 50_000  # images behind the published figures
 _BLOCK = 512  # images at a time

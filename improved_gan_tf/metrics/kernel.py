@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics.arguments import check_seed, check_whole
+from improved_gan_tf.errors import UserError, check_whole
 from improved_gan_tf.metrics.pairs import comparable
+from improved_gan_tf.metrics.seeds import check_seed
 
 SEED = 2020  # torch-fidelity's default
 KERNELS = ("polynomial", "rbf")

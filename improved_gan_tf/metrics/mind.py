@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from improved_gan_tf.errors import check_whole
 from improved_gan_tf.metrics import torch_draws
-from improved_gan_tf.metrics.arguments import check_seed, check_whole
 from improved_gan_tf.metrics.pairs import BLOCK, comparable
+from improved_gan_tf.metrics.seeds import check_seed
 
 PROJECTIONS = 1000  # torch-fidelity's default
 SEED = 2020  # likewise

@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from improved_gan_tf.errors import UserError
-from improved_gan_tf.metrics.arguments import check_whole
+from improved_gan_tf.errors import UserError, check_whole
 from improved_gan_tf.metrics.pairs import BLOCK, comparable
 
 # Of the squared lengths: below the first, float32's rounding of 2,048 products (4e-6) is more than

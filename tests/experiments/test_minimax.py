@@ -125,10 +125,10 @@ def test_scan_cells(small):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--starts", "0"], "starts must be a whole number in 1..10,000, not 0"),
-        (["--steps", "0"], "steps must be a whole number in 10..100,000, not 0"),
-        (["--steps", "100001"], "steps must be a whole number in 10..100,000, not 100001"),
-        (["--seed", "-1"], "seed must be a whole number in 0"),
+        (["--starts", "0"], "starts must be a whole number from 1 to 10000, not 0"),
+        (["--steps", "0"], "steps must be a whole number from 10 to 100000, not 0"),
+        (["--steps", "100001"], "steps must be a whole number from 10 to 100000, not 100001"),
+        (["--seed", "-1"], "seed must be a whole number from 0 to "),
         (["--rate", "nan"], "rate must be a finite number above 0, not nan"),
         (["--rate", "0"], "rate must be a finite number above 0, not 0.0"),
         (["--weight", "-0.5"], "weight must be a finite number above 0, not -0.5"),

@@ -201,7 +201,7 @@ class ImageNetGAN(BuiltInInit, SavedRandomStates, GAN):
                 "training needs batches (images, labels); without labels give a discriminator of "
                 "one logit"
             )
-        return images, streams.class_numbers(labels) if self.labels else None
+        return images, streams.flat_labels(labels) if self.labels else None
 
     def gradients(
         self, images: Any, labels: Any, latents: Any, noise_words: tuple | None = None

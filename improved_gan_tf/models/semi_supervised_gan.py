@@ -31,8 +31,8 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
 
     `fit` takes arrays of images and labels, -1 where there is none, or a data set of batches.
     `evaluate` takes images and labels, `predict` images, both as arrays or data sets. One training
-    step, on a batch {"labeled": (x, y), "unlabeled": u, "unlabeled_generator": v} (v is u where it
-    is absent):
+    step, on a batch {"labeled": (x, y), "unlabeled": u, "unlabeled_generator": v} (images of any
+    floating type; v is u where it is absent):
 
     1. the discriminator descends `losses.supervised(y, D(x))` +
        unlabeled_weight * `losses.unsupervised(D(u), D(G(z)))` (+ what `compile` is given as
@@ -372,7 +372,7 @@ class SemiSupervisedGAN(BuiltInInit, SavedRandomStates, AveragedClassifier):
         return found
 
     def test_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
-        x, y = streams.labeled(data)
+        x, y = streams.checked_pair(data)
         logits = full(self(x, training=False))
         report = {
             self._error: losses.error_rate(y, logits),

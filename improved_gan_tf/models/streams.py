@@ -122,7 +122,7 @@ def checked(data: Any, gan: Any) -> dict[str, Any]:
     if not isinstance(data["labeled"], tuple | list) or len(data["labeled"]) != 2:
         raise ValueError(f'training needs batches {form}; "labeled" is no pair')
     images, labels = data["labeled"]
-    found = {"labeled": (_images(images, gan, "labeled"), class_numbers(labels))}
+    found = {"labeled": (_images(images, gan, "labeled"), flat_labels(labels))}
     if gan.trains_generator:
         found["unlabeled"] = _images(data["unlabeled"], gan, "unlabeled")
         name = "unlabeled_generator"
@@ -130,7 +130,7 @@ def checked(data: Any, gan: Any) -> dict[str, Any]:
     return found
 
 
-def class_numbers(labels: Any) -> tf.Tensor:
+def flat_labels(labels: Any) -> tf.Tensor:
     """Returns the labels of a batch, of shape (N,) or (N, 1) as Keras' CIFAR-10 has, as (N,).
 
     Raises:
@@ -145,7 +145,7 @@ def class_numbers(labels: Any) -> tf.Tensor:
     return tf.reshape(labels, [-1])
 
 
-def labeled(data: Any) -> tuple[Any, tf.Tensor]:
+def checked_pair(data: Any) -> tuple[Any, tf.Tensor]:
     """Returns images and labels of a batch for testing.
 
     Raises:
@@ -154,7 +154,7 @@ def labeled(data: Any) -> tuple[Any, tf.Tensor]:
     images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
     if weights is not None or labels is None:
         raise ValueError("testing needs batches (images, labels), without weights of examples")
-    return images, class_numbers(labels)
+    return images, flat_labels(labels)
 
 
 def _images(images, gan, name):

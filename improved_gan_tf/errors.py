@@ -1,4 +1,4 @@
-"""The one exception that is addressed to the user rather than to a programmer."""
+"""The exception that is addressed to the user, not to a programmer, and a check that raises it."""
 
 import math
 import numbers

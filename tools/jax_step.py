@@ -52,10 +52,10 @@ class Players:
         self.averages = [keras.Variable(np.zeros(v.shape, "float32")) for v in trained[1]]
         self.average_steps = keras.Variable(0, dtype="int32")
 
-    def latent(self, n: int) -> Any:
-        """Returns n fresh latent vectors, as `SemiSupervisedGAN.latent`."""
+    def latent(self, n: int, source: keras.random.SeedGenerator | None = None) -> Any:
+        """Returns n latent vectors of a source or, as `SemiSupervisedGAN.latent`, fresh ones."""
         shape = players.inputs(self.generator)[0].shape[1:]
-        return random.uniform((n, *shape), self.seeds, self.generator.input_dtype)
+        return random.uniform((n, *shape), source or self.seeds, self.generator.input_dtype)
 
     @property
     def groups(self) -> dict[str, list[Any]]:
@@ -229,6 +229,11 @@ class Step:
             trained = debiased(averages, trained, self.recipe.average_rate, steps)
         with self._scope(values | {"discriminator": trained}):
             return _full(made.discriminator(images, training=False))
+
+    def sampled(self, values: Any, latents: Any) -> Any:
+        """Returns the generator's images of latent vectors, normalized by its running averages."""
+        with self._scope(values):
+            return _full(self.made.generator(latents, training=False))
 
 
 def _full(x):

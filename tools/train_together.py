@@ -14,7 +14,9 @@ tests/tools/test_train_together.py compares the training steps with those of
 
 RUNS/errors.json has the test errors after the last epoch, of each run, their mean and spread and
 the ensemble's, for each number of labels; RUNS/epochs.csv has the losses and errors of every run
-and epoch. Both are written after every test.
+and epoch. Both are written after every test. With --samples N each run's generator draws N images
+at the end: the files RUNS/samples-LABELS-SEED.npz, which `improved-gan score` and
+`improved-gan predict` read.
 """
 
 import argparse
@@ -35,11 +37,13 @@ from jax import numpy as jnp
 from jax_step import Players, Step, place
 
 from improved_gan_tf import data as data_sets
+from improved_gan_tf.cli import options as kinds
 from improved_gan_tf.cli.train import set_values
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import building, recipes
 from improved_gan_tf.experiments.recipe import override
 from improved_gan_tf.files import temporary, write_json
+from improved_gan_tf.images import save_npz
 
 # The values in which the runs of one program may differ: numbers that it takes as arguments.
 VARYING = (
@@ -71,6 +75,7 @@ class Program:
         mapped = _in_turn if step.made.convolutional else jax.vmap
         self.epoch = jax.jit(mapped(self._epoch), donate_argnums=0)
         self.test = jax.jit(mapped(self._test))
+        self.sampled = jax.jit(step.sampled)
 
     def _epoch(self, values, options, rows):
         def images(places):
@@ -222,6 +227,17 @@ class Together:
             log.append({"epoch": self.epochs, **row})
         return report
 
+    def samples(self, run: int, n: int) -> np.ndarray:
+        """Returns images of a run's generator, uint8 (n, H, W, C).
+
+        Their latent vectors are those of `improved-gan sample --seed` with the run's seed.
+        """
+        values = jax.tree.map(lambda found: found[run], self.values)
+        latents = self.made.latent(n, keras.random.SeedGenerator(self.recipes[run].seed))
+        parts = [latents[i : i + 500] for i in range(0, n, 500)]
+        made = [np.asarray(self.program.sampled(values, part)) for part in parts]
+        return self.data[run].scaling.unscale(np.concatenate(made))
+
 
 def summary(trained: Together, seconds: float) -> dict[str, Any]:
     """Returns the content of errors.json, of the epochs that are done.
@@ -290,6 +306,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=value)
     every = "epochs from one test to the next (default: 1)"
     parser.add_argument("--test-every", type=int, default=1, metavar="N", help=every)
+    drawn = "images that each run's generator draws at the end (default: none)"
+    parser.add_argument("--samples", type=kinds.count, metavar="N", help=drawn)
     parser.add_argument("--out", required=True, metavar="DIR", help="the folder of the results")
     options = parser.parse_args(arguments)
     try:
@@ -327,6 +345,10 @@ def run(options: argparse.Namespace) -> None:
         if tested:
             write_log(trained, out / "epochs.csv")
             write_json(out / "errors.json", summary(trained, passed))
+    if options.samples:
+        for i, (each, own) in enumerate(zip(all_recipes, data, strict=True)):
+            name = f"samples-{len(own.labeled_indices)}-{each.seed}.npz"
+            save_npz(out / name, trained.samples(i, options.samples))
     for row in summary(trained, passed)["rows"]:
         errors = row["test_error"]
         spread = "" if errors["std"] is None else f" +- {100 * errors['std']:.2f}"

@@ -41,7 +41,9 @@ def main(before: str, after: str, steps: str) -> None:
         for i, _ in enumerate(getattr(made, player).non_trainable_variables):
             found[f"{player}_states_{i}"] = next(states)[1]
     found |= {key: value[1] for key, value in report.items()}
-    np.savez(after, probabilities=trained.program.test(values)[1], **found)
+    found["probabilities"] = trained.program.test(values)[1]
+    trained.values = values
+    np.savez(after, images=trained.samples(1, 6), **found)
 
 
 if __name__ == "__main__":

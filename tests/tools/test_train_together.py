@@ -118,12 +118,14 @@ def test_steps_of_the_model(name, values, tmp_path):
         exact = np.exp(np.array(logits, "float64"))
         exact /= exact.sum(axis=1, keepdims=True)
         np.testing.assert_allclose(probabilities, exact, atol=1e-4)
+    images = data.scaling.unscale(gan.sample(6, seed=recipe.seed)).astype(int)
+    assert np.abs(found["images"] - images).max() <= 1 and len(set(images.flat)) > 10
 
 
 def test_rows_of_a_table(tmp_path):
     out, tool = tmp_path / "runs", TOOLS / "train_together.py"
     options = "--seeds 1 2 --labels-per-class 5 10 --set epochs=2 --set baseline=false".split()
-    done = run(tool, "digits", *options, "--test-every", 2, "--out", out)
+    done = run(tool, "digits", *options, "--test-every", 2, "--samples", 3, "--out", out)
     assert done.returncode == 0, done.stderr[-4000:]
     found = json.loads((out / "errors.json").read_text())
     assert found["values"] == {"epochs": 2, "baseline": False} and found["steps"] == 50
@@ -141,6 +143,10 @@ def test_rows_of_a_table(tmp_path):
         np.testing.assert_allclose(list(errors["by_seed"].values()), logged)
         np.testing.assert_allclose(errors["mean"], np.mean(logged))
         assert errors["ensemble"] < 0.5 and f"{row['labels']} labels: " in done.stdout
+
+    drawn = {path.name: np.load(path)["images"] for path in out.glob("samples-*.npz")}
+    assert sorted(drawn) == [f"samples-{n}-{seed}.npz" for n in (100, 50) for seed in (1, 2)]
+    assert {images.shape for images in drawn.values()} == {(3, 8, 8, 1)}
 
     again = run(tool, "digits", *options, "--out", out)
     assert again.returncode == 2 and "exists already" in again.stderr

@@ -186,8 +186,6 @@ def save_folder(folder: str | os.PathLike, images: ArrayLike) -> list[Path]:
     """
     images = _checked(images)
     folder = Path(os.path.abspath(folder))  # "runs/." has no name to put a neighbour beside
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file; name a new folder for the images")
     try:
         if folder.is_dir() and any(folder.iterdir()):
             raise UserError(f"{folder} is not empty; name a new folder for the images")

@@ -22,6 +22,7 @@ _WEIGHTS = (
 )
 _TRANSFORMATION = ("shift", "zoom", "shear", "threshold")
 _NEEDS = {
+    "encoder": "encoder_weight",
     "consistency_distance": "consistency",
     "virtual_adversarial_radius": "virtual_adversarial",
     **{f"transformed_{name}": "transformed" for name in _TRANSFORMATION},
@@ -47,7 +48,7 @@ class SemiSupervisedExperiment(Experiment):
             unused["feature_distance"] = "the objective feature_matching"
         declared = recipes.as_declared(recipe)
         for name, needed in unused.items():
-            default = getattr(type(recipe), name)
+            default = getattr(type(recipe), name, {})
             # What a recipe declares may stay where a weight of it is set to 0.
             if getattr(recipe, name) not in (default, getattr(declared, name, default)):
                 raise UserError(

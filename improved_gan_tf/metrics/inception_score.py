@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from improved_gan_tf.errors import UserError
+from improved_gan_tf.errors import UserError, check_whole
 from improved_gan_tf.metrics.classes import checked_numbers
 from improved_gan_tf.metrics.seeds import check_seed
 
@@ -180,8 +180,7 @@ def check_splits(count: int, splits: int, shuffle_seed: int | None = None) -> No
     """Raises `UserError` unless `count` images can be shuffled and divided into `splits` parts."""
     if shuffle_seed is not None:
         check_seed("the shuffle seed", shuffle_seed)
-    if int(splits) != splits or splits < 1:
-        raise UserError(f"splits must be an integer of at least 1, not {splits!r}")
+    check_whole("splits", splits)
     if count < splits:
         raise UserError(
             f"{count} images cannot be split into {splits} parts; give more images or fewer splits"
@@ -212,7 +211,6 @@ def _score(rows: Any, splits: int, seed: int | None, transform: Callable) -> tup
     rows = _checked(rows)
     n = rows.shape[0]
     check_splits(n, splits, seed)
-    splits = int(splits)
     bounds = np.array([i * n // splits for i in range(1, splits + 1)])
     place = np.arange(n)
     if seed is not None:

@@ -182,6 +182,7 @@ def encoder(
     >>> tuple(encoder(np.zeros((4, 32, 32, 3), "float32")).shape)
     (4, 40)
     """
+    check_at_least(1, latent_dim=latent_dim)
     images = keras.Input(image_shape, name="images")
     x = images
     for n in channels:

@@ -146,6 +146,7 @@ def encoder(
     >>> tuple(encoder(np.zeros((4, 8, 8, 1), "float32")).shape)
     (4, 100)
     """
+    check_at_least(1, latent_dim=latent_dim)
     images = keras.Input(image_shape, name="images")
     x = layers.Flatten()(images)
     for n in units:

@@ -150,6 +150,7 @@ def test_refused():
     "name, value, needed",
     [
         ("feature_distance", "absolute", "the objective feature_matching"),
+        ("encoder", {"units": [5]}, "encoder_weight above 0"),
         ("consistency_distance", 1e-3, "consistency above 0"),
         ("virtual_adversarial_radius", 1.0, "virtual_adversarial above 0"),
         *((f"transformed_{k}", 0.5, "transformed above 0") for k in ("shift", "zoom", "shear")),

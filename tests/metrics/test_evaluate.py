@@ -176,7 +176,7 @@ def test_refusals_come_before_the_work(pixels):
             "sfid, kid",
         ),
         ({"splits": 98}, "97 images cannot be split into 98 parts"),
-        ({"splits": 1.5}, "splits must be an integer"),
+        ({"splits": 1.5}, "splits must be a whole number"),
         (
             {"metrics": ("fid",), "reference": reference},
             "statistics by other .* cannot be compared",

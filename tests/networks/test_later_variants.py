@@ -74,6 +74,8 @@ def test_unknown_pooling():
     ],
 )
 def test_encoders(function, sizes, hidden):
+    with pytest.raises(ValueError, match="latent_dim must be an integer, not 7.5"):
+        function(latent_dim=7.5, **sizes)
     encoder = function(latent_dim=7, **sizes)
     assert encoder.output_shape == (None, 14)
     found = [x.output.shape[1:] for x in encoder.layers if isinstance(x, keras.layers.Activation)]

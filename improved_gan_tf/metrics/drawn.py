@@ -8,6 +8,7 @@ import numpy as np
 
 from improved_gan_tf.data import Images, as_pixels
 from improved_gan_tf.errors import UserError, check_whole
+from improved_gan_tf.metrics.seeds import check_seed
 
 AT_ONCE = 100  # images of one draw: fixed, so that a seed means the same images
 
@@ -18,12 +19,15 @@ class Drawn(Images):
     Args:
         draw: Function `(n, seed)` of two integers that returns n images (n, H, W, C) in
             `image_range`, the same ones for the same seed; e.g. the `sample` of a GAN.
-        count: Integer, the number of images.
-        seed: Integer, the seed of all of them: draw i is given the first word of
+        count: Integer from 1, the number of images.
+        seed: Integer from 0, the seed of all of them: draw i is given the first word of
             `numpy.random.SeedSequence((seed, i))`. Defaults to 0.
         image_range: `(low, high)`, the values for black and full brightness. None (default):
             0..255.
         name: String for the protocol. Defaults to "generator".
+
+    Raises:
+        UserError: `count` or `seed` is no integer or out of its bounds.
 
     Example:
 
@@ -42,6 +46,8 @@ class Drawn(Images):
         image_range: tuple[float, float] | None = None,
         name: str = "generator",
     ):
+        check_whole("the number of images to draw", count)
+        check_seed("the seed of the images", seed)
         super().__init__(f"{name} (seed {seed})", count)
         self.draw, self.seed, self.image_range = draw, seed, image_range
 

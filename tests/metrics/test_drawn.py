@@ -26,6 +26,10 @@ def test_drawn_images_are_the_same_for_the_same_seed():
     assert len({image.tobytes() for run in (found[0], found[2]) for image in run}) == 460
     with pytest.raises(UserError, match="state its range"):
         _images(Drawn(draw, 10))
+    with pytest.raises(UserError, match="images to draw must be a whole number from 1 up, not 2.5"):
+        Drawn(draw, 2.5)
+    with pytest.raises(UserError, match="seed of the images must be a whole number from 0 to"):
+        Drawn(draw, 10, -1)
     with pytest.raises(UserError, match="drew an array of shape"):
         _images(Drawn(lambda n, seed: np.zeros((n, 4, 4)), 10))
 

@@ -26,8 +26,9 @@ def export(gan: Any, path: str | os.PathLike, file_format: str = "savedmodel") -
 
     Batch normalization uses its running averages, so that an image does not depend on the others in
     its batch and batches of one work. The ONNX and LiteRT models take a batch of latent vectors of
-    any size as their only input; a LiteRT interpreter starts with batch size 1, which
-    `resize_tensor_input` changes (signature runners resize automatically).
+    any size as their only input, and compute in float32 also after training in mixed precision,
+    since onnxruntime cannot load products in bfloat16. A LiteRT interpreter starts with batch size
+    1, which `resize_tensor_input` changes (signature runners resize automatically).
 
     Args:
         gan: The model, a `SemiSupervisedGAN`, an `ImageNetGAN` or another `models.gan.GAN`.
@@ -58,7 +59,7 @@ def export(gan: Any, path: str | os.PathLike, file_format: str = "savedmodel") -
         raise UserError(f"the name of a LiteRT model must end with .tflite, not {path.name}")
     if file_format == "litert" and tuple(map(int, keras.__version__.split(".")[:2])) < (3, 13):
         raise UserError(f"LiteRT export needs Keras 3.13 or later, not {keras.__version__}")
-    generator = gan.serving_generator()
+    generator = _in_float32(gan.serving_generator())
     # Called once: Keras' ONNX exporter refuses a model that never was.
     one = [keras.ops.zeros((1, *x.shape[1:])) for x in players.inputs(generator)]
     generator(one if len(one) > 1 else one[0])
@@ -99,7 +100,8 @@ def saved_model(
     inputs = players.inputs(generator)
 
     def serve(*latents):
-        return generator(latents[0] if len(latents) == 1 else list(latents), training=False)
+        images = generator(latents[0] if len(latents) == 1 else list(latents), training=False)
+        return tf.cast(images, keras.backend.result_type(images.dtype.name, "float32"))
 
     def sample(n, seed):
         return serve(
@@ -121,6 +123,24 @@ def saved_model(
     with temporary_folder(path) as name:
         archive.write_out(str(name), verbose=False)
     return path
+
+
+def _in_float32(generator: keras.Model) -> keras.Model:
+    """The generator; of one in mixed precision a copy with the same weights and no low types."""
+    if keras.backend.standardize_dtype(generator.outputs[0].dtype) not in ("bfloat16", "float16"):
+        return generator
+
+    def full(config: Any) -> Any:
+        if isinstance(config, dict):
+            if config.get("class_name") == "DTypePolicy":
+                return {**config, "config": {"name": "float32"}}
+            return {key: full(value) for key, value in config.items()}
+        return [full(value) for value in config] if isinstance(config, list | tuple) else config
+
+    config = full(keras.saving.serialize_keras_object(generator))
+    copy = keras.saving.deserialize_keras_object(config)
+    copy.set_weights(generator.get_weights())
+    return copy
 
 
 def check_place(path: str | os.PathLike) -> None:

@@ -65,6 +65,18 @@ def without_updates() -> keras.StatelessScope:
     return scope
 
 
+def variables_as_stored(layer: keras.layers.Layer) -> Any:
+    """Returns a scope in which a layer's variables have their own type, also inside its `call`.
+
+    `keras.src.backend.common.variables.AutocastScope` (3.12 to 3.15). Under PyTorch, a variable
+    that is assigned in a `call` of lower precision keeps its old value: Keras writes to the copy
+    that it has cast.
+    """
+    from keras.src.backend.common.variables import AutocastScope
+
+    return AutocastScope(layer.variable_dtype)
+
+
 def keep_what_saving_skips() -> None:
     """Has Keras look up once, not with every save, which attributes hold nothing to be saved.
 

@@ -224,3 +224,26 @@ def test_litert_of_several_inputs(imagenet, litert, tmp_path):
     for n in (1, 3):
         (images,) = run(**{name: z[:n] for name, z in latents.items()}).values()
         np.testing.assert_allclose(images, expected[:n], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("network", [networks.dense, networks.imagenet])
+def test_mixed_precision_is_exported_in_float32(tmp_path, network):
+    """onnxruntime cannot load products in bfloat16, and images are float32 in every format."""
+    ort = pytest.importorskip("onnxruntime")
+    shape = (16, 16, 3)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        pair = network.generator(shape, width=0.1), network.discriminator(shape, 3, width=0.1)
+        kind = models.SemiSupervisedGAN if network is networks.dense else models.ImageNetGAN
+        gan = kind(*pair, seed=1)
+        session = ort.InferenceSession(export.export(gan, tmp_path / "g.onnx", "onnx"))
+        served = tf.saved_model.load(str(export.export(gan, tmp_path / "g")))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    rng = np.random.RandomState(0)
+    z = {x.name: rng.uniform(size=(3, *x.shape[1:])).astype("f4") for x in gan.generator.inputs}
+    found = session.run(None, {x.name: z[x.name] for x in session.get_inputs()})[0]
+    images = served.serve(*z.values())
+    assert found.dtype == np.float32 and images.dtype == tf.float32
+    np.testing.assert_allclose(found, images, atol=0.05)  # computed in bfloat16 there
+    assert served.sample(2, 1).dtype == tf.float32

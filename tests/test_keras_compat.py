@@ -67,3 +67,21 @@ def test_without_updates():
             variable.assign(4.0)
         assert float(variable) == 3.0
     assert float(variable) == 1.0
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "float64"])
+def test_variables_as_stored(policy):
+    class Layer(keras.layers.Layer):
+        def build(self, input_shape):
+            self.v = self.add_weight((), "ones")
+
+        def call(self, inputs):
+            with keras_compat.variables_as_stored(self):
+                self.found = self.v.dtype, keras.ops.convert_to_tensor(self.v).dtype
+            self.cast = keras.ops.convert_to_tensor(self.v).dtype
+            return inputs
+
+    layer = Layer(dtype=policy)
+    layer(np.zeros((1, 2)))
+    assert layer.found == (layer.variable_dtype, layer.variable_dtype)
+    assert layer.cast == layer.compute_dtype

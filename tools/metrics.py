@@ -24,6 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from improved_gan_tf import metrics
+from improved_gan_tf.cli import options as kinds
+from improved_gan_tf.cli import places
+from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import temporary, write_json
 from improved_gan_tf.runs import recorded
 from reference import feature_distances as oracle
@@ -154,6 +157,8 @@ def table(options):
 
 def monte_carlo(options):
     """Mean and standard error of FID and KID between two samples of one distribution."""
+    if len(set(options.sizes)) < 2:
+        raise UserError("--sizes: the exponent needs two different numbers of images")
     rng = np.random.default_rng(options.seed)
     scales = 1 / np.sqrt(np.arange(1, options.features + 1))  # standard deviations
     rows = []
@@ -215,7 +220,7 @@ def _draw(result, path):
     plt.close(figure)
 
 
-def main():
+def main(arguments=None):
     """Runs one subject."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     subjects = parser.add_subparsers(required=True, metavar="SUBJECT")
@@ -226,18 +231,22 @@ def main():
     subject.set_defaults(run=monte_carlo)
     add = subject.add_argument
     sizes = [100, 200, 400, 800, 1600, 3200]
-    add("--sizes", type=int, nargs="+", default=sizes, help="images on either side")
-    add("--repeats", type=int, default=100)
-    add("--features", type=int, default=16)
-    add("--seed", type=int, default=1)
+    add("--sizes", type=kinds.whole(2), nargs="+", default=sizes, help="images on either side")
+    add("--repeats", type=kinds.whole(2), default=100)
+    add("--features", type=kinds.whole(1), default=16)
+    add("--seed", type=kinds.seed, default=1)
     add("--json", metavar="FILE", help="write the figures here too")
     add("--picture", metavar="FILE.png", help="draw them")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
     result = {"command": f"python tools/{Path(sys.argv[0]).name} {' '.join(sys.argv[1:])}"}
-    result |= options.run(options)
-    if options.json:
-        write_json(options.json, recorded(result))
+    try:
+        places.check_files(options.json, vars(options).get("picture"))
+        result |= options.run(options)
+        if options.json:
+            write_json(options.json, recorded(result))
+    except UserError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -89,6 +89,12 @@ def time(options):
 def record(options):
     """Writes search.json, search.md and search.png of the folders' finished runs, and of the
     variants that search.json has already and no folder has."""
+    for label, *numbers in options.point:
+        for given in numbers:
+            try:
+                float(given)
+            except ValueError:
+                raise UserError(f"--point {label}: {given} is no number") from None
     variants = {}
     for folder in map(Path, options.folders):
         found = variants_of(folder)

@@ -87,6 +87,14 @@ def _convert(options: argparse.Namespace) -> None:
 
 
 def _inception_graph(options: argparse.Namespace) -> None:
+    if options.random_weights is not None and weights_arguments(options) != (None, True, None):
+        raise UserError(
+            "--random-weights takes the place of --weights, --any-weights and --fingerprint; leave "
+            "it or them out"
+        )
+    written = [Path(x).resolve() for x in (options.out, options.own, options.saved_model) if x]
+    if len(set(written)) < len(written):
+        raise UserError("OUT, --own and --saved-model name the same place; name one for each")
     places.check_files(options.out, options.own)
     if options.saved_model and Path(options.saved_model).exists():
         raise UserError(f"{options.saved_model} exists already; remove it or name another place")

@@ -141,7 +141,7 @@ def _reproduction(table: Table, options: argparse.Namespace) -> Reproduction:
     )
     scoring = Scoring()
     if table.scored:
-        if options.classifier and (options.weights or options.any_weights):
+        if options.classifier and weights_arguments(options) != (None, True, None):
             raise UserError("--classifier takes Inception's place; leave out --weights")
         scoring = Scoring(options.classifier, *weights_arguments(options), options.images)
     out = options.out or f"runs/{table.name}"

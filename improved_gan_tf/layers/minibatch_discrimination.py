@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from improved_gan_tf import replicas
+from improved_gan_tf import keras_compat, replicas
 from improved_gan_tf.layers.checks import as_floats, check_at_least, check_shape
 from improved_gan_tf.layers.data_dependent import DataDependent, check_spread
 from improved_gan_tf.layers.similarities import batch_size, mean_nearest, similarities
@@ -104,12 +104,13 @@ class MinibatchDiscrimination(DataDependent, keras.layers.Layer):
         """log_weight_scale[k] <- . - log(mean_n min_j distance / 2), bias <- -mean_n f."""
         m = self._projections(inputs)
         scale = check_spread(self, 0.5 * mean_nearest(m))
-        self.log_weight_scale.assign(
-            self.log_weight_scale
-            - ops.cast(ops.expand_dims(ops.log(scale), -1), self.log_weight_scale.dtype)
-        )
         f = similarities(m / scale[:, None, None])[:, 0]
-        self.bias.assign(ops.cast(-ops.mean(f, axis=-1), self.bias.dtype))
+        with keras_compat.variables_as_stored(self):
+            self.log_weight_scale.assign(
+                self.log_weight_scale
+                - ops.cast(ops.expand_dims(ops.log(scale), -1), self.log_weight_scale.dtype)
+            )
+            self.bias.assign(ops.cast(-ops.mean(f, axis=-1), self.bias.dtype))
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return (input_shape[0], self._num_features(input_shape) + self.num_kernels)

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from improved_gan_tf import keras_compat
 from improved_gan_tf.layers.centered_conv_transpose import CenteredConv2DTranspose
 from improved_gan_tf.layers.checks import check_shape
 from improved_gan_tf.layers.data_dependent import DataDependent, check_spread
@@ -129,9 +130,11 @@ class WeightNorm(DataDependent, keras.layers.Wrapper):
         mean = ops.mean(t, axis=axes)
         spread = ops.sqrt(ops.mean(ops.square(t - mean), axis=axes))
         inverse = self.initial_stddev / check_spread(self, spread, mean)
-        self.g.assign(self.g * ops.cast(inverse, self.g.dtype))
+        with keras_compat.variables_as_stored(self):
+            self.g.assign(self.g * ops.cast(inverse, self.g.dtype))
         if self.layer.use_bias:
-            self.layer.bias.assign(ops.cast(-mean * inverse, self.layer.bias.dtype))
+            with keras_compat.variables_as_stored(self.layer):
+                self.layer.bias.assign(ops.cast(-mean * inverse, self.layer.bias.dtype))
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return self.layer.compute_output_shape(input_shape)

@@ -54,6 +54,11 @@ def load_extractor(
         rest = text.removeprefix(applications.PREFIX)
         if isinstance(weights, Weights):
             raise UserError(f"{text} takes the path of a file of weights, not Inception's")
+        if fingerprint is not None or not check:
+            raise UserError(
+                f"{text}: only Inception's weights are checked; leave out fingerprint and "
+                "check=False (--fingerprint, --any-weights)"
+            )
         return applications.load_application(rest, weights, resize or "clean")
     if weights is not None or fingerprint is not None or not check:
         raise UserError(f"{text} takes Inception's place with its own weights; leave out --weights")

@@ -42,6 +42,11 @@ def test_inception_graph_writes_all_three(tmp_path, capsys):
         ("exists already; remove it", ["o.pb", "--saved-model", "."]),
         ("no such file of Inception weights", ["o.pb", "--weights", "absent"]),
         ("cannot prove what it was made from", ["o.pb", "--weights", "own.npz"]),
+        ("takes the place of", ["o.pb", "--random-weights", "1", "--weights", "own.npz"]),
+        ("takes the place of", ["o.pb", "--random-weights", "1", "--any-weights"]),
+        ("takes the place of", ["o.pb", "--random-weights", "1", "--fingerprint", "abc"]),
+        ("name the same place", ["o.pb", "--random-weights", "1", "--own", "./o.pb"]),
+        ("name the same place", ["o.pb", "--random-weights", "1", "--saved-model", "o.pb"]),
     ],
 )
 def test_inception_graph_refuses(tmp_path, monkeypatch, capsys, message, arguments):

@@ -161,6 +161,7 @@ def _bad(*words):
         _bad("table-3", "--rows", "our", "table-3 has no row 'our' (did you mean 'ours'?)"),
         _bad("table-3", "--classifier", "absent.keras", "absent.keras: there is no such classif"),
         _bad("table-3", "--classifier", "x", "--weights", "y", "leave out --weights"),
+        _bad("table-3", "--classifier", "x", "--fingerprint", "y", "leave out --weights"),
         _bad("table-3", "--weights", "absent.pb", "absent.pb: there is no such file of Inception"),
         _bad("table-3", "--images", "5", "at least 10 images must be scored, not 5"),
     ],

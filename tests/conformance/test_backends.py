@@ -13,7 +13,7 @@ import pytest
 
 from tests.helpers.paths import ROOT
 
-CHECKS = 15
+CHECKS = 16
 
 
 # JAX compiles every operation, a minute; and all other tests have TensorFlow's backend.

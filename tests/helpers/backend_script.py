@@ -227,6 +227,19 @@ def check_joint_minibatch_discrimination():
     close(found["kernel"], x.T @ a["d_activation"].reshape(rows, inputs), RTOL, atol=1e-6)
 
 
+def check_initialization_in_mixed_precision():
+    """What a layer assigns in a `call` of low precision must reach the variables themselves."""
+    x = f32(np.random.RandomState(0).normal(1, 3, (40, 6)))
+    for layer in (
+        ours.WeightNorm(keras.layers.Dense(5), dtype="mixed_bfloat16"),
+        ours.MinibatchDiscrimination(5, dtype="mixed_bfloat16"),
+    ):
+        found = value(ours.initialize_from_data(model_of((6,), layer), x)).astype("float32")[:, -5:]
+        np.testing.assert_allclose(found.mean(0), np.zeros(5), atol=0.02, err_msg=layer.name)
+        if isinstance(layer, ours.WeightNorm):
+            np.testing.assert_allclose(found.std(0), np.ones(5), atol=0.02)
+
+
 def check_imagenet_losses():
     a = load_imagenet("e_losses")
     logits, labels = f32(a["unit/class_logits"]), a["unit/labels"]

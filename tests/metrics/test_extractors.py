@@ -33,6 +33,8 @@ def test_names():
     _refused("keras.applications has no 'VGG'; choose from .*VGG16", "keras_applications:VGG")
     _refused("there is no such file of weights for keras_applications:VGG16",
              "keras_applications:VGG16", weights="absent.h5")  # fmt: skip
+    for checked in ({"fingerprint": "abc"}, {"check": False}):
+        _refused("only Inception's weights are checked", "keras_applications:VGG16", **checked)
 
 
 def _encoder(*last):

@@ -106,5 +106,9 @@ def test_what_is_missing(search, tmp_path, capsys):
             search.main(["run", str(plan), "--out", str(tmp_path)])
         assert message in capsys.readouterr().err
     with pytest.raises(SystemExit):
+        point = ["--point", "a", "1", "x", "2"]
+        search.main(["record", str(tmp_path), "--out", str(tmp_path / "recorded"), *point])
+    assert "--point a: x is no number" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
         search.main(["record", str(tmp_path), "--out", str(tmp_path / "recorded")])
     assert "holds no table.json" in capsys.readouterr().err

@@ -160,7 +160,7 @@ def _sample(options: argparse.Namespace) -> None:
 
     from improved_gan_tf import images
 
-    recipe, gan, _ = experiments.load_generator(options.run)
+    recipe, gan, _ = experiments.load_generator(options.run, draws=True)
     latents = gan.latent_vectors(options.count, options.seed)
     if out.suffix == ".gif":
         frames = options.frames or _FRAMES
@@ -221,7 +221,7 @@ def _export(options: argparse.Namespace) -> None:
     from improved_gan_tf import export
 
     out = options.out or Path(options.run) / _EXPORTED.get(options.format, "generator")
-    _, gan, _ = experiments.load_generator(options.run)
+    _, gan, _ = experiments.load_generator(options.run, draws=True)
     print(export.export(gan, out, options.format))
     if options.format == "litert":
         print("its input is a batch of 1 until the interpreter's resize_tensor_input changes it")

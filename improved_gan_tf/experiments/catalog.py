@@ -54,8 +54,8 @@ DIGITS_MBD = dataclasses.replace(
 MNIST = SemiSupervisedRecipe(
     name="mnist-feature-matching",
     summary="MNIST, 10 labels per class, feature matching (paper: 0.93 +- 0.07 % errors)",
-    expected="about 21 s per epoch; test error 0.91 % (10 seeds with JAX, 0.80 to 1.14), supervised-"
-    "only baseline 24.6 %",
+    expected="about 21 s per epoch; test error 0.91 % (10 seeds with JAX, 0.80 to 1.14), "
+    "supervised-only baseline 24.6 %",
     data="mnist",
     network="dense",
     generator={"latent_dim": 100, "units": [500, 500]},

@@ -54,6 +54,11 @@ class Experiment:
         self.recipe: Any = recipe
 
     @property
+    def generates(self) -> bool:
+        """Whether its runs train a generator."""
+        return True
+
+    @property
     def title(self) -> str:
         """What the progress bar calls it."""
         return self.recipe.name

@@ -192,20 +192,26 @@ def load_run(
     return recipe, loaded, gan, folder.restore(gan)
 
 
-def load_generator(out: str | os.PathLike) -> tuple[Any, Any, int]:
+def load_generator(out: str | os.PathLike, draws: bool = False) -> tuple[Any, Any, int]:
     """Loads the recipe and the model of a run, without its data.
 
     Args:
         out: The run's folder.
+        draws: Whether the run must have trained a generator. False (default): the model may also
+            be a supervised-only classifier, whose generator has its initial weights.
 
     Returns:
         A tuple (recipe, gan, number of epochs trained), the model at the last checkpoint.
 
     Raises:
         UserError: The folder does not contain a run, or its newest checkpoint is missing or
-            damaged.
+            damaged; or it has no trained generator.
     """
     recipe, folder = _checkpointed(out), RunFolder(out)
+    if draws and not experiment(recipe).generates:
+        raise UserError(
+            f"{out} was trained on labels alone, without its generator; name a GAN's run"
+        )
     try:
         known = folder.config()["data"]
         sizes = tuple(known["image_shape"]), known["num_classes"]
@@ -246,7 +252,7 @@ def open_generator(
     from improved_gan_tf.metrics import Drawn
 
     if RunFolder(path).begun:
-        recipe, gan, epochs = load_generator(path)
+        recipe, gan, epochs = load_generator(path, draws=True)
         name = f"{path} ({recipe.name}, epoch {epochs})"
         return Drawn(gan.sample, count, seed, image_range or gan.image_range, name)
     exported = export.open_generator(path)

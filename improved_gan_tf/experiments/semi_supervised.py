@@ -36,12 +36,16 @@ class SemiSupervisedExperiment(Experiment):
     classifies = True
 
     @property
+    def generates(self) -> bool:
+        return self.recipe.objective != "supervised"
+
+    @property
     def title(self) -> str:
-        return BASELINE if self.recipe.objective == "supervised" else self.recipe.name
+        return self.recipe.name if self.generates else BASELINE
 
     def refuse_unused(self) -> None:
         recipe = self.recipe
-        if recipe.objective == "supervised":  # a baseline carries the values of its run
+        if not self.generates:  # a baseline carries the values of its run
             return
         unused = {k: f"{w} above 0" for k, w in _NEEDS.items() if not getattr(recipe, w)}
         if recipe.objective == "minibatch_discrimination" and not self._own_losses:
@@ -167,7 +171,7 @@ class SemiSupervisedExperiment(Experiment):
         given = {name: weight for name in _WEIGHTS if (weight := getattr(self.recipe, name))}
         if not given:
             return found
-        if self.recipe.objective == "supervised":
+        if not self.generates:
             raise UserError(
                 f"{self.recipe.name}: the objective supervised uses labeled images alone, and "
                 f"takes no {' and no '.join(given)}"

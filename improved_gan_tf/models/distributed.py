@@ -37,13 +37,23 @@ def batches(strategy: Any, make: Callable[[int, int, int], Any]) -> Any:
     return strategy.distribute_datasets_from_function(part)
 
 
-def check_compile(jit_compile: Any, steps_per_execution: int) -> None:
-    """Refuses what TensorFlow cannot do with several replicas on CPU devices.
+def check_compile(own: Any, jit_compile: Any, steps_per_execution: int) -> None:
+    """Refuses another strategy, and what TensorFlow cannot do with replicas on CPU devices.
+
+    Args:
+        own: The model's strategy.
+        jit_compile, steps_per_execution: Arguments of `compile`.
 
     Raises:
-        ValueError: `jit_compile` is True, or there is more than one step per execution.
+        ValueError: The optimizers would belong to another strategy than the model; or, on CPU
+            devices, `jit_compile` is True or there is more than one step per execution.
     """
     strategy = tf.distribute.get_strategy()
+    if strategy is not own:
+        raise ValueError(
+            "the GAN was made in the scope of a tf.distribute strategy; make its optimizers and "
+            "compile it in the same scope, so that each replica has its part of their state"
+        )
     if strategy.num_replicas_in_sync > 1 and "CPU" in strategy.extended.worker_devices[0]:
         if jit_compile is True or steps_per_execution > 1:
             raise ValueError(

@@ -159,7 +159,8 @@ class GAN(keras.Model):
         if both[0] is both[1]:
             raise ValueError("the generator and the discriminator need separate optimizers")
         check_weights(historical_averaging=historical_averaging)
-        distributed.check_compile(kwargs.get("jit_compile"), kwargs.get("steps_per_execution", 1))
+        steps = kwargs.get("steps_per_execution", 1)
+        distributed.check_compile(self.distribute_strategy, kwargs.get("jit_compile"), steps)
         self.given_jit_compile = kwargs.setdefault("jit_compile", "auto")
         if self.given_jit_compile == "auto":
             kwargs["jit_compile"] = not kwargs.get("run_eagerly") and compilation.pays(self)

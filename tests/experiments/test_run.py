@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from improved_gan_tf.runs import report
 from improved_gan_tf.runs.folder import RunFolder
 from tests.helpers import checkpoints
 from tests.helpers.full_disk import file_size_limit
+from tests.helpers.one_line import refusal_of, refused_command
 
 # A small network, whose 64 steps per epoch take long enough for a kill to land inside.
 SMALL = {
@@ -206,6 +208,17 @@ def test_baseline(tmp_path, capsys):
     longer = experiments.train(_recipe(baseline=True, epochs=2), out, resume=True, verbose=False)
     assert longer["baseline"]["epochs"] == 2
     assert RunFolder(out / "baseline").latest_checkpoint()[0] == 2
+
+
+def test_a_baseline_has_no_trained_generator(tmp_path, capsys):
+    out = str(tmp_path / "run")
+    values = {"objective": "supervised", "epochs": 1, "generator_steps": 1}
+    experiments.train(_recipe(**values), out, verbose=False)
+    assert experiments.load_generator(out)[2] == 1  # its classifier is of use
+    refusal_of(experiments.open_generator)("trained on labels alone.*name a GAN's run", out)
+    for command in ("sample", "export"):
+        assert "trained on labels alone" in refused_command(capsys, command, out)
+    assert not list(Path(out).glob("sample.png")) + list(Path(out).glob("generator"))
 
 
 def test_used_folder_is_refused_and_untouched(run):

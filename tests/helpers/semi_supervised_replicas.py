@@ -218,6 +218,8 @@ def refused(strategy):
         for name, value in (("jit_compile", True), ("steps_per_execution", 2)):
             with pytest.raises(ValueError, match="several replicas on CPU devices"):
                 gan.compile(**{name: value})
+    with pytest.raises(ValueError, match="compile it in the same scope"):
+        gan.compile()
     for x in (_data(batch_size=5), _data(batch_size=5).train):
         with pytest.raises(ValueError, match="a batch of 5 images does not divide among 2"):
             gan.fit(x)

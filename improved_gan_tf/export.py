@@ -1,8 +1,9 @@
 """Generators for serving: SavedModel, ONNX, LiteRT."""
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.files import temporary, temporary_folder
+from improved_gan_tf.layers import walk
 from improved_gan_tf.networks import players
 
 _GRAPH = "saved_model.pb"
@@ -59,12 +61,12 @@ def export(gan: Any, path: str | os.PathLike, file_format: str = "savedmodel") -
         raise UserError(f"the name of a LiteRT model must end with .tflite, not {path.name}")
     if file_format == "litert" and tuple(map(int, keras.__version__.split(".")[:2])) < (3, 13):
         raise UserError(f"LiteRT export needs Keras 3.13 or later, not {keras.__version__}")
-    generator = _in_float32(gan.serving_generator())
+    generator = gan.serving_generator()
     # Called once: Keras' ONNX exporter refuses a model that never was.
     one = [keras.ops.zeros((1, *x.shape[1:])) for x in players.inputs(generator)]
     generator(one if len(one) > 1 else one[0])
     try:
-        with temporary(path) as name:
+        with temporary(path) as name, _in_float32(generator):
             generator.export(str(name), format=file_format, verbose=False)
     except ImportError as error:
         raise UserError(
@@ -125,22 +127,18 @@ def saved_model(
     return path
 
 
-def _in_float32(generator: keras.Model) -> keras.Model:
-    """The generator; of one in mixed precision a copy with the same weights and no low types."""
-    if keras.backend.standardize_dtype(generator.outputs[0].dtype) not in ("bfloat16", "float16"):
-        return generator
-
-    def full(config: Any) -> Any:
-        if isinstance(config, dict):
-            if config.get("class_name") == "DTypePolicy":
-                return {**config, "config": {"name": "float32"}}
-            return {key: full(value) for key, value in config.items()}
-        return [full(value) for value in config] if isinstance(config, list | tuple) else config
-
-    config = full(keras.saving.serialize_keras_object(generator))
-    copy = keras.saving.deserialize_keras_object(config)
-    copy.set_weights(generator.get_weights())
-    return copy
+@contextlib.contextmanager
+def _in_float32(generator: keras.Model) -> Iterator[None]:
+    """While it is open, the generator's layers in mixed precision compute in float32."""
+    low = [x for x in walk(generator) if x.compute_dtype in ("bfloat16", "float16")]
+    policies = [layer.dtype_policy for layer in low]
+    for layer in low:
+        layer.dtype_policy = "float32"
+    try:
+        yield
+    finally:
+        for layer, policy in zip(low, policies, strict=True):
+            layer.dtype_policy = policy
 
 
 def check_place(path: str | os.PathLike) -> None:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from improved_gan_tf import export, models, networks
 from improved_gan_tf.errors import UserError
+from improved_gan_tf.layers import walk
 from tests.helpers.full_disk import file_size_limit
 
 
@@ -237,6 +238,7 @@ def test_mixed_precision_is_exported_in_float32(tmp_path, network):
         kind = models.SemiSupervisedGAN if network is networks.dense else models.ImageNetGAN
         gan = kind(*pair, seed=1)
         session = ort.InferenceSession(export.export(gan, tmp_path / "g.onnx", "onnx"))
+        assert {layer.compute_dtype for layer in walk(gan.generator)} == {"bfloat16"}
         served = tf.saved_model.load(str(export.export(gan, tmp_path / "g")))
     finally:
         keras.config.set_dtype_policy("float32")
@@ -247,3 +249,27 @@ def test_mixed_precision_is_exported_in_float32(tmp_path, network):
     assert found.dtype == np.float32 and images.dtype == tf.float32
     np.testing.assert_allclose(found, images, atol=0.05)  # computed in bfloat16 there
     assert served.sample(2, 1).dtype == tf.float32
+
+
+def test_mixed_precision_of_a_generator_of_one_s_own(tmp_path):
+    """Its classes need not be registered with Keras, and it may be subclassed."""
+    ort = pytest.importorskip("onnxruntime")
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__(dtype="mixed_bfloat16")
+            self.inner = keras.layers.Dense(64, "sigmoid", dtype="mixed_bfloat16")
+
+        def call(self, z):
+            return keras.ops.reshape(self.inner(z), (-1, 8, 8, 1))
+
+    generator = Own()
+    generator(np.zeros((1, 20), "f4"))
+    discriminator = networks.dense.discriminator((8, 8, 1), 3, width=0.1)
+    gan = models.SemiSupervisedGAN(generator, discriminator, seed=1)
+    session = ort.InferenceSession(export.export(gan, tmp_path / "g.onnx", "onnx"))
+    z = np.random.RandomState(0).uniform(size=(3, 20)).astype("f4")
+    (found,) = session.run(None, {session.get_inputs()[0].name: z})
+    kernel, bias = (np.asarray(v) for v in generator.inner.weights)
+    exact = 1 / (1 + np.exp(-(z @ kernel + bias)))
+    np.testing.assert_allclose(found, exact.reshape(3, 8, 8, 1), atol=1e-6)

@@ -30,7 +30,7 @@ ALLOWED = {
     "optimizers": {"keras_compat"},
     "regularizers": {"keras_compat"},
     "images": {"errors", "files"},
-    "export": {"errors", "files", "networks"},
+    "export": {"errors", "files", "layers", "networks"},
     "products": {"replicas"},
     "transformations": {"random"},
     "smoothness": {"keras_compat", "losses", "random", "transformations"},

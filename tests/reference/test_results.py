@@ -52,7 +52,7 @@ def test_recorded_runs_are_readable(folder):
 
 
 def test_there_are_files_and_runs():
-    assert len(JSON) > 20 and len(RUNS) == 33
+    assert len(JSON) > 20 and len(RUNS) == 35
 
 
 def test_changes_of_cifar10():

@@ -35,6 +35,8 @@ def recipe_of(folder: RunFolder) -> ModelRecipe:
 class ModelExperiment(SemiSupervisedExperiment):
     """Evaluates the model of a run without a recipe; see `Experiment`. It does not train it."""
 
+    generates = True  # as far as is known: no recipe says what was trained
+
     def load_data(self, data_dir: str | os.PathLike | None = None, data: Any = None) -> Any:
         """Opens data of the model's form, of which the test set counts.
 

@@ -70,7 +70,8 @@ def variables_as_stored(layer: keras.layers.Layer) -> Any:
 
     `keras.src.backend.common.variables.AutocastScope` (3.12 to 3.15). Under PyTorch, a variable
     that is assigned in a `call` of lower precision keeps its old value: Keras writes to the copy
-    that it has cast.
+    that it has cast. The scope needs the layer's type: in one without a type, which casts nothing,
+    `Variable.dtype` is Keras' floatx.
     """
     from keras.src.backend.common.variables import AutocastScope
 

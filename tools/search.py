@@ -89,12 +89,7 @@ def time(options):
 def record(options):
     """Writes search.json, search.md and search.png of the folders' finished runs, and of the
     variants that search.json has already and no folder has."""
-    for label, *numbers in options.point:
-        for given in numbers:
-            try:
-                float(given)
-            except ValueError:
-                raise UserError(f"--point {label}: {given} is no number") from None
+    points = [(label, *(_number(label, each) for each in given)) for label, *given in options.point]
     variants = {}
     for folder in map(Path, options.folders):
         found = variants_of(folder)
@@ -107,7 +102,14 @@ def record(options):
     variants = {**(read_json(out / "search.json", {}) or {}), **variants}
     write_json(out / "search.json", variants)
     write_text(out / "search.md", markdown(variants))
-    draw(variants, options.point, out / "search.png")
+    draw(variants, points, out / "search.png")
+
+
+def _number(label, given):
+    try:
+        return float(given)
+    except ValueError:
+        raise UserError(f"--point {label}: {given} is no number") from None
 
 
 def variants_of(folder):
@@ -181,7 +183,7 @@ def draw(variants, points, path):
         label = f"{name} ({count})"
         axes.errorbar(minutes, 100 * mean, fmt="o", color=line.get_color(), label=label, **bar)
     for (label, *numbers), marker in zip(points, itertools.cycle("*sD^v"), strict=False):
-        axes.errorbar(*map(float, numbers), fmt=f"k{marker}", label=label)
+        axes.errorbar(*numbers, fmt=f"k{marker}", label=label)
     axes.set(xscale="log", yscale="log", xlabel="minutes of training", ylabel="error, %")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))

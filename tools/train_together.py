@@ -305,7 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     value = "any value of the recipe, as of improved-gan train"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=value)
     every = "epochs from one test to the next (default: 1)"
-    parser.add_argument("--test-every", type=int, default=1, metavar="N", help=every)
+    parser.add_argument("--test-every", type=kinds.count, default=1, metavar="N", help=every)
     drawn = "images that each run's generator draws at the end (default: none)"
     parser.add_argument("--samples", type=kinds.count, metavar="N", help=drawn)
     parser.add_argument("--out", required=True, metavar="DIR", help="the folder of the results")

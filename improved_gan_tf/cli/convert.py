@@ -8,7 +8,7 @@ from typing import Any
 
 from improved_gan_tf.cli import options as kinds
 from improved_gan_tf.cli import places
-from improved_gan_tf.cli.score import add_weights_options, weights_arguments
+from improved_gan_tf.cli.score import add_weights_options, names_weights, weights_arguments
 from improved_gan_tf.errors import UserError
 
 _CONVERT = """Converts class folders of picture files to TFRecord files for --data records:OUT_DIR.
@@ -87,7 +87,7 @@ def _convert(options: argparse.Namespace) -> None:
 
 
 def _inception_graph(options: argparse.Namespace) -> None:
-    if options.random_weights is not None and weights_arguments(options) != (None, True, None):
+    if options.random_weights is not None and names_weights(options):
         raise UserError(
             "--random-weights takes the place of --weights, --any-weights and --fingerprint; leave "
             "it or them out"

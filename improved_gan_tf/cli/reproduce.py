@@ -8,7 +8,12 @@ from typing import Any
 
 from improved_gan_tf.cli import minimax
 from improved_gan_tf.cli import options as kinds
-from improved_gan_tf.cli.score import add_weights_options, one_line, weights_arguments
+from improved_gan_tf.cli.score import (
+    add_weights_options,
+    names_weights,
+    one_line,
+    weights_arguments,
+)
 from improved_gan_tf.cli.train import add_value_options, given_values
 from improved_gan_tf.errors import UserError
 from improved_gan_tf.experiments import jobs, table_results
@@ -141,7 +146,7 @@ def _reproduction(table: Table, options: argparse.Namespace) -> Reproduction:
     )
     scoring = Scoring()
     if table.scored:
-        if options.classifier and weights_arguments(options) != (None, True, None):
+        if options.classifier and names_weights(options):
             raise UserError("--classifier takes Inception's place; leave out --weights")
         scoring = Scoring(options.classifier, *weights_arguments(options), options.images)
     out = options.out or f"runs/{table.name}"

@@ -54,6 +54,11 @@ def weights_arguments(options: argparse.Namespace) -> tuple[str | None, bool, st
     return options.weights, not options.any_weights, options.fingerprint
 
 
+def names_weights(options: argparse.Namespace) -> bool:
+    """Whether the options say anything of Inception's weights."""
+    return weights_arguments(options) != (None, True, None)
+
+
 def _add_score_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("path", metavar="PATH", help="the images: see above")

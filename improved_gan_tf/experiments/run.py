@@ -210,7 +210,7 @@ def load_generator(out: str | os.PathLike, draws: bool = False) -> tuple[Any, An
     recipe, folder = _checkpointed(out), RunFolder(out)
     if draws and not experiment(recipe).generates:
         raise UserError(
-            f"{out} was trained on labels alone, without its generator; name a GAN's run"
+            f"{out} is a supervised-only run, whose generator was not trained; name a GAN's run"
         )
     try:
         known = folder.config()["data"]

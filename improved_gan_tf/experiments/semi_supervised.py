@@ -52,7 +52,7 @@ class SemiSupervisedExperiment(Experiment):
             unused["feature_distance"] = "the objective feature_matching"
         declared = recipes.as_declared(recipe)
         for name, needed in unused.items():
-            default = getattr(type(recipe), name, {})
+            default = getattr(type(recipe), name, {})  # a mapping's is no attribute of the class
             # What a recipe declares may stay where a weight of it is set to 0.
             if getattr(recipe, name) not in (default, getattr(declared, name, default)):
                 raise UserError(
